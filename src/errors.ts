@@ -1,0 +1,9 @@
+/** Wrong use or configuration: exit code 2. The message names the thing and the way out. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Something needed could not be reached, or refused: exit code 3. One sentence, with what to do. */
+export class UnavailableError extends Error {
+  override readonly name = 'UnavailableError';
+}

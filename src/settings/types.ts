@@ -1,0 +1,71 @@
+/** The settings as the program uses them: grouped, typed, validated. See table.ts for each one. */
+
+export interface DatabaseSettings {
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  name: string;
+  ssl: boolean;
+  /** What MySQL's `SET time_zone` takes; `UTC` is written `+00:00`. */
+  timeZone: string;
+}
+
+export interface KafkaSettings {
+  brokers: readonly string[];
+  clientId: string;
+  ssl: boolean;
+  sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | null;
+}
+
+export interface TopicSettings {
+  /** null: the embedded topics. */
+  kafka: KafkaSettings | null;
+  /** The name of the page views topic; the other three have it as their prefix. */
+  topic: string;
+  partitions: number;
+  /** Where the embedded topics keep their file. */
+  stateDir: string;
+}
+
+export type TopicFormat = 'page_view' | 'debezium' | 'maxwell';
+export type StartFrom = 'backfill' | 'now' | 'earliest';
+
+export interface IterableSettings {
+  apiKey: string;
+  baseUrl: string;
+  timeoutMs: number;
+  usersUpdatePerSecond: number;
+  eventsTrackPerSecond: number;
+}
+
+export interface RuleSettings {
+  planType: string;
+  pages: readonly string[];
+  lookbackDays: number;
+}
+
+export interface HttpSettings {
+  host: string;
+  /** 0: any free one; null: no server. */
+  port: number | null;
+}
+
+export interface LogSettings {
+  level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  /** null: no file. */
+  file: string | null;
+}
+
+export interface Settings {
+  db: DatabaseSettings;
+  topics: TopicSettings;
+  topicFormat: TopicFormat;
+  groupId: string;
+  startFrom: StartFrom;
+  iterable: IterableSettings;
+  rule: RuleSettings;
+  http: HttpSettings;
+  log: LogSettings;
+  resultsDir: string;
+}

@@ -1,0 +1,156 @@
+/**
+ * The topics as the rest of the program sees them: append-only logs with partitions, offsets and
+ * timestamps, groups that remember how far they have read, and two small stores (checkpoints and
+ * dead letters). `kafka/` and `embedded/` implement it; one test suite runs on both.
+ */
+
+/** A message to append. Messages with one key keep their order. */
+export interface OutgoingMessage {
+  topic: string;
+  /** User id in decimal. */
+  key: string;
+  /** JSON. */
+  value: string;
+  /** Commit time in epoch milliseconds. */
+  timestampMs: number;
+  headers: Readonly<Record<string, string>>;
+}
+
+/** A message as read. `offset` counts from 0 within its partition. */
+export interface ReceivedMessage {
+  topic: string;
+  partition: number;
+  offset: number;
+  /** null where a foreign producer wrote no key. */
+  key: string | null;
+  /** null for a tombstone. */
+  value: string | null;
+  timestampMs: number;
+  headers: Readonly<Record<string, string>>;
+}
+
+export interface TopicPartition {
+  topic: string;
+  partition: number;
+}
+
+/** A place in a partition: the offset of the next message to read. */
+export interface TopicOffset extends TopicPartition {
+  offset: number;
+}
+
+export interface Publisher extends AsyncDisposable {
+  /**
+   * Appends in order and resolves when every message is durable (Kafka: acks from all in-sync
+   * replicas; embedded: fsync). `checkpoint`, when given, is saved only after the messages are
+   * durable (embedded: in the same transaction). Calls are carried out one after the other.
+   * Retries while the broker is unreachable until `signal` aborts; then rejects.
+   */
+  publish(
+    messages: readonly OutgoingMessage[],
+    checkpoint?: { source: string; value: string },
+    signal?: AbortSignal,
+  ): Promise<void>;
+  /** The last checkpoint saved for `source` (see `publish`), or null. */
+  loadCheckpoint(source: string): Promise<string | null>;
+}
+
+/** What a member of the group may read now. */
+export interface Assignment {
+  partitions: readonly TopicPartition[];
+  /** This member's partitions ÷ all partitions of the group's topics, 0 to 1. */
+  share: number;
+}
+
+export interface MemberHandlers {
+  /**
+   * Called at the first assignment and after every rebalance. Everything received before is void:
+   * the unfinished part of it comes again, to this member or to another, and commits of offsets
+   * from before are ignored.
+   */
+  onAssigned(assignment: Assignment): void;
+  /** A rebalance has begun: start no new work until `onAssigned`. */
+  onRebalancing(): void;
+  /**
+   * Messages of one partition in offset order. The member reads on when the promise resolves;
+   * delaying it is the back-pressure (the member keeps its place in the group meanwhile).
+   */
+  onMessages(messages: readonly ReceivedMessage[]): Promise<void>;
+}
+
+/** A member of a consumer group. Disposing leaves the group; it commits nothing by itself. */
+export interface GroupMember extends AsyncDisposable {
+  /** Saves how far the group has finished. Offsets of lost partitions are ignored. */
+  commit(offsets: readonly TopicOffset[]): Promise<void>;
+  /** Messages after the group's committed offsets, for each topic (its lag). */
+  lag(): Promise<ReadonlyMap<string, number>>;
+  /** Rejects when the member can not go on (the process should exit 3); never resolves. */
+  readonly failed: Promise<never>;
+}
+
+/** A delivery refused for good, or a message that could not be read. */
+export interface DeadLetter {
+  /** `page-view-<id>`, or `<topic>-<partition>-<offset>` for an unreadable message. */
+  id: string;
+  userId: string | null;
+  pageViewId: string | null;
+  /** One sentence, without e-mail address or payload. */
+  reason: string;
+  /** HTTP status and Iterable's code, where there was an answer. */
+  status: number | null;
+  code: string | null;
+  /** ISO time. */
+  time: string;
+  /** For an unreadable message. */
+  source?: TopicOffset;
+}
+
+export interface DeadLetterStore {
+  /** Durable when it resolves; the same id replaces the earlier entry. */
+  add(letters: readonly DeadLetter[]): Promise<void>;
+  /** All that are neither retried nor discarded, oldest first. */
+  list(): Promise<DeadLetter[]>;
+  /** Forgets these ids (delivered after all, or discarded). */
+  remove(ids: readonly string[]): Promise<void>;
+}
+
+/** Where each partition of a topic begins and ends. `end` is the offset of the next message. */
+export interface PartitionBounds extends TopicPartition {
+  begin: number;
+  end: number;
+}
+
+export interface TopicNames {
+  pageViews: string;
+  userChanges: string;
+  deadLetters: string;
+  checkpoints: string;
+}
+
+/** One connection to the topics; closes what it opened. */
+export interface Topics extends AsyncDisposable {
+  readonly names: TopicNames;
+  /** One line for logs, e.g. `Kafka at 127.0.0.1:9092` or `embedded file state/topics.db`. */
+  readonly description: string;
+  /** Creates missing topics; existing ones are taken as they are. */
+  ensureTopics(): Promise<void>;
+  /** At most one open publisher for a Topics. */
+  publisher(): Promise<Publisher>;
+  /**
+   * Joins `groupId` for these topics. Partition p of every topic goes to the same member, so that
+   * one user is with one member. A group without offsets begins at the oldest message.
+   */
+  join(groupId: string, topics: readonly string[], handlers: MemberHandlers): Promise<GroupMember>;
+  bounds(topics: readonly string[]): Promise<PartitionBounds[]>;
+  /**
+   * For each partition the offset of the first message with a timestamp at or after `timeMs`
+   * (its end where there is none).
+   */
+  offsetsAtTime(topic: string, timeMs: number): Promise<TopicOffset[]>;
+  /**
+   * Reads the given ranges once, in offset order within a partition, and ends. Leaves every
+   * group's offsets alone. Missing offsets (retention) are passed over.
+   */
+  read(ranges: readonly PartitionBounds[], signal: AbortSignal): AsyncIterable<ReceivedMessage[]>;
+  readonly deadLetters: DeadLetterStore;
+}
