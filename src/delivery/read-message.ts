@@ -1,0 +1,151 @@
+import type { TopicFormat } from '../settings/types.ts';
+import type { ReceivedMessage } from '../topics/port.ts';
+
+/** What a message asks for: look at this user again. */
+export interface Request {
+  /** Decimal. */
+  userId: string;
+  /** The inserted page view; null when something else about the user changed. */
+  view: { id: string; page: string | null } | null;
+  /** A committed change asks for it, and no page view shows whether that is visible yet. */
+  isChange: boolean;
+}
+
+export type Reading =
+  | { kind: 'requests'; requests: Request[] }
+  /** Nothing in it concerns the rule (another table, a tombstone, a heartbeat). */
+  | { kind: 'nothing' }
+  /** A dead letter; `problem` names what is wrong, without the content. */
+  | { kind: 'unreadable'; problem: string };
+
+type Json = Readonly<Record<string, unknown>>;
+
+const NOTHING: Reading = { kind: 'nothing' };
+
+class Unreadable extends Error {}
+
+/** Integers above 2^53 are kept to the digit, as strings. */
+function parseExact(text: string): unknown {
+  if (!/\d{16}/.test(text)) return JSON.parse(text) as unknown;
+  return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) =>
+    typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
+      ? (context?.source ?? value)
+      : value,
+  ) as unknown;
+}
+
+function asObject(value: unknown, what: string): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Unreadable(`${what} is not an object`);
+  }
+  return value as Json;
+}
+
+function get(row: Json, field: string): unknown {
+  if (!Object.hasOwn(row, field)) throw new Unreadable(`the field ${field} is missing`);
+  return row[field];
+}
+
+/** Unsigned 64-bit at most, as MySQL's ids are. */
+function id(row: Json, field: string): string {
+  const value = get(row, field);
+  const text = typeof value === 'number' || typeof value === 'string' ? String(value) : '';
+  if (!/^\d{1,20}$/.test(text) || BigInt(text) > 0xffff_ffff_ffff_ffffn) {
+    throw new Unreadable(`the field ${field} is not an id`);
+  }
+  return BigInt(text).toString();
+}
+
+function viewRequest(row: Json): Request {
+  const page = get(row, 'page');
+  if (page !== null && typeof page !== 'string') throw new Unreadable('the field page is not text');
+  return { userId: id(row, 'user_id'), view: { id: id(row, 'id'), page }, isChange: false };
+}
+
+function changeRequests(rows: readonly unknown[], field: 'id' | 'user_id'): Request[] {
+  const userIds = rows
+    .filter((row) => row !== null && row !== undefined)
+    .map((row) => id(asObject(row, 'the row'), field));
+  return [...new Set(userIds)].map((userId) => ({ userId, view: null, isChange: true }));
+}
+
+/** A row of one of the two tables, as a change data capture tool reports it. */
+function tableChange(table: string, isInsert: boolean, after: unknown, before: unknown): Reading {
+  if (table === 'customers') {
+    return { kind: 'requests', requests: changeRequests([after, before], 'id') };
+  }
+  if (table !== 'page_views') return NOTHING;
+  if (isInsert) return { kind: 'requests', requests: [viewRequest(asObject(after, 'the row'))] };
+  return { kind: 'requests', requests: changeRequests([after, before], 'user_id') };
+}
+
+/** Our own messages: page_view/1 and user_change/1 (told apart by the field `cause`). */
+function readOwn(value: Json): Reading {
+  if (Object.hasOwn(value, 'cause')) {
+    const isChange = value['cause'] !== 'backfill';
+    return { kind: 'requests', requests: [{ userId: id(value, 'user_id'), view: null, isChange }] };
+  }
+  get(value, 'event_time');
+  return { kind: 'requests', requests: [viewRequest(value)] };
+}
+
+/**
+ * Debezium's JSON converter, with or without its schema, and the form that its
+ * ExtractNewRecordState transform flattens it to.
+ * https://debezium.io/documentation/reference/stable/connectors/mysql.html#mysql-events
+ */
+function readDebezium(value: Json): Reading {
+  const hasSchema = Object.hasOwn(value, 'payload') && Object.hasOwn(value, 'schema');
+  if (hasSchema && value['payload'] === null) return NOTHING;
+  const payload = hasSchema ? asObject(value['payload'], 'payload') : value;
+  if (!Object.hasOwn(payload, 'op')) {
+    if (Object.hasOwn(payload, 'ts_ms') && !Object.hasOwn(payload, 'id')) return NOTHING;
+    const isDeleted = payload['__deleted'] === 'true' || payload['__deleted'] === true;
+    const op = payload['__op'];
+    const isInsert = !isDeleted && (op === undefined || op === 'c' || op === 'r');
+    const table = payload['__table'] ?? 'page_views';
+    return tableChange(String(table as string), isInsert, payload, null);
+  }
+  const op = payload['op'];
+  if (op === 't' || op === 'm') return NOTHING;
+  const source = payload['source'];
+  const named = typeof source === 'object' && source !== null ? (source as Json)['table'] : undefined;
+  const table = typeof named === 'string' ? named : 'page_views';
+  return tableChange(table, op === 'c' || op === 'r', payload['after'], payload['before']);
+}
+
+/** Maxwell's JSON. https://maxwells-daemon.io/dataformat/ */
+function readMaxwell(value: Json): Reading {
+  const type = get(value, 'type');
+  const table = get(value, 'table');
+  const rowTypes = ['insert', 'update', 'delete', 'bootstrap-insert'];
+  if (typeof type !== 'string' || !rowTypes.includes(type)) return NOTHING;
+  const data = get(value, 'data');
+  const old = value['old'] ?? null;
+  // `old` holds only the columns that changed.
+  const field = table === 'customers' ? 'id' : 'user_id';
+  const before = old !== null && Object.hasOwn(asObject(old, 'old'), field) ? old : null;
+  return tableChange(String(table as string), type.endsWith('insert'), data, before);
+}
+
+/**
+ * Reads a message of the page views topic (in `format`) or of the user changes topic (always our
+ * own form). Never throws, whatever the bytes are.
+ */
+export function readMessage(message: Pick<ReceivedMessage, 'value'>, format: TopicFormat): Reading {
+  if (message.value === null) return NOTHING;
+  try {
+    const value = asObject(parseExact(message.value), 'the message');
+    switch (format) {
+      case 'page_view':
+        return readOwn(value);
+      case 'debezium':
+        return readDebezium(value);
+      case 'maxwell':
+        return readMaxwell(value);
+    }
+  } catch (error) {
+    const problem = error instanceof Unreadable ? error.message : 'the message is not JSON';
+    return { kind: 'unreadable', problem };
+  }
+}

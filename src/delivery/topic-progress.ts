@@ -1,0 +1,39 @@
+import { InFlight, type InFlightItem } from '../in-flight.ts';
+import type { TopicOffset } from '../topics/port.ts';
+
+/** How far each partition is finished: what may be committed. */
+export class TopicProgress {
+  readonly #partitions = new Map<string, { at: TopicOffset; items: InFlight<number> }>();
+
+  /** A message that will need work: `next` is the offset to go on from once it is finished. */
+  add(topic: string, partition: number, next: number): Tracked {
+    const key = `${topic}/${partition}`;
+    let entry = this.#partitions.get(key);
+    if (entry === undefined) {
+      entry = { at: { topic, partition, offset: -1 }, items: new InFlight() };
+      this.#partitions.set(key, entry);
+    }
+    return { items: entry.items, item: entry.items.add(next) };
+  }
+
+  finish(tracked: Tracked): void {
+    tracked.items.finish(tracked.item);
+  }
+
+  /** The offsets that have moved since the last call. */
+  takeMoved(): TopicOffset[] {
+    const moved: TopicOffset[] = [];
+    for (const entry of this.#partitions.values()) {
+      const finished = entry.items.finishedPosition;
+      if (finished === null || finished <= entry.at.offset) continue;
+      entry.at = { ...entry.at, offset: finished };
+      moved.push(entry.at);
+    }
+    return moved;
+  }
+}
+
+export interface Tracked {
+  items: InFlight<number>;
+  item: InFlightItem<number>;
+}

@@ -1,0 +1,61 @@
+/** How a limit is spent: `permits` calls at every tick, a tick every `tickMs`. */
+export interface RateSchedule {
+  permits: number;
+  tickMs: number;
+  /** The limit after the share, rounded down: no window of `windowMs` may hold more starts. */
+  callsMax: number;
+  windowMs: number;
+}
+
+/** Bottleneck starts about 400 jobs a second at most, so a tick grants a group of calls. */
+const TICKS_PER_SECOND_MAX = 250;
+/** Windows are this much longer than a second at the sender, for the network's jitter. */
+const JITTER_MS = 15;
+
+/**
+ * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is less than one call
+ * a second. One group may be in stock when a window opens, and a window touches one tick more than
+ * it is long, so (ticks a window + 2) × permits ≤ callsMax holds for any window, however laid;
+ * where the share is too small for that (under 4 calls) every start is spaced out evenly.
+ */
+export function rateSchedule(limitPerSecond: number, share: number): RateSchedule | null {
+  const callsMax = Math.floor(limitPerSecond * share + 1e-9);
+  if (callsMax < 1) return null;
+  const windowMs = 1000 + JITTER_MS;
+  const permits = Math.max(1, Math.ceil(callsMax / (TICKS_PER_SECOND_MAX + 2)));
+  const ticks = Math.max(callsMax / permits - 2, callsMax / permits / 2);
+  return { permits, tickMs: 1000 / ticks, callsMax, windowMs };
+}
+
+/**
+ * The hard side of the limit: remembers the last `callsMax` starts, and says how long the next
+ * call has to wait so that no window of `windowMs`, however laid, holds more than `callsMax`.
+ */
+export class StartWindow {
+  readonly #starts: Float64Array;
+  readonly #windowMs: number;
+  #next = 0;
+
+  constructor(callsMax: number, windowMs: number, earlierStarts: readonly number[] = []) {
+    this.#starts = new Float64Array(callsMax).fill(Number.NEGATIVE_INFINITY);
+    this.#windowMs = windowMs;
+    for (const start of earlierStarts.slice(-callsMax)) this.record(start);
+  }
+
+  /** 0 when a call may start at `nowMs`, else the milliseconds to wait. */
+  waitMs(nowMs: number): number {
+    const oldest = this.#starts[this.#next] ?? Number.NEGATIVE_INFINITY;
+    return Math.max(0, oldest + this.#windowMs - nowMs);
+  }
+
+  record(nowMs: number): void {
+    this.#starts[this.#next] = nowMs;
+    this.#next = (this.#next + 1) % this.#starts.length;
+  }
+
+  /** The starts remembered, oldest first. */
+  starts(): number[] {
+    const ordered = [...this.#starts.subarray(this.#next), ...this.#starts.subarray(0, this.#next)];
+    return ordered.filter(Number.isFinite);
+  }
+}

@@ -1,0 +1,70 @@
+/** What an answer of Iterable means for what is sent next. */
+export type Verdict =
+  | { kind: 'ok'; status: number; body: unknown }
+  /** Never to be sent again as it is: a dead letter. */
+  | { kind: 'refused'; status: number; code: string | null; message: string; body: unknown }
+  /** Worth another try; `retryAfterMs` where the server named a time. */
+  | { kind: 'retry'; status: number | null; message: string; retryAfterMs: number | null }
+  /** The key is not accepted: nothing at all can be sent. */
+  | { kind: 'unauthorised'; status: number; message: string };
+
+const MESSAGE_CHARS_MAX = 300;
+const RETRY_AFTER_MS_MAX = 10 * 60_000;
+const EMAIL_LIKE = /[^\s@"'<>]+@[^\s@"'<>]+/g;
+
+/** Server text that is safe to keep: one line, bounded, without anything like an address. */
+export function cleanMessage(text: string): string {
+  const oneLine = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
+  return oneLine.replace(EMAIL_LIKE, '(address)').slice(0, MESSAGE_CHARS_MAX);
+}
+
+/** Retry-After: seconds or an HTTP date (RFC 9110, 10.2.3), in milliseconds from `nowMs`. */
+export function readRetryAfter(header: string | null, nowMs: number): number | null {
+  if (header === null) return null;
+  const text = header.trim();
+  const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
+  if (!Number.isFinite(ms)) return null;
+  return Math.min(Math.max(ms, 0), RETRY_AFTER_MS_MAX);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function field(body: unknown, name: 'code' | 'msg'): string | null {
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, name)) return null;
+  const value = (body as Record<string, unknown>)[name];
+  return typeof value === 'string' ? value : null;
+}
+
+/**
+ * Reads an answer. The HTTP status decides first, since status and code can disagree; a 200 counts
+ * only when its body says `Success`, because a disallowed event is a 200 as well
+ * (`"… is disallowed from tracking"`).
+ */
+export function readResponse(
+  status: number,
+  retryAfter: string | null,
+  text: string,
+  nowMs: number,
+): Verdict {
+  const body = parseJson(text);
+  const code = field(body, 'code');
+  const message = cleanMessage(field(body, 'msg') ?? (body === undefined ? 'the body is not JSON' : ''));
+  if (status === 401 || status === 403) return { kind: 'unauthorised', status, message };
+  if (status === 408 || status === 429 || status >= 500) {
+    return { kind: 'retry', status, message, retryAfterMs: readRetryAfter(retryAfter, nowMs) };
+  }
+  if (status >= 300 && status < 400) {
+    const redirected = 'redirected; check ITERABLE_API_BASE_URL';
+    return { kind: 'retry', status, message: redirected, retryAfterMs: null };
+  }
+  const success = status < 300 && code === 'Success' && !/is disallowed from tracking/i.test(message);
+  if (success) return { kind: 'ok', status, body };
+  const keptCode = code === null ? null : cleanMessage(code);
+  return { kind: 'refused', status, code: keptCode, message, body: body ?? null };
+}

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import type { RuleSettings } from '../settings/types.ts';
+import { type EligibleUser, toEligibleUser } from './eligible-user.ts';
+
+/** Runs one parameterised statement (`:name` placeholders) in a session in DB_TIME_ZONE. */
+export type Query = (
+  sql: string,
+  parameters: Readonly<Record<string, unknown>>,
+) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+
+/** A user or page view id in decimal, as a value that MySQL compares as an integer. */
+export function sqlInteger(id: string): number | bigint {
+  const value = Number(id);
+  return Number.isSafeInteger(value) ? value : BigInt(id);
+}
+
+const RULE_TEXT = new URL('../../sql/rule.sql', import.meta.url);
+const MARKER = '/* narrowed */';
+
+/**
+ * The rule (`sql/rule.sql`), asked of the database. Every method is one statement, so what it
+ * returns is of one moment. Rejects as `query` does.
+ */
+export class Rule {
+  readonly #query: Query;
+  readonly #parameters: Readonly<Record<string, unknown>>;
+  readonly #text: string;
+
+  constructor(query: Query, settings: RuleSettings) {
+    this.#query = query;
+    this.#parameters = {
+      plan_type: settings.planType,
+      pages: [...settings.pages],
+      lookback_days: settings.lookbackDays,
+    };
+    this.#text = readFileSync(RULE_TEXT, 'utf8').replace(/^--.*\n/gm, '');
+  }
+
+  /** The eligible among these users. */
+  async among(userIds: readonly string[]): Promise<EligibleUser[]> {
+    if (userIds.length === 0) return [];
+    return this.#run('AND c.id IN (:user_ids)', { user_ids: userIds.map(sqlInteger) });
+  }
+
+  /** The eligible users with `afterId` < id ≤ `lastId`, in id order. */
+  async inRange(afterId: string, lastId: string): Promise<EligibleUser[]> {
+    return this.#run('AND c.id > :after_id AND c.id <= :last_id', {
+      after_id: sqlInteger(afterId),
+      last_id: sqlInteger(lastId),
+    });
+  }
+
+  /** How many users are eligible now. */
+  async count(): Promise<number> {
+    const sql = `SELECT COUNT(*) AS eligible FROM (${this.#text}) AS everyone`;
+    const rows = await this.#query(sql, this.#parameters);
+    return Number(rows[0]?.['eligible'] ?? 0);
+  }
+
+  /**
+   * Everyone, in id order, in pages: a page is the eligible among the next `pageSize` customers of
+   * the plan, so memory does not grow with the number of customers. Empty pages are passed over.
+   */
+  async *everyone(pageSize: number, afterId = '0'): AsyncGenerator<EligibleUser[]> {
+    let after = afterId;
+    for (;;) {
+      const rows = await this.#query(
+        `SELECT MAX(id) AS last_id FROM (
+           SELECT id FROM customers WHERE plan_type = :plan_type AND id > :after_id
+           ORDER BY id LIMIT :page_size) AS next_customers`,
+        { ...this.#parameters, after_id: sqlInteger(after), page_size: pageSize },
+      );
+      const last = rows[0]?.['last_id'] ?? null;
+      if (last === null) return;
+      const page = await this.inRange(after, String(last as number | string));
+      if (page.length > 0) yield page;
+      after = String(last as number | string);
+    }
+  }
+
+  /** Which of these page views other sessions can see now. */
+  async visibleViews(pageViewIds: readonly string[]): Promise<Set<string>> {
+    if (pageViewIds.length === 0) return new Set();
+    const rows = await this.#query('SELECT id FROM page_views WHERE id IN (:ids)', {
+      ids: pageViewIds.map(sqlInteger),
+    });
+    return new Set(rows.map((row) => String(row['id'])));
+  }
+
+  async #run(narrowed: string, parameters: Record<string, unknown>): Promise<EligibleUser[]> {
+    const rows = await this.#query(this.#text.replace(MARKER, narrowed), {
+      ...this.#parameters,
+      ...parameters,
+    });
+    return rows.map(toEligibleUser);
+  }
+}

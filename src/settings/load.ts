@@ -1,0 +1,148 @@
+import convict from 'convict';
+import { UsageError } from '../errors.ts';
+import { parseSetting } from './formats.ts';
+import { readSources } from './sources.ts';
+import { SETTINGS_TABLE, type SettingName, type SettingRow } from './table.ts';
+import type { Settings } from './types.ts';
+
+/** Which settings a command can not do without. */
+export type Need = 'all' | 'database' | 'none';
+
+export interface LoadOptions {
+  env: Readonly<Record<string, string | undefined>>;
+  /** Where `.env` is looked for. */
+  directory: string;
+  configFile: string | null;
+  need: Need;
+  /** Settings that this command needs besides, each with why. */
+  alsoNeeds?: Partial<Record<SettingName, string>>;
+}
+
+export interface LoadedSettings {
+  settings: Settings;
+  /** Every missing or invalid setting, one line each; never a secret's value. */
+  problems: string[];
+}
+
+const ROWS: readonly SettingRow[] = SETTINGS_TABLE;
+
+function isRequired(row: SettingRow, need: Need): boolean {
+  if (row.required !== true || need === 'none') return false;
+  return need === 'all' || row.group === 'Database';
+}
+
+function schemaFor(need: Need, alsoNeeds: Partial<Record<string, string>>): convict.Schema<unknown> {
+  const properties = ROWS.map((row) => {
+    const validate = (raw: unknown): void => {
+      if (raw === null) {
+        const why = alsoNeeds[row.name] ?? row.meaning;
+        if (isRequired(row, need) || row.name in alsoNeeds) throw new Error(`is not set (${why})`);
+        return;
+      }
+      const parsed = parseSetting(row.kind, String(raw as string));
+      if ('problem' in parsed) throw new Error(parsed.problem);
+    };
+    const property = { doc: row.meaning, format: validate, default: row.default, env: row.name };
+    return [row.name, { ...property, sensitive: row.secret === true || row.kind === 'url' }];
+  });
+  return Object.fromEntries(properties) as convict.Schema<unknown>;
+}
+
+/** convict throws one error with a line a setting; its lines are `NAME: problem: value was …`. */
+function problemsOf(config: { validate(options: object): unknown }): string[] {
+  try {
+    config.validate({ allowed: 'strict' });
+    return [];
+  } catch (error) {
+    return (error as Error).message.split('\n').map((line) => line.trim());
+  }
+}
+
+function saslProblems(values: ReadonlyMap<string, unknown>): string[] {
+  const mechanism = values.get('KAFKA_SASL_MECHANISM') ?? null;
+  const missing = ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'].filter(
+    (name) => (values.get(name) ?? null) === null,
+  );
+  if (mechanism === null || missing.length === 0) return [];
+  return missing.map((name) => `${name}: is not set (KAFKA_SASL_MECHANISM asks for it)`);
+}
+
+/** Reads and checks all settings. A setting with a problem has its default in `settings`. */
+export function readSettings(options: LoadOptions): LoadedSettings {
+  const raw = readSources(options.env, options.directory, options.configFile);
+  const config = convict(schemaFor(options.need, options.alsoNeeds ?? {}), { env: {}, args: [] });
+  config.load(Object.fromEntries(raw));
+  const values = new Map<string, unknown>();
+  for (const row of ROWS) {
+    const text = config.get(row.name as never) as string | null;
+    const parsed = text === null ? { value: null } : parseSetting(row.kind, text);
+    const fallback = row.default === null ? null : parseSetting(row.kind, row.default);
+    if ('value' in parsed) values.set(row.name, parsed.value);
+    else values.set(row.name, fallback !== null && 'value' in fallback ? fallback.value : null);
+  }
+  return { settings: group(values), problems: [...problemsOf(config), ...saslProblems(values)] };
+}
+
+/** As `readSettings`, for commands that can not go on with a problem: throws one UsageError. */
+export function loadSettings(options: LoadOptions): Settings {
+  const { settings, problems } = readSettings(options);
+  if (problems.length > 0) {
+    throw new UsageError(
+      `${problems.length === 1 ? 'A setting has' : `${problems.length} settings have`} to be put right ` +
+        '(environment, .env, or the file given with --config):\n' +
+        problems.map((problem) => `  ${problem}`).join('\n'),
+    );
+  }
+  return settings;
+}
+
+function group(values: ReadonlyMap<string, unknown>): Settings {
+  const get = <T>(name: SettingName): T => values.get(name) as T;
+  const text = (name: SettingName): string => get<string | null>(name) ?? '';
+  const brokers = get<string[] | null>('KAFKA_BROKERS');
+  const mechanism = get<'plain' | 'scram-sha-256' | 'scram-sha-512' | null>('KAFKA_SASL_MECHANISM');
+  const sasl =
+    mechanism === null
+      ? null
+      : { mechanism, username: text('KAFKA_SASL_USERNAME'), password: text('KAFKA_SASL_PASSWORD') };
+  const kafka =
+    brokers === null
+      ? null
+      : { brokers, clientId: 'iterable-sync', ssl: get<boolean>('KAFKA_SSL'), sasl };
+  const logFile = text('LOG_FILE');
+  return {
+    db: {
+      host: text('DB_HOST'),
+      port: get('DB_PORT'),
+      user: text('DB_USER'),
+      password: text('DB_PASSWORD'),
+      name: text('DB_NAME'),
+      ssl: get('DB_SSL'),
+      timeZone: get('DB_TIME_ZONE'),
+    },
+    topics: {
+      kafka,
+      topic: get('KAFKA_TOPIC'),
+      partitions: get('KAFKA_PARTITIONS'),
+      stateDir: get('STATE_DIR'),
+    },
+    topicFormat: get('KAFKA_TOPIC_FORMAT'),
+    groupId: get('KAFKA_GROUP_ID'),
+    startFrom: get('START_FROM'),
+    iterable: {
+      apiKey: text('ITERABLE_API_KEY'),
+      baseUrl: get('ITERABLE_API_BASE_URL'),
+      timeoutMs: get('ITERABLE_TIMEOUT_MS'),
+      usersUpdatePerSecond: get('ITERABLE_USERS_UPDATE_PER_SECOND'),
+      eventsTrackPerSecond: get('ITERABLE_EVENTS_TRACK_PER_SECOND'),
+    },
+    rule: {
+      planType: get('RULE_PLAN_TYPE'),
+      pages: get('RULE_PAGES'),
+      lookbackDays: get('RULE_LOOKBACK_DAYS'),
+    },
+    http: { host: get('HTTP_HOST'), port: get('HTTP_PORT') },
+    log: { level: get('LOG_LEVEL'), file: logFile.toLowerCase() === 'off' ? null : logFile },
+    resultsDir: get('RESULTS_DIR'),
+  };
+}

@@ -1,0 +1,67 @@
+/**
+ * Every setting: the one table that validation, `--help`, `.env.example` and the README's table
+ * come from. Names are those of the environment variables; the JSON file uses them too.
+ */
+
+export type SettingKind =
+  | 'text'
+  | 'port'
+  | 'portOrOff'
+  | 'boolean'
+  | 'positiveInt'
+  | 'url'
+  | 'list'
+  | 'brokers'
+  | 'timeZone'
+  | 'topicName'
+  | { oneOf: readonly string[] };
+
+export interface SettingRow {
+  name: string;
+  kind: SettingKind;
+  /** null: no default; the program then does without it, or asks for it where it is required. */
+  default: string | null;
+  /** One sentence for the tables; says the unit. */
+  meaning: string;
+  required?: boolean;
+  secret?: boolean;
+  /** The empty value counts as set. */
+  mayBeEmpty?: boolean;
+  group: 'Database' | 'Topics' | 'Iterable' | 'Rule' | 'HTTP' | 'Logs and results';
+}
+
+export const SETTINGS_TABLE = [
+  { group: 'Database', name: 'DB_HOST', kind: 'text', default: null, required: true, meaning: 'MySQL or MariaDB host.' },
+  { group: 'Database', name: 'DB_PORT', kind: 'port', default: '3306', meaning: 'Its port.' },
+  { group: 'Database', name: 'DB_USER', kind: 'text', default: null, required: true, meaning: 'Database user.' },
+  { group: 'Database', name: 'DB_PASSWORD', kind: 'text', default: null, required: true, secret: true, mayBeEmpty: true, meaning: 'Its password; may be empty, but must be set.' },
+  { group: 'Database', name: 'DB_NAME', kind: 'text', default: null, required: true, meaning: 'Database with the tables customers and page_views.' },
+  { group: 'Database', name: 'DB_SSL', kind: 'boolean', default: 'false', meaning: 'Connect with TLS and verify the certificate (NODE_EXTRA_CA_CERTS adds a CA).' },
+  { group: 'Database', name: 'DB_TIME_ZONE', kind: 'timeZone', default: 'UTC', meaning: 'Time zone of every session: UTC, an offset such as +02:00, or a name the server knows.' },
+  { group: 'Topics', name: 'KAFKA_BROKERS', kind: 'brokers', default: null, meaning: 'host:port, comma separated. Not set: embedded topics, a file under STATE_DIR.' },
+  { group: 'Topics', name: 'KAFKA_TOPIC', kind: 'topicName', default: 'page_views', meaning: 'Topic of page views; the other three have it as their prefix.' },
+  { group: 'Topics', name: 'KAFKA_PARTITIONS', kind: 'positiveInt', default: '6', meaning: 'Partitions of topics that have to be created.' },
+  { group: 'Topics', name: 'KAFKA_TOPIC_FORMAT', kind: { oneOf: ['page_view', 'debezium', 'maxwell'] }, default: 'page_view', meaning: 'Who wrote the page views topic: capture (page_view), debezium or maxwell.' },
+  { group: 'Topics', name: 'KAFKA_GROUP_ID', kind: 'text', default: 'iterable-sync', meaning: 'Consumer group of deliver.' },
+  { group: 'Topics', name: 'KAFKA_SSL', kind: 'boolean', default: 'false', meaning: 'Connect to Kafka with TLS.' },
+  { group: 'Topics', name: 'KAFKA_SASL_MECHANISM', kind: { oneOf: ['plain', 'scram-sha-256', 'scram-sha-512'] }, default: null, meaning: 'SASL mechanism: plain, scram-sha-256 or scram-sha-512. Not set: none.' },
+  { group: 'Topics', name: 'KAFKA_SASL_USERNAME', kind: 'text', default: null, meaning: 'SASL user.' },
+  { group: 'Topics', name: 'KAFKA_SASL_PASSWORD', kind: 'text', default: null, secret: true, meaning: 'SASL password.' },
+  { group: 'Topics', name: 'STATE_DIR', kind: 'text', default: './state', meaning: 'Folder of the embedded topics and of what backfill --resume needs.' },
+  { group: 'Topics', name: 'START_FROM', kind: { oneOf: ['backfill', 'now', 'earliest'] }, default: 'backfill', meaning: 'Where a capture without a checkpoint begins: backfill (everyone the rule finds, then the stream), now, or earliest (the oldest binlog).' },
+  { group: 'Iterable', name: 'ITERABLE_API_KEY', kind: 'text', default: null, required: true, secret: true, meaning: 'Server-side API key of the Iterable project.' },
+  { group: 'Iterable', name: 'ITERABLE_API_BASE_URL', kind: 'url', default: 'https://api.iterable.com', meaning: 'https://api.eu.iterable.com for projects in the EU.' },
+  { group: 'Iterable', name: 'ITERABLE_TIMEOUT_MS', kind: 'positiveInt', default: '10000', meaning: 'Time limit of one call, in milliseconds.' },
+  { group: 'Iterable', name: 'ITERABLE_USERS_UPDATE_PER_SECOND', kind: 'positiveInt', default: '500', meaning: 'users/update calls a second, all instances together.' },
+  { group: 'Iterable', name: 'ITERABLE_EVENTS_TRACK_PER_SECOND', kind: 'positiveInt', default: '2000', meaning: 'events/track calls a second, all instances together.' },
+  { group: 'Rule', name: 'RULE_PLAN_TYPE', kind: 'text', default: 'pro', meaning: 'Plan of the customers to reach.' },
+  { group: 'Rule', name: 'RULE_PAGES', kind: 'list', default: 'pricing,settings', meaning: 'Pages that count, comma separated.' },
+  { group: 'Rule', name: 'RULE_LOOKBACK_DAYS', kind: 'positiveInt', default: '7', meaning: 'How many days back a view counts, from midnight in DB_TIME_ZONE.' },
+  { group: 'HTTP', name: 'HTTP_HOST', kind: 'text', default: '127.0.0.1', meaning: 'Address that /healthz, /readyz, /metrics and /status listen on.' },
+  { group: 'HTTP', name: 'HTTP_PORT', kind: 'portOrOff', default: '9464', meaning: 'Its port; 0 takes any free one, off none.' },
+  { group: 'Logs and results', name: 'LOG_LEVEL', kind: { oneOf: ['debug', 'info', 'warn', 'error', 'silent'] }, default: 'info', meaning: 'Level on the console: debug, info, warn, error or silent. The log file is always at debug.' },
+  { group: 'Logs and results', name: 'LOG_FILE', kind: 'text', default: './logs/iterable-sync.log', meaning: 'Log file, rotated at 20 MB, ten kept; off for none.' },
+  { group: 'Logs and results', name: 'RESULTS_DIR', kind: 'text', default: '.', meaning: 'Folder of the results files of backfill and replay.' },
+] as const satisfies readonly SettingRow[];
+
+export type SettingName = (typeof SETTINGS_TABLE)[number]['name'];
