@@ -16,7 +16,6 @@ export interface SimulatedUser {
   /** Lower-cased. */
   email: string | null;
   userId: string | null;
-  /** Without prototype, so that a field named `__proto__` is a field. */
   dataFields: DataFields;
   /** By event id, in the order of their first arrival. */
   events: Map<string, SimulatedEvent>;
@@ -44,12 +43,25 @@ export interface StoreCounts {
   droppedEvents: number;
 }
 
-const bare = (): DataFields => Object.create(null) as DataFields;
+/**
+ * Sets an own field whatever its name: `__proto__` too is then a field like others. (Objects
+ * without prototype would do the same at three times the memory.)
+ */
+function setField(fields: DataFields, name: string, value: unknown): void {
+  if (name !== '__proto__') fields[name] = value;
+  else {
+    Object.defineProperty(fields, name, {
+      value,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
+  }
+}
 
-/** Copies own fields to an object without prototype. */
-function bareCopy(fields: DataFields): DataFields {
-  const copy = bare();
-  for (const name of Object.keys(fields)) copy[name] = fields[name];
+function copyOf(fields: DataFields): DataFields {
+  const copy: DataFields = {};
+  for (const name of Object.keys(fields)) setField(copy, name, fields[name]);
   return copy;
 }
 
@@ -64,13 +76,13 @@ export function mergeProfile(
 ): void {
   for (const name of Object.keys(incoming)) {
     const value = incoming[name];
-    const before = current[name];
+    const before = Object.hasOwn(current, name) ? current[name] : undefined;
     if (value === null) delete current[name];
     else if (mergeNestedObjects && isPlainObject(value) && isPlainObject(before)) {
-      const merged = bareCopy(before);
+      const merged = copyOf(before);
       mergeProfile(merged, value, false);
-      current[name] = merged;
-    } else current[name] = value;
+      setField(current, name, merged);
+    } else setField(current, name, value);
   }
 }
 
@@ -107,7 +119,7 @@ export class Store {
       id,
       eventName: event.eventName,
       createdAt: event.createdAt ?? Math.floor(atMs / 1000),
-      dataFields: bareCopy(event.dataFields),
+      dataFields: event.dataFields,
       repeats: before === undefined ? 0 : before.repeats + 1,
     });
     this.#owners.set(id, user);
@@ -154,7 +166,7 @@ export class Store {
     const user: SimulatedUser = {
       email: identity.email === null ? null : identity.key,
       userId: identity.userId,
-      dataFields: bare(),
+      dataFields: {},
       events: new Map(),
       createdAtMs: atMs,
       updatedAtMs: null,
