@@ -9,7 +9,7 @@ export interface UserDelivery {
   track: Outcome;
 }
 
-const NO_EMAIL: Outcome = {
+export const NO_EMAIL: Outcome = {
   kind: 'refused',
   status: 0,
   code: 'NoUsableEmail',
@@ -23,7 +23,8 @@ export function isSent(delivery: UserDelivery): boolean {
 
 /**
  * users/update and, when it has ended either way, events/track. A user without a usable e-mail
- * address is refused without a call. Rejects with StoppedError only (see IterableCalls.call).
+ * address is refused without a call. Rejects with StoppedError only: when `isWanted` is false as
+ * the first call would start, or when the program stops. What has begun is not left half done.
  */
 export async function deliverUser(
   calls: IterableCalls,
@@ -32,6 +33,6 @@ export async function deliverUser(
 ): Promise<UserDelivery> {
   if (!hasUsableEmail(user)) return { user, update: NO_EMAIL, track: NO_EMAIL };
   const update = await calls.call('/api/users/update', userUpdate(user), isWanted);
-  const track = await calls.call('/api/events/track', trackedEvent(user), isWanted);
+  const track = await calls.call('/api/events/track', trackedEvent(user));
   return { user, update, track };
 }

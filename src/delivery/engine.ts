@@ -87,6 +87,11 @@ export class Engine {
     return this.#unfinished;
   }
 
+  /** Users with items that are not finished. */
+  get usersUnfinished(): number {
+    return this.#queue.users;
+  }
+
   get deliveriesInFlight(): number {
     return this.#deliveries;
   }
@@ -213,7 +218,7 @@ export class Engine {
     }
     const again = (restingUnsure: readonly WorkItem[]): void => {
       const resting = [...early, ...restingUnsure];
-      const isCurrent = generation === this.#generation;
+      const isCurrent = generation === this.#generation && !this.#stopped;
       if (resting.length === 0 || !isCurrent) return this.#queue.release(user.userId);
       const kind = early.length > 0 ? 'early' : 'unsure';
       this.#queue.rest(user.userId, resting, lookAgainMs(kind, user.attempts + 1));
@@ -241,14 +246,14 @@ export class Engine {
   ): Promise<readonly WorkItem[]> {
     const newest = seen.at(-1) ?? unsure.at(-1);
     if (newest === undefined) return [];
-    const isWanted = (): boolean => generation === this.#generation;
+    const isWanted = (): boolean => generation === this.#generation && !this.#stopped;
     try {
       const delivery = await this.#deps.deliver(row, isWanted);
       const sent = isSent(delivery);
       if (sent) this.#deps.memory.remember(row);
       else this.#deps.memory.forget(row.userId);
       await this.#deps.onDelivery(delivery, newest);
-      if (!isWanted()) return [];
+      if (generation !== this.#generation) return [];
       const verifies = sent && this.#options.verifies;
       for (const item of seen) {
         if (item !== newest) this.#finish([item], 'superseded');

@@ -20,6 +20,14 @@ export class TopicProgress {
     tracked.items.finish(tracked.item);
   }
 
+  /** Offsets that could not be saved: `takeMoved` names them, or later ones, again. */
+  giveBack(offsets: readonly TopicOffset[]): void {
+    for (const { topic, partition, offset } of offsets) {
+      const entry = this.#partitions.get(`${topic}/${partition}`);
+      if (entry?.at.offset === offset) entry.at = { topic, partition, offset: -1 };
+    }
+  }
+
   /** The offsets that have moved since the last call. */
   takeMoved(): TopicOffset[] {
     const moved: TopicOffset[] = [];

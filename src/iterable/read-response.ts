@@ -41,6 +41,12 @@ function field(body: unknown, name: 'code' | 'msg'): string | null {
   return typeof value === 'string' ? value : null;
 }
 
+/** The bulk endpoints answer with counts and lists, without a code. */
+function isBulkAnswer(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'successCount')) return false;
+  return typeof (body as { successCount: unknown }).successCount === 'number';
+}
+
 /**
  * Reads an answer. The HTTP status decides first, since status and code can disagree; a 200 counts
  * only when its body says `Success`, because a disallowed event is a 200 as well
@@ -63,7 +69,8 @@ export function readResponse(
     const redirected = 'redirected; check ITERABLE_API_BASE_URL';
     return { kind: 'retry', status, message: redirected, retryAfterMs: null };
   }
-  const success = status < 300 && code === 'Success' && !/is disallowed from tracking/i.test(message);
+  const accepted = code === 'Success' || isBulkAnswer(body);
+  const success = status < 300 && accepted && !/is disallowed from tracking/i.test(message);
   if (success) return { kind: 'ok', status, body };
   const keptCode = code === null ? null : cleanMessage(code);
   return { kind: 'refused', status, code: keptCode, message, body: body ?? null };

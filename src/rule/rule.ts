@@ -50,10 +50,13 @@ export class Rule {
     });
   }
 
-  /** How many users are eligible now. */
-  async count(): Promise<number> {
-    const sql = `SELECT COUNT(*) AS eligible FROM (${this.#text}) AS everyone`;
-    const rows = await this.#query(sql, this.#parameters);
+  /** How many users with an id above `afterId` are eligible now. */
+  async count(afterId: string): Promise<number> {
+    const narrowed = this.#text.replace(MARKER, 'AND c.id > :after_id');
+    const rows = await this.#query(`SELECT COUNT(*) AS eligible FROM (${narrowed}) AS everyone`, {
+      ...this.#parameters,
+      after_id: sqlInteger(afterId),
+    });
     return Number(rows[0]?.['eligible'] ?? 0);
   }
 

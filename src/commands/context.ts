@@ -1,0 +1,54 @@
+import { UnavailableError, UsageError } from '../errors.ts';
+import { openLog } from '../observe/log.ts';
+import type { Logger } from '../observe/logger.ts';
+import { type LoadOptions, loadSettings } from '../settings/load.ts';
+import type { Settings } from '../settings/types.ts';
+import { listenForSignals } from './shutdown.ts';
+
+/** What every command gets. */
+export interface CommandContext {
+  settings: Settings;
+  logger: Logger;
+  /** Aborted when the program is asked to stop. */
+  signal: AbortSignal;
+  /** A line of results, on stdout. */
+  print: (line: string) => void;
+}
+
+export interface CommandOptions extends Pick<LoadOptions, 'need' | 'alsoNeeds'> {
+  config: string | null;
+}
+
+/** Reads the settings, opens the log, and runs a command's body; returns its exit code. */
+export async function runCommand(
+  options: CommandOptions,
+  body: (context: CommandContext) => Promise<number>,
+): Promise<number> {
+  const settings = loadSettings({
+    env: process.env,
+    directory: process.cwd(),
+    configFile: options.config,
+    need: options.need,
+    ...(options.alsoNeeds === undefined ? {} : { alsoNeeds: options.alsoNeeds }),
+  });
+  await using log = openLog(settings.log, process.stderr.isTTY === true);
+  using shutdown = listenForSignals((name) => log.logger.info(`${name}: stopping; once more stops at once`));
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  try {
+    return await body({ settings, logger: log.logger, signal: shutdown.signal, print });
+  } catch (error) {
+    if (isExpected(error)) log.logger.debug(`ends: ${error.message}`);
+    else log.logger.error({ err: error }, 'unexpected error');
+    throw error;
+  }
+}
+
+function isExpected(error: unknown): error is Error {
+  return error instanceof UsageError || error instanceof UnavailableError;
+}
+
+/** 2 for wrong use or configuration, 3 for something that can not be reached, 1 for a defect. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return 2;
+  return error instanceof UnavailableError ? 3 : 1;
+}

@@ -1,0 +1,83 @@
+import type { CaptureStatus } from '../capture/capture.ts';
+import type { Sender } from '../delivery/sender.ts';
+import type { DeliveryStream } from '../delivery/stream.ts';
+import type { Observed } from '../observe/http-server.ts';
+import { type Metrics, OUTCOMES } from '../observe/metrics.ts';
+
+type Part = 'database' | 'iterable';
+
+/** What a running stream shows of itself: /readyz, /status and /metrics. */
+export class LiveState implements Observed {
+  deliver: { stream: DeliveryStream; sender: Sender } | null = null;
+  readonly #metrics: Metrics;
+  readonly #startedMs = Date.now();
+  readonly #troubles = new Map<Part, string>();
+  #capture: CaptureStatus | null = null;
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+  }
+
+  /** What keeps a part from moving, or null. */
+  set(part: Part, reason: string | null): void {
+    if (reason === null) this.#troubles.delete(part);
+    else this.#troubles.set(part, reason);
+  }
+
+  captureStatus(status: CaptureStatus): void {
+    this.#capture = status;
+  }
+
+  notReady(): string[] {
+    const reasons = [...this.#troubles].map(([part, reason]) => `${part}: ${reason}`);
+    if (this.deliver !== null && this.deliver.stream.share === null) {
+      reasons.push('deliver: no partitions assigned yet');
+    }
+    const capture = this.#capture;
+    if (capture !== null && capture.state !== 'streaming') {
+      reasons.push(`capture: ${capture.state}${capture.reason === null ? '' : `, ${capture.reason}`}`);
+    }
+    return reasons;
+  }
+
+  async status(): Promise<Record<string, unknown>> {
+    const status: Record<string, unknown> = {
+      uptime_seconds: Math.round((Date.now() - this.#startedMs) / 1000),
+      not_ready: this.notReady(),
+    };
+    if (this.#capture !== null) status['capture'] = this.#capture;
+    if (this.deliver !== null) status['deliver'] = await this.#deliverStatus(this.deliver);
+    return status;
+  }
+
+  async metrics(): Promise<string> {
+    const { capturePositionAge, topicLag, memoryOfSent, registry } = this.#metrics;
+    if (this.#capture !== null) capturePositionAge.set(this.#capture.positionAgeSeconds ?? 0);
+    if (this.deliver !== null) {
+      const { stream } = this.deliver;
+      memoryOfSent.set(stream.memory.size);
+      const lag = await stream.lag().catch(() => new Map<string, number>());
+      for (const [topic, messages] of lag) topicLag.set({ topic }, messages);
+    }
+    return registry.metrics();
+  }
+
+  async #deliverStatus({ stream, sender }: { stream: DeliveryStream; sender: Sender }): Promise<object> {
+    const counted = await this.#metrics.deliveries.get();
+    const outcomes = OUTCOMES.map((outcome) => [
+      outcome,
+      counted.values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0,
+    ]);
+    const lag = await stream.lag().catch(() => null);
+    return {
+      share_of_rate: stream.share,
+      lag_messages: lag === null ? null : Object.fromEntries(lag),
+      in_flight: stream.inFlight,
+      calls_in_flight: sender.calls.inFlight,
+      waiting_for_budget: sender.budgets['/api/users/update'].waiting,
+      iterable: sender.gate.state.reason ?? 'accepts calls',
+      outcomes: Object.fromEntries(outcomes) as object,
+      last_deliveries: stream.recent.list(),
+    };
+  }
+}

@@ -1,0 +1,93 @@
+import { openDatabase } from '../database/open.ts';
+import { runCapture } from '../capture/capture.ts';
+import { Rule } from '../rule/rule.ts';
+import { Sender } from '../delivery/sender.ts';
+import { DeliveryStream } from '../delivery/stream.ts';
+import { UnavailableError } from '../errors.ts';
+import { serveObserved } from '../observe/http-server.ts';
+import { createMetrics } from '../observe/metrics.ts';
+import { openTopics } from '../topics/open.ts';
+import type { CommandContext } from './context.ts';
+import { LiveState } from './live-state.ts';
+import { aborted } from './shutdown.ts';
+
+/** Which halves of the pipeline run in this process. */
+export interface Parts {
+  capture: boolean;
+  deliver: boolean;
+}
+
+/** Eligible users a page when the first start publishes everyone. */
+const BOOTSTRAP_PAGE_CUSTOMERS = 2_000;
+const CONNECTIONS_MAX = 1_000;
+
+/** `run`, `capture` and `deliver`: until a signal, or until it can not go on. */
+export async function runStream(context: CommandContext, parts: Parts): Promise<number> {
+  const { settings, logger, signal } = context;
+  const metrics = createMetrics();
+  const state = new LiveState(metrics);
+  await using database = await openDatabase(settings.db);
+  await using topics = await openTopics(settings.topics, logger);
+  await topics.ensureTopics();
+  logger.info(`topics: ${topics.description}`);
+  await using http = await serveObserved(settings.http, state);
+  if (http !== null) logger.info(`status at ${http.url}`);
+  const ending = new AbortController();
+  const stopCapture = AbortSignal.any([signal, ending.signal]);
+  const running: Promise<unknown>[] = [aborted(signal)];
+  let stream: DeliveryStream | null = null;
+  await using sender = parts.deliver
+    ? new Sender({
+        settings: settings.iterable,
+        metrics,
+        logger,
+        connectionsMax: CONNECTIONS_MAX,
+        onGateChange: (gate) => state.set('iterable', gate.reason === null ? null : gate.detail),
+      })
+    : null;
+  let capture: Promise<void> = Promise.resolve();
+  if (sender !== null) {
+    stream = new DeliveryStream({
+      topics,
+      groupId: settings.groupId,
+      format: settings.topicFormat,
+      query: database.query,
+      rule: settings.rule,
+      sender,
+      metrics,
+      logger,
+      onTrouble: (reason) => state.set('database', reason),
+    });
+    state.deliver = { stream, sender };
+    await stream.start();
+    running.push(stream.failed);
+  }
+  if (parts.capture) {
+    const rule = new Rule(database.query, settings.rule);
+    const publisher = await topics.publisher();
+    capture = runCapture({
+      db: settings.db,
+      publisher,
+      names: topics.names,
+      startFrom: settings.startFrom,
+      eligibleUserIds: async function* () {
+        for await (const page of rule.everyone(BOOTSTRAP_PAGE_CUSTOMERS)) {
+          yield page.map((user) => user.userId);
+        }
+      },
+      logger,
+      signal: stopCapture,
+      onStatus: (status) => state.captureStatus(status),
+    });
+    running.push(capture);
+  }
+  try {
+    await Promise.race(running);
+    if (!signal.aborted) throw new UnavailableError('the stream ended by itself; see the log');
+  } finally {
+    ending.abort();
+    await Promise.allSettled([capture, stream?.stop()]);
+  }
+  logger.info('stopped; everything finished is saved');
+  return 0;
+}

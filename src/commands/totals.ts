@@ -1,0 +1,38 @@
+import type { UserDelivery } from '../delivery/deliver-user.ts';
+
+/** The counts of a backfill or replay. */
+export interface Totals {
+  processed: number;
+  /** Both calls accepted. */
+  successful: number;
+  /** One call refused. */
+  partial: number;
+  /** Both refused. */
+  failed: number;
+}
+
+export const NO_TOTALS: Totals = { processed: 0, successful: 0, partial: 0, failed: 0 };
+
+export function withDelivery(totals: Totals, delivery: UserDelivery): Totals {
+  const accepted = [delivery.update, delivery.track].filter(({ kind }) => kind === 'ok').length;
+  return {
+    processed: totals.processed + 1,
+    successful: totals.successful + (accepted === 2 ? 1 : 0),
+    partial: totals.partial + (accepted === 1 ? 1 : 0),
+    failed: totals.failed + (accepted === 0 ? 1 : 0),
+  };
+}
+
+/** The summary that ends a backfill or replay. */
+export function summaryLines(totals: Totals, notAttempted: number, file: string | null): string[] {
+  const lines = [
+    'Summary',
+    `  Total users processed:              ${totals.processed}`,
+    `  Successful (both calls):            ${totals.successful}`,
+    `  Partial failures (one call failed): ${totals.partial}`,
+    `  Total failures (both failed):       ${totals.failed}`,
+    `  Not attempted:                      ${notAttempted}`,
+  ];
+  if (file !== null) lines.push(`Results: ${file}`);
+  return lines;
+}

@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Outcome } from '../iterable/calls.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
+import type { UserDelivery } from './deliver-user.ts';
+
+const KEEP_RETRY_MS = 1_000;
+
+function refusal(delivery: UserDelivery): { outcome: Outcome; call: string } | null {
+  const { update, track } = delivery;
+  if (update.kind === 'refused') return { outcome: update, call: 'users/update' };
+  if (track.kind === 'refused') return { outcome: track, call: 'events/track' };
+  return null;
+}
+
+/** The dead letter of a delivery that was refused, or null where nothing was. */
+export function deadLetterOf(delivery: UserDelivery, nowEpochMs: number): DeadLetter | null {
+  const refused = refusal(delivery);
+  if (refused === null || refused.outcome.kind !== 'refused') return null;
+  const { status, code, message } = refused.outcome;
+  const both = delivery.update.kind === 'refused' && delivery.track.kind === 'refused';
+  const calls = both ? 'users/update and events/track' : refused.call;
+  const http = status === 0 ? '' : ` with HTTP ${status}${code === null ? '' : ` ${code}`}`;
+  return {
+    id: `page-view-${delivery.user.pageViewId}`,
+    userId: delivery.user.userId,
+    pageViewId: delivery.user.pageViewId,
+    reason: `${calls} refused${http}${message === '' ? '' : `: ${message}`}`,
+    status: status === 0 ? null : status,
+    code,
+    time: new Date(nowEpochMs).toISOString(),
+  };
+}
+
+/** Keeps a dead letter, trying until it is durable or `signal` aborts (then it rejects). */
+export async function keepDeadLetters(
+  store: DeadLetterStore,
+  letters: readonly DeadLetter[],
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await store.add(letters);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (failures === 0) logger.error({ err: error }, 'a dead letter can not be kept; trying again');
+      await sleep(KEEP_RETRY_MS, undefined, { signal });
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CallGate, type GateState } from '../iterable/call-gate.ts';
+import { IterableCalls } from '../iterable/calls.ts';
+import { type Endpoint, IterableHttp } from '../iterable/http.ts';
+import { RateBudget } from '../iterable/rate-budget.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { IterableSettings } from '../settings/types.ts';
+
+/** Iterable's documented limits of the bulk endpoints, calls a second. */
+const BULK_UPDATE_PER_SECOND = 5;
+const TRACK_BULK_PER_SECOND = 10;
+/** A clean stop leaves this much time to calls that are out, and to the second of a pair. */
+const STOP_GRACE_MS = 7_000;
+const STOP_CUT_MS = 1_000;
+
+export interface SenderOptions {
+  settings: IterableSettings;
+  metrics: Metrics;
+  logger: Logger;
+  connectionsMax: number;
+  onGateChange?: (state: GateState) => void;
+}
+
+/** Everything between a payload and Iterable: budgets, gate, retries, connections. */
+export class Sender implements AsyncDisposable {
+  readonly http: IterableHttp;
+  readonly gate: CallGate;
+  readonly calls: IterableCalls;
+  readonly budgets: Readonly<Record<Endpoint, RateBudget>>;
+
+  constructor(options: SenderOptions) {
+    const { settings, metrics, logger } = options;
+    const now = (): number => performance.now();
+    const budget = (limitPerSecond: number): RateBudget => new RateBudget({ limitPerSecond, now });
+    this.http = new IterableHttp({ ...settings, connectionsMax: options.connectionsMax });
+    this.gate = new CallGate({
+      now,
+      random: Math.random,
+      onChange: (state) => {
+        logGate(logger, state);
+        options.onGateChange?.(state);
+      },
+    });
+    this.budgets = {
+      '/api/users/update': budget(settings.usersUpdatePerSecond),
+      '/api/events/track': budget(settings.eventsTrackPerSecond),
+      '/api/users/bulkUpdate': budget(BULK_UPDATE_PER_SECOND),
+      '/api/events/trackBulk': budget(TRACK_BULK_PER_SECOND),
+    };
+    this.calls = new IterableCalls({
+      http: this.http,
+      gate: this.gate,
+      budgets: this.budgets,
+      random: Math.random,
+      onAnswer: (endpoint, status) => {
+        metrics.iterableRequests.inc({ endpoint: endpoint.slice('/api/'.length), status });
+      },
+    });
+  }
+
+  /** This instance's part of Iterable's limits, 0 to 1; a larger one counts after a second. */
+  setShare(share: number): void {
+    for (const budget of Object.values(this.budgets)) budget.setShare(share);
+  }
+
+  /**
+   * Lets what is out end: `drained` is awaited up to STOP_GRACE_MS, then what still waits is given
+   * up. Iterable being away, waiting has no point, and it is given up at once.
+   */
+  async stop(drained: () => Promise<void>): Promise<void> {
+    if (!this.gate.isOpen) this.calls.stop();
+    const done = drained();
+    await within(done, STOP_GRACE_MS);
+    this.calls.stop();
+    await within(done, STOP_CUT_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.calls.stop();
+    await this.http[Symbol.asyncDispose]();
+  }
+}
+
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  const timer = new AbortController();
+  const timeout = sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined);
+  await Promise.race([promise, timeout]);
+  timer.abort();
+}
+
+function logGate(logger: Logger, state: GateState): void {
+  switch (state.reason) {
+    case null:
+      return logger.info('Iterable accepts calls again');
+    case 'key-refused':
+      return logger.error(
+        { detail: state.detail },
+        'Iterable refuses the API key: nothing is sent until it accepts it; check ITERABLE_API_KEY (a server-side key) and ITERABLE_API_BASE_URL (US or EU)',
+      );
+    case 'slow-down':
+      return logger.warn({ detail: state.detail }, 'Iterable says that its rate limit is exceeded; sending pauses');
+    case 'down':
+      return logger.warn({ detail: state.detail }, 'Iterable does not answer as it should; sending waits and tries again');
+  }
+}

@@ -1,0 +1,161 @@
+import type { Query } from '../rule/rule.ts';
+import { Rule } from '../rule/rule.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { RuleSettings, TopicFormat } from '../settings/types.ts';
+import type { GroupMember, ReceivedMessage, Topics } from '../topics/port.ts';
+import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
+import { deliverUser, isSent } from './deliver-user.ts';
+import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
+import { Intake } from './intake.ts';
+import { RecentDeliveries } from './recent-deliveries.ts';
+import type { Sender } from './sender.ts';
+import { SentMemory } from './sent-memory.ts';
+import { readVisibility } from './visibility.ts';
+
+/** About 200 bytes a user. */
+const MEMORY_USERS_MAX = 200_000;
+const COMMIT_EVERY_MS = 100;
+
+export interface StreamDeps {
+  topics: Topics;
+  groupId: string;
+  format: TopicFormat;
+  query: Query;
+  rule: RuleSettings;
+  sender: Sender;
+  metrics: Metrics;
+  logger: Logger;
+  /** Told what keeps delivery from moving, or null. */
+  onTrouble: (reason: string | null) => void;
+}
+
+/** A member of the consumer group that delivers: topic → rule → Iterable. */
+export class DeliveryStream {
+  readonly #deps: StreamDeps;
+  readonly #engine: Engine;
+  readonly #intake: Intake;
+  readonly #stop = new AbortController();
+  readonly recent = new RecentDeliveries(20);
+  readonly memory = new SentMemory(MEMORY_USERS_MAX);
+  #member: GroupMember | null = null;
+  #commits: NodeJS.Timeout | null = null;
+  #committing: Promise<void> = Promise.resolve();
+  #share: number | null = null;
+
+  constructor(deps: StreamDeps, options: EngineOptions = ENGINE_DEFAULTS) {
+    this.#deps = deps;
+    const rule = new Rule(deps.query, deps.rule);
+    const clocks = { now: () => performance.now(), nowEpoch: () => Date.now() };
+    const { deadLetters } = deps.topics;
+    const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
+      keepDeadLetters(deadLetters, letters, deps.logger, this.#stop.signal);
+    this.#engine = new Engine(
+      {
+        ...clocks,
+        eligibleAmong: (ids) => rule.among(ids),
+        visibility: (looks) => readVisibility(rule, deps.query, looks),
+        deliver: (user, isWanted) => deliverUser(deps.sender.calls, user, isWanted),
+        waitingForBudget: () => deps.sender.budgets['/api/users/update'].waiting,
+        memory: this.memory,
+        onTrouble: (error) => this.#databaseTrouble(error),
+        onDelivery: async (delivery, newest) => {
+          const now = Date.now();
+          const letter = deadLetterOf(delivery, now);
+          if (letter !== null) {
+            await keep([letter]);
+            deps.logger.warn({ userId: letter.userId, id: letter.id }, letter.reason);
+          }
+          this.recent.add(delivery, now - newest.committedAtMs);
+          if (!isSent(delivery)) return;
+          deps.metrics.commitToDelivery.observe(Math.max(0, now - newest.committedAtMs) / 1000);
+        },
+      },
+      options,
+    );
+    this.#intake = new Intake({
+      ...clocks,
+      engine: this.#engine,
+      format: deps.format,
+      pageViewsTopic: deps.topics.names.pageViews,
+      pages: deps.rule.pages,
+      deadLetters: { ...deadLetters, add: keep },
+      onOutcome: (outcome: LookOutcome) => deps.metrics.deliveries.inc({ outcome }),
+      onUnreadable: (letter) => {
+        deps.metrics.unreadableMessages.inc();
+        deps.logger.warn({ id: letter.id }, letter.reason);
+      },
+    });
+  }
+
+  /** Rejects when the member can not go on. */
+  get failed(): Promise<never> {
+    return this.#member?.failed ?? new Promise<never>(() => undefined);
+  }
+
+  /** This member's part of the group's partitions; null while it has none assigned. */
+  get share(): number | null {
+    return this.#share;
+  }
+
+  get inFlight(): { messages: number; deliveries: number } {
+    return { messages: this.#engine.unfinished, deliveries: this.#engine.deliveriesInFlight };
+  }
+
+  async start(): Promise<void> {
+    const { topics, groupId, sender, logger } = this.#deps;
+    const names = [topics.names.pageViews, topics.names.userChanges];
+    this.#member = await topics.join(groupId, names, {
+      onRebalancing: () => {
+        this.#share = null;
+        sender.setShare(0);
+      },
+      onAssigned: ({ partitions, share }) => {
+        this.#intake.reset();
+        this.#share = share;
+        sender.setShare(share);
+        logger.info({ partitions: partitions.length, share }, 'delivering');
+      },
+      onMessages: (messages: readonly ReceivedMessage[]) => this.#intake.accept(messages),
+    });
+    this.#commits = setInterval(() => void this.#commit(), COMMIT_EVERY_MS);
+  }
+
+  /** Messages behind the group's commits, by topic. */
+  async lag(): Promise<ReadonlyMap<string, number>> {
+    return (await this.#member?.lag()) ?? new Map();
+  }
+
+  /** Starts nothing new, lets what is out end, commits what is finished, leaves the group. */
+  async stop(): Promise<void> {
+    this.#engine.stop();
+    await this.#deps.sender.stop(() => this.#engine.drained());
+    this.#stop.abort();
+    if (this.#commits !== null) clearInterval(this.#commits);
+    await this.#commit();
+    await this.#member?.[Symbol.asyncDispose]();
+  }
+
+  /** One commit at a time; what a failed one held is held by the next. */
+  #commit(): Promise<void> {
+    this.#committing = this.#committing.then(async () => {
+      const member = this.#member;
+      const moved = this.#intake.progress.takeMoved();
+      if (member === null || moved.length === 0) return;
+      try {
+        await member.commit(moved);
+      } catch (error) {
+        this.#intake.progress.giveBack(moved);
+        this.#deps.logger.warn({ err: error }, 'offsets could not be committed; trying again');
+      }
+    });
+    return this.#committing;
+  }
+
+  #databaseTrouble(error: unknown): void {
+    const reason = error === null ? null : `database: ${(error as Error).message}`;
+    if (reason === null) this.#deps.logger.info('the database answers again');
+    else this.#deps.logger.warn({ err: error }, 'the rule can not be asked; delivery waits');
+    this.#deps.onTrouble(reason);
+  }
+}

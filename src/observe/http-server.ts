@@ -1,0 +1,124 @@
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { UnavailableError } from '../errors.ts';
+import type { HttpSettings } from '../settings/types.ts';
+
+/** What the pages say; asked anew for every request. */
+export interface Observed {
+  /** Empty when everything is connected and moving; else one reason a line. */
+  notReady(): string[];
+  /** Without secrets, e-mail addresses or payloads. */
+  status(): Promise<Record<string, unknown>>;
+  metrics(): Promise<string>;
+}
+
+export interface HttpServer extends AsyncDisposable {
+  url: string;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const TEXT_TYPE = 'text/plain; charset=utf-8';
+
+/** The page is text, and whoever embeds or sniffs it gets nothing. */
+const HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'",
+  'Cache-Control': 'no-store',
+};
+
+/**
+ * Whether the Host header names this server as it was bound: a page of another site whose name
+ * was rebound to 127.0.0.1 sends its own name. A server bound to all addresses can not tell.
+ */
+export function isExpectedHost(header: string | undefined, boundHost: string): boolean {
+  if (boundHost === '0.0.0.0' || boundHost === '::') return true;
+  const host = (header ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '').toLowerCase();
+  return host === boundHost.toLowerCase() || ['127.0.0.1', 'localhost', '::1'].includes(host);
+}
+
+/** Serves /healthz, /readyz, /metrics, /status and /, or returns null where HTTP_PORT is off. */
+export async function serveObserved(
+  settings: HttpSettings,
+  observed: Observed,
+): Promise<HttpServer | null> {
+  if (settings.port === null) return null;
+  const { host, port } = settings;
+  const server = createServer(
+    { maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 },
+    (request, response) => {
+      void answer(request, response, host, observed).catch(() => {
+        if (!response.headersSent) send(response, 500, TEXT_TYPE, 'internal error\n');
+        else response.destroy();
+      });
+    },
+  );
+  server.maxConnections = 100;
+  await listen(server, host, port);
+  const address = server.address() as AddressInfo;
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return {
+    url: `http://${shown}:${address.port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = error.code === 'EADDRINUSE' ? 'is taken' : `can not be used (${error.code})`;
+      reject(
+        new UnavailableError(
+          `HTTP_PORT ${port} on ${host} ${taken}; choose another one, 0 for any free one, or off`,
+        ),
+      );
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  boundHost: string,
+  observed: Observed,
+): Promise<void> {
+  request.resume();
+  if (!isExpectedHost(request.headers.host, boundHost)) {
+    return send(response, 403, TEXT_TYPE, 'unknown Host\n');
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return send(response, 405, TEXT_TYPE, 'only GET\n');
+  }
+  const path = (request.url ?? '/').split('?', 1)[0];
+  switch (path) {
+    case '/healthz':
+      return send(response, 200, TEXT_TYPE, 'alive\n');
+    case '/readyz': {
+      const reasons = observed.notReady();
+      if (reasons.length === 0) return send(response, 200, TEXT_TYPE, 'ready\n');
+      return send(response, 503, TEXT_TYPE, `${reasons.join('\n')}\n`);
+    }
+    case '/metrics':
+      return send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', await observed.metrics());
+    case '/status':
+      return send(response, 200, JSON_TYPE, `${JSON.stringify(await observed.status(), null, 2)}\n`);
+    case '/':
+      return send(response, 200, TEXT_TYPE, await plainPage(observed));
+    default:
+      return send(response, 404, TEXT_TYPE, 'there are /, /healthz, /readyz, /metrics and /status\n');
+  }
+}
+
+async function plainPage(observed: Observed): Promise<string> {
+  const reasons = observed.notReady();
+  const state = reasons.length === 0 ? 'ready' : `not ready: ${reasons.join('; ')}`;
+  return `iterable-sync is ${state}\n\n${JSON.stringify(await observed.status(), null, 2)}\n`;
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { ...HEADERS, 'Content-Type': type });
+  response.end(body);
+}
