@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { type Connection, createConnection } from 'mysql2/promise';
+import { explainDatabaseError } from '../database/explain.ts';
+import { UsageError } from '../errors.ts';
+import type { CommandContext } from './context.ts';
+
+const SETUP = new URL('../../sql/database_setup.sql', import.meta.url);
+const TABLES = ['page_views', 'customers'];
+
+async function tablesThere(connection: Connection): Promise<string[]> {
+  const [rows] = await connection.query(
+    'SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?)',
+    [TABLES],
+  );
+  return (rows as { name: string }[]).map(({ name }) => name);
+}
+
+/** Creates the database and applies `sql/database_setup.sql`; refuses when the tables exist. */
+export async function setupDatabase(context: CommandContext, reset: boolean): Promise<number> {
+  const { db } = context.settings;
+  try {
+    const connection = await createConnection({
+      host: db.host,
+      port: db.port,
+      user: db.user,
+      password: db.password,
+      charset: 'utf8mb4',
+      multipleStatements: true,
+      ...(db.ssl ? { ssl: {} } : {}),
+    });
+    try {
+      await connection.query('SET time_zone = ?', [db.timeZone]);
+      await connection.query('CREATE DATABASE IF NOT EXISTS ?? CHARACTER SET utf8mb4', [db.name]);
+      await connection.query('USE ??', [db.name]);
+      const there = await tablesThere(connection);
+      if (there.length > 0 && !reset) {
+        throw new UsageError(
+          `the database ${db.name} already has ${there.join(' and ')}; setup-db --reset drops them with all that is in them`,
+        );
+      }
+      await connection.query('DROP TABLE IF EXISTS page_views, customers');
+      await connection.query(readFileSync(SETUP, 'utf8'));
+    } finally {
+      connection.destroy();
+    }
+  } catch (error) {
+    throw error instanceof UsageError ? error : explainDatabaseError(error, db);
+  }
+  context.print(`Created customers and page_views in ${db.name} at ${db.host}:${db.port}, with seed data`);
+  return 0;
+}

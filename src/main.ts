@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import { CommanderError } from 'commander';
+import { buildProgram } from './commands/program.ts';
+import { exitCodeOf } from './commands/context.ts';
+import { quietKnownWarnings } from './commands/warnings.ts';
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
+quietKnownWarnings(process);
+try {
+  const exit = { code: 0 };
+  await buildProgram(version, exit).parseAsync();
+  process.exitCode = exit.code;
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Help and version are what was asked for; everything else of Commander's is wrong use.
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
+}
