@@ -36,7 +36,7 @@ function hostName(host: string | undefined): string | null {
  * Whether a browser may have sent this on behalf of its user: a page of another site must neither
  * read this one under a name that points here (DNS rebinding) nor send forms to it.
  */
-export function isFromHere(headers: IncomingHttpHeaders, names: ReadonlySet<string>): boolean {
+function isFromHere(headers: IncomingHttpHeaders, names: ReadonlySet<string>): boolean {
   const host = hostName(headers.host);
   if (host === null || !names.has(host)) return false;
   if (headers.origin === undefined) return true;
@@ -45,7 +45,7 @@ export function isFromHere(headers: IncomingHttpHeaders, names: ReadonlySet<stri
 }
 
 /** A user with profile and events, events by id. */
-export function userAsJson(user: SimulatedUser): string {
+function userAsJson(user: SimulatedUser): string {
   const events = Object.create(null) as Record<string, unknown>;
   for (const [id, event] of user.events) events[id] = event;
   return JSON.stringify({ ...user, events });

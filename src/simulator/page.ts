@@ -5,7 +5,7 @@ import type { Statistics } from './statistics.ts';
 
 const ROWS_MAX = 30;
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
