@@ -98,6 +98,14 @@ describe('over HTTP', () => {
     expect(simulator.stats().order.overlappingSameUser).toBe(0);
   });
 
+  test('a call that the client gave up does not count as overlapping the next one', async () => {
+    await simulator.setFaults({ latency: { 'users/update': { ms: 1000 } } });
+    expect(await cause(update(50))).toBe('TimeoutError');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await cause(update(50))).toBe('TimeoutError');
+    expect(simulator.stats()).toMatchObject({ concurrent: 2, order: { overlappingSameUser: 0 } });
+  });
+
   test('errors come with their status, Retry-After on demand, and end after their times', async () => {
     await simulator.setFaults({
       random: [

@@ -71,6 +71,13 @@ describe('field types', () => {
     );
   });
 
+  test('a field fixed as string takes dates too, one fixed as date takes no other string', () => {
+    const types = new FieldTypes();
+    expect(put(types, { note: 'hello', since: '2026-01-13' })).toBe(true);
+    expect(put(types, { note: '2026-01-13' })).toBe(true);
+    expect(put(types, { since: '2026-01-13 14:30:45.123' })).toBe(false);
+  });
+
   test('a refused call fixes none', () => {
     const types = new FieldTypes();
     put(types, { plan: 'pro' });
