@@ -69,7 +69,7 @@ export async function backfill(context: CommandContext, options: BackfillOptions
     if (!options.dryRun) resumeFile.remove();
     return 0;
   }
-  if (options.dryRun) return dryRun(context, pages(rule, afterId, options.limit));
+  if (options.dryRun) return await dryRun(context, pages(rule, afterId, options.limit));
   await using deadLetters = lazyDeadLetters(context);
   await using batch = new Batch(context, {
     query: database.query,

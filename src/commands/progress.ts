@@ -1,5 +1,4 @@
-import { type SingleBar, Format, Presets } from 'cli-progress';
-import cliProgress from 'cli-progress';
+import cliProgress, { type SingleBar } from 'cli-progress';
 
 const LINE_EVERY_MS = 10_000;
 
@@ -35,7 +34,7 @@ export class Progress implements Disposable {
   #openBar(): SingleBar {
     const format = `{bar} {value}/{total} ${this.#what} | {rate}/s | {eta_formatted} left`;
     const options = { format, hideCursor: true, stream: process.stderr, barsize: 30, fps: 5 };
-    const bar = new cliProgress.SingleBar({ ...options, formatBar: Format.BarFormat }, Presets.rect);
+    const bar = new cliProgress.SingleBar(options, cliProgress.Presets.rect);
     bar.start(this.#total, 0, { rate: '0' });
     return bar;
   }

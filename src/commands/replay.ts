@@ -88,7 +88,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
   const wanted = await ranges(topics, options);
   const total = wanted.reduce((sum, { begin, end }) => sum + end - begin, 0);
   logger.info({ messages: total }, `replaying from ${topics.description}`);
-  if (options.dryRun) return dryRun(context, topics, wanted, new Rule(database.query, settings.rule));
+  if (options.dryRun) return await dryRun(context, topics, wanted, new Rule(database.query, settings.rule));
   await using batch = new Batch(context, {
     query: database.query,
     share: options.rateShare,

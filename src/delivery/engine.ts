@@ -63,7 +63,7 @@ const LOOK_RETRY_MS_MAX = 5_000;
 export class Engine {
   readonly #deps: EngineDeps;
   readonly #options: EngineOptions;
-  readonly #queue = new UserQueue<WorkItem>();
+  readonly #queue = new UserQueue<WorkItem>(() => this.#schedule());
   readonly #limit;
   #generation = 0;
   #looks = 0;

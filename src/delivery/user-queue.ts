@@ -5,8 +5,14 @@
  */
 export class UserQueue<I extends { userId: string }> {
   readonly #users = new Map<string, Entry<I>>();
+  readonly #onRested: () => void;
   #queue: Entry<I>[] = [];
   #head = 0;
+
+  /** `onRested` is told when a user who rested is queued again. */
+  constructor(onRested: () => void) {
+    this.#onRested = onRested;
+  }
 
   /** Users that could be taken now. */
   get queued(): number {
@@ -68,7 +74,10 @@ export class UserQueue<I extends { userId: string }> {
     entry.attempts += 1;
     if (isNews || delayMs <= 0) return this.#enqueue(entry);
     entry.state = 'resting';
-    entry.timer = setTimeout(() => this.#enqueue(entry), delayMs);
+    entry.timer = setTimeout(() => {
+      this.#enqueue(entry);
+      this.#onRested();
+    }, delayMs);
   }
 
   /** Forgets all items. Busy users stay busy until they are released. */
