@@ -1,0 +1,129 @@
+import { Kafka, logLevel } from 'kafkajs';
+import { createConnection } from 'mysql2/promise';
+import type { RowDataPacket } from 'mysql2/promise';
+import { expect, test } from 'vitest';
+import type { DatabaseAddress, DatabaseServer } from '../../tools/services/services.ts';
+import {
+  freshDatabase,
+  freshTopicPrefix,
+  injectServices,
+  startOwnKafka,
+  startOwnMariadb,
+  startOwnMysql,
+} from '../support/services.ts';
+
+const databases = ['mysql', 'mariadb'] as const;
+
+async function ask(server: DatabaseAddress, sql: string): Promise<RowDataPacket> {
+  const { host, port, user, password } = server;
+  const connection = await createConnection({ host, port, user, password });
+  try {
+    const [rows] = await connection.query<RowDataPacket[]>(sql);
+    return rows[0]!;
+  } finally {
+    connection.destroy();
+  }
+}
+
+test.each(databases)('%s writes whole rows to a durable binlog', async (flavour) => {
+  const server = injectServices()[flavour];
+  expect(server.flavour).toBe(flavour);
+  const row = await ask(
+    server,
+    `SELECT @@log_bin AS log, @@binlog_format AS format, @@binlog_row_image AS image,
+            @@binlog_row_metadata AS metadata, @@innodb_flush_log_at_trx_commit AS flush_log`,
+  );
+  expect(row).toEqual({ log: 1, format: 'ROW', image: 'FULL', metadata: 'FULL', flush_log: 1 });
+});
+
+test.each(databases)('%s knows time zones by name', async (flavour) => {
+  const row = await ask(
+    injectServices()[flavour],
+    `SELECT CAST(CONVERT_TZ('2026-07-01 12:00:00', 'UTC', 'America/Chicago') AS CHAR) AS local`,
+  );
+  expect(row['local']).toBe('2026-07-01 07:00:00');
+});
+
+test('a fresh database is empty, and gone afterwards', async () => {
+  const server = injectServices().mysql;
+  let name: string;
+  {
+    await using fresh = await freshDatabase(server);
+    name = fresh.settings.name;
+    const [tables] = await fresh.connection.query<RowDataPacket[]>('SHOW TABLES');
+    expect(tables).toEqual([]);
+  }
+  const row = await ask(
+    server,
+    `SELECT COUNT(*) AS found FROM information_schema.schemata WHERE schema_name = '${name}'`,
+  );
+  expect(row['found']).toBe(0);
+});
+
+const own: Record<(typeof databases)[number], () => Promise<DatabaseServer>> = {
+  mysql: () => startOwnMysql(),
+  mariadb: () => startOwnMariadb(),
+};
+
+test.each(databases)('a %s that was killed has its committed rows when restarted', async (name) => {
+  await using server = await own[name]();
+  const pid = server.pid;
+  await ask(server, 'CREATE DATABASE kept');
+  await ask(server, 'CREATE TABLE kept.t (id INT PRIMARY KEY)');
+  await ask(server, 'INSERT INTO kept.t VALUES (7)');
+  await server.kill();
+  await expect(ask(server, 'SELECT 1')).rejects.toThrow(/ECONNREFUSED/);
+  await server.restart();
+  expect((await ask(server, 'SELECT id FROM kept.t'))['id']).toBe(7);
+  expect(server.pid).not.toBe(pid);
+});
+
+test('two servers have identities of their own', async () => {
+  await using one = await startOwnMysql();
+  const uuid = 'SELECT @@server_uuid AS uuid';
+  expect((await ask(one, uuid))['uuid']).not.toBe(
+    (await ask(injectServices().mysql, uuid))['uuid'],
+  );
+});
+
+test('flags win over the defaults, and GTIDs can be left out', async () => {
+  await using server = await startOwnMysql(['--binlog-row-image=MINIMAL'], false);
+  const row = await ask(server, 'SELECT @@binlog_row_image AS image, @@gtid_mode AS gtid');
+  expect(row).toEqual({ image: 'MINIMAL', gtid: 'OFF' });
+});
+
+test('a server that does not start says why', async () => {
+  await expect(startOwnMysql(['--no-such-option=1'])).rejects.toThrow(/no-such-option/);
+});
+
+const clientOf = (brokers: readonly string[]) =>
+  new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
+
+test('Kafka makes no topic by itself', async () => {
+  const producer = clientOf(injectServices().kafkaBrokers).producer({ retry: { retries: 1 } });
+  await producer.connect();
+  const sending = producer.send({ topic: freshTopicPrefix(), messages: [{ value: 'x' }] });
+  await expect(sending).rejects.toThrow(/topic-partition/);
+  await producer.disconnect();
+});
+
+test('a Kafka that was killed has its acknowledged messages when restarted', async () => {
+  await using server = await startOwnKafka();
+  const kafka = clientOf(server.brokers);
+  const topic = freshTopicPrefix();
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+  const producer = kafka.producer();
+  await producer.connect();
+  await producer.send({ topic, acks: -1, messages: [{ value: 'a' }, { value: 'b' }] });
+  await producer.disconnect();
+  await admin.disconnect();
+  await server.kill();
+  await server.restart();
+  const again = kafka.admin();
+  await again.connect();
+  const [offsets] = await again.fetchTopicOffsets(topic);
+  expect(offsets?.high).toBe('2');
+  await again.disconnect();
+});

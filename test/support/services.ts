@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { createConnection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
+import { inject } from 'vitest';
+import type { DatabaseSettings } from '../../src/settings/types.ts';
+import { startKafka, startMariadb, startMysql } from '../../tools/services/services.ts';
+import type {
+  DatabaseAddress,
+  DatabaseServer,
+  KafkaServer,
+} from '../../tools/services/services.ts';
+import type { Services } from './global-setup.ts';
+
+/** The servers that all test files share: don't stop them, don't change their global settings. */
+export const injectServices = (): Services => inject('services');
+
+/** A database of the test's own; its disposal drops it. */
+export interface FreshDatabase extends AsyncDisposable {
+  settings: DatabaseSettings;
+  /** In UTC, with the database chosen. */
+  connection: Connection;
+}
+
+/** An empty database with a name that no other test has. */
+export async function freshDatabase(server: DatabaseAddress): Promise<FreshDatabase> {
+  const { host, port, user, password } = server;
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const settings = { host, port, user, password, name, ssl: false, timeZone: '+00:00' };
+  const connection = await createConnection({
+    host,
+    port,
+    user,
+    password,
+    timezone: 'Z',
+    supportBigNumbers: true,
+    multipleStatements: true,
+  });
+  await connection.query(`CREATE DATABASE ${name}`);
+  await connection.query(`USE ${name}`);
+  await connection.query("SET time_zone = '+00:00'");
+  return {
+    settings,
+    connection,
+    [Symbol.asyncDispose]: async () => {
+      // On a connection of its own: the test may have ended or broken the other one.
+      connection.destroy();
+      const last = await createConnection({ host, port, user, password });
+      await last.query(`DROP DATABASE IF EXISTS ${name}`);
+      await last.end();
+    },
+  };
+}
+
+/** A name for topics and groups that no other test has. */
+export const freshTopicPrefix = (): string => `test_${randomBytes(6).toString('hex')}`;
+
+const say = (line: string): void => void process.stderr.write(`services: ${line}\n`);
+
+/** A MySQL of the test's own, to be stopped, killed and set up otherwise. Some 1 s. */
+export const startOwnMysql = (
+  flags: readonly string[] = [],
+  gtid = true,
+): Promise<DatabaseServer> => startMysql({ say, flags, gtid });
+
+/** A MariaDB of the test's own. Some 0.5 s. */
+export const startOwnMariadb = (flags: readonly string[] = []): Promise<DatabaseServer> =>
+  startMariadb({ say, flags });
+
+/** A broker of the test's own. Some 3 s. */
+export const startOwnKafka = (properties: Record<string, string> = {}): Promise<KafkaServer> =>
+  startKafka({ say, properties });
