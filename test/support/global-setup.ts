@@ -1,4 +1,5 @@
 import type { TestProject } from 'vitest/node';
+import { quietKnownWarnings } from '../../src/commands/warnings.ts';
 import { findKafka, findTestDatabase } from '../../tools/services/services.ts';
 import type {
   DatabaseAddress,
@@ -46,6 +47,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 async function start(): Promise<Running> {
+  quietKnownWarnings(process);
   const say = (line: string) => void process.stderr.write(`services: ${line}\n`);
   const began = Date.now();
   const started = await Promise.allSettled([

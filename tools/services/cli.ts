@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { quietKnownWarnings } from '../../src/commands/warnings.ts';
 import { prepare, startDatabase, startKafka } from './services.ts';
 import type { DatabaseServer, KafkaServer, Say } from './services.ts';
 
@@ -57,4 +58,5 @@ const databaseExports = ({ host, port, user, password }: DatabaseServer): string
 const kafkaExports = ({ brokers }: KafkaServer): string =>
   `export KAFKA_BROKERS=${brokers.join(',')}\n`;
 
+quietKnownWarnings(process);
 process.exitCode = await main(process.argv.slice(2));

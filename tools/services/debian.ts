@@ -30,3 +30,20 @@ export async function installPackages(
     });
   });
 }
+
+/**
+ * The archive that this machine's apt takes Debian from; its other suites are in the same place.
+ * @throws UnavailableError where apt has none.
+ */
+export async function debianArchive(): Promise<string> {
+  const format = ['--format', '$(RELEASE) $(REPO_URI)', 'Created-By: Packages'];
+  const archive = readArchive(await run('apt-get', ['indextargets', ...format]));
+  if (archive !== null) return archive;
+  throw new UnavailableError('apt knows no Debian archive: name one in /etc/apt/sources.list.');
+}
+
+/** Of lines such as `bookworm-security http://…`: the place of a whole suite, not of its updates. */
+export function readArchive(lines: string): string | null {
+  const targets = lines.split('\n').map((line) => line.trim().split(' '));
+  return targets.find(([release, uri]) => uri && !/[-/]/.test(release ?? ''))?.[1] ?? null;
+}

@@ -29,6 +29,7 @@ import type {
 } from './types.ts';
 
 export type { DatabaseAddress, DatabaseServer, Flavour, KafkaServer, Say } from './types.ts';
+export { composeCommand } from './compose.ts';
 export { dockerEngine } from './docker-engine.ts';
 
 export const startMysql = (options: DatabaseStartOptions): Promise<DatabaseServer> =>
