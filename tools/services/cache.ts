@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from './commands.ts';
@@ -36,8 +36,11 @@ export async function prepared(
   if (await exists(folder)) return folder;
   return await withLock(cache, name, say, async () => {
     if (await exists(folder)) return folder;
-    const partial = `${folder}.partial`;
-    await removeTree(partial);
+    // A name of its own: a broken-off preparation may have left a child that still writes.
+    const partial = `${folder}.partial-${process.pid}`;
+    for (const old of await readdir(cache)) {
+      if (old.startsWith(`${name}.partial`)) await removeTree(join(cache, old));
+    }
     await mkdir(partial, { recursive: true });
     await build(partial);
     await rename(partial, folder);

@@ -22,8 +22,7 @@ async function main(argv: string[]): Promise<number> {
   });
   const [command, ...flags] = positionals;
   if (command === 'prepare') {
-    await Promise.all((['mysql', 'mariadb', 'kafka'] as const).map((name) => prepare(name, say)));
-    return 0;
+    return await prepareAll();
   }
   const options = {
     say,
@@ -40,6 +39,15 @@ async function main(argv: string[]): Promise<number> {
   }
   process.stderr.write(USAGE);
   return 2;
+}
+
+/** All of them, also when one fails: what is half done would only be done again. */
+async function prepareAll(): Promise<number> {
+  const names = ['mysql', 'mariadb', 'kafka'] as const;
+  const results = await Promise.allSettled(names.map((name) => prepare(name, say)));
+  const failed = results.filter((result) => result.status === 'rejected');
+  for (const { reason } of failed) say(`error: ${(reason as Error).message}`);
+  return failed.length === 0 ? 0 : 3;
 }
 
 /** Prints how to reach the server, and waits for Ctrl-C. */

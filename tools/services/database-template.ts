@@ -55,6 +55,8 @@ async function initialiseMariadb(program: DatabaseProgram, data: string) {
     `--datadir=${data}`,
     '--auth-root-authentication-method=normal',
     '--skip-test-db',
+    // It would not go on where the machine's own name resolves to nothing; we come by 127.0.0.1.
+    '--force',
   ]);
   const everyRoot = ['localhost', '%'].map(
     (host) =>
