@@ -1,0 +1,211 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { UserDelivery } from '../../src/delivery/deliver-user.ts';
+import { ENGINE_DEFAULTS, Engine, type LookOutcome, type WorkItem } from '../../src/delivery/engine.ts';
+import type { Visibility } from '../../src/delivery/looks.ts';
+import { SentMemory } from '../../src/delivery/sent-memory.ts';
+import type { EligibleUser } from '../../src/rule/eligible-user.ts';
+
+const OK = { kind: 'ok', status: 200, body: null } as const;
+
+function user(userId: string, pageViewId: string): EligibleUser {
+  return {
+    userId,
+    email: `u${userId}@example.com`,
+    firstName: null,
+    lastName: null,
+    planType: 'pro',
+    candidate: null,
+    pageViewId,
+    page: 'pricing',
+    device: null,
+    location: null,
+    eventTime: '2026-01-01 00:00:00',
+    eventEpochSeconds: 0,
+  };
+}
+
+/** A database that can be changed at will, and an Iterable that remembers what reached it. */
+class World {
+  readonly rows = new Map<string, EligibleUser>();
+  readonly visible = new Set<string>();
+  readonly sent: EligibleUser[] = [];
+  readonly outcomes: LookOutcome[] = [];
+  readonly busy = new Set<string>();
+  overlaps = 0;
+  refuses = false;
+  failingLooks = 0;
+  executed: ((gtid: string) => boolean | null) = () => null;
+  readonly engine: Engine;
+
+  constructor(options: Partial<typeof ENGINE_DEFAULTS> = {}, slowMs = 0) {
+    this.engine = new Engine(
+      {
+        eligibleAmong: async (ids) => {
+          await sleep(slowMs);
+          if (this.failingLooks-- > 0) throw new Error('the database is away');
+          return ids.flatMap((id) => this.rows.get(id) ?? []);
+        },
+        visibility: (): Promise<Visibility> =>
+          Promise.resolve({ views: new Set(this.visible), hasExecuted: this.executed }),
+        deliver: async (eligible): Promise<UserDelivery> => {
+          if (this.busy.has(eligible.userId)) this.overlaps += 1;
+          this.busy.add(eligible.userId);
+          await sleep(slowMs);
+          this.busy.delete(eligible.userId);
+          this.sent.push(eligible);
+          const refused = { kind: 'refused', status: 400, code: null, message: '', body: null } as const;
+          return { user: eligible, update: this.refuses ? refused : OK, track: OK };
+        },
+        waitingForBudget: () => 0,
+        memory: new SentMemory(1000),
+        onDelivery: () => Promise.resolve(),
+        onTrouble: () => undefined,
+        now: () => performance.now(),
+        nowEpoch: () => Date.now(),
+      },
+      { ...ENGINE_DEFAULTS, ...options },
+    );
+  }
+
+  item(userId: string, look: Partial<WorkItem> = {}): WorkItem {
+    return {
+      userId,
+      viewId: null,
+      isChange: false,
+      gtid: null,
+      committedAtMs: Date.now(),
+      seenAtMs: performance.now(),
+      finish: (outcome) => this.outcomes.push(outcome),
+      ...look,
+    };
+  }
+}
+
+describe('Engine', () => {
+  it('sends what the rule says now, once, however many messages say to look', async () => {
+    const world = new World();
+    world.rows.set('7', user('7', '100'));
+    world.engine.accept(Array.from({ length: 50 }, () => world.item('7')));
+    await world.engine.idle();
+    expect(world.sent.map(({ pageViewId }) => pageViewId)).toEqual(['100']);
+    expect(world.outcomes.filter((outcome) => outcome === 'sent')).toHaveLength(1);
+    expect(world.outcomes.filter((outcome) => outcome === 'superseded')).toHaveLength(49);
+  });
+
+  it('sends nothing again that was sent last, and everything that differs from it', async () => {
+    const world = new World();
+    world.rows.set('7', user('7', '100'));
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    world.rows.set('7', { ...user('7', '100'), firstName: 'Ann' });
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    expect(world.sent).toHaveLength(2);
+    expect(world.outcomes).toEqual(['sent', 'superseded', 'sent']);
+  });
+
+  it('waits for a page view that its message announced before it can be seen', async () => {
+    const world = new World();
+    world.rows.set('7', user('7', '100'));
+    world.visible.add('100');
+    world.engine.accept([world.item('7', { viewId: '101' })]);
+    await sleep(30);
+    expect(world.outcomes).toEqual([]);
+    world.rows.set('7', user('7', '101'));
+    world.visible.add('101');
+    await world.engine.idle();
+    expect(world.sent.map(({ pageViewId }) => pageViewId)).toEqual(['101']);
+  });
+
+  it('waits for a change whose transaction the server has not executed yet', async () => {
+    const world = new World();
+    let committed = false;
+    world.executed = () => committed;
+    world.engine.accept([world.item('7', { isChange: true, gtid: 'a:1' })]);
+    await sleep(30);
+    expect(world.outcomes).toEqual([]);
+    world.rows.set('7', user('7', '1'));
+    committed = true;
+    await world.engine.idle();
+    expect(world.outcomes).toEqual(['sent']);
+  });
+
+  it('looks once more after a change that nobody can date, so that a late one is not missed', async () => {
+    const world = new World();
+    world.engine.accept([world.item('7', { isChange: true })]);
+    await sleep(5);
+    world.rows.set('7', user('7', '1'));
+    await world.engine.idle();
+    expect(world.sent).toHaveLength(1);
+    expect(world.outcomes).toEqual(['sent']);
+  });
+
+  it('goes on when the database comes back, with everything that was in hand', async () => {
+    const world = new World();
+    world.failingLooks = 2;
+    for (const id of ['1', '2', '3']) world.rows.set(id, user(id, id));
+    world.engine.accept(['1', '2', '3'].map((id) => world.item(id)));
+    await world.engine.idle();
+    expect(world.outcomes).toEqual(['sent', 'sent', 'sent']);
+  });
+
+  it('says that a delivery was refused, and does not remember it as sent', async () => {
+    const world = new World();
+    world.refuses = true;
+    world.rows.set('7', user('7', '1'));
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    world.refuses = false;
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    expect(world.outcomes).toEqual(['refused', 'sent']);
+  });
+
+  it('finishes nothing of what was received before a reset', async () => {
+    const world = new World({}, 5);
+    world.rows.set('7', user('7', '1'));
+    world.engine.accept([world.item('7')]);
+    world.engine.reset();
+    await world.engine.idle();
+    await sleep(30);
+    expect(world.outcomes).toEqual([]);
+  });
+
+  it('holds back whoever brings more while there is no room', async () => {
+    const world = new World({ itemsMax: 2 }, 5);
+    world.engine.accept([world.item('1'), world.item('2'), world.item('3')]);
+    let hasRoom = false;
+    const room = world.engine.room().then(() => (hasRoom = true));
+    await Promise.resolve();
+    expect(hasRoom).toBe(false);
+    await room;
+    expect(world.outcomes.length).toBeGreaterThan(0);
+  });
+
+  it('ends, whatever happens, with each user sent as the database has it, one delivery at a time', async () => {
+    const step = fc.record({ user: fc.nat(5), view: fc.nat(1000), eligible: fc.boolean(), wait: fc.nat(3) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
+        const world = new World({ usersPerLookMax: 2, deliveriesMax: 3 }, 1);
+        for (const { user: id, view, eligible, wait } of steps) {
+          const key = String(id);
+          if (eligible) world.rows.set(key, user(key, String(view)));
+          else world.rows.delete(key);
+          world.engine.accept([world.item(key)]);
+          if (wait > 0) await sleep(wait);
+        }
+        await world.engine.idle();
+        expect(world.overlaps).toBe(0);
+        expect(world.outcomes).toHaveLength(steps.length);
+        for (const [key, row] of world.rows) {
+          expect(world.sent.findLast(({ userId }) => userId === key)).toEqual(row);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+});

@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { cleanMessage, readResponse, readRetryAfter } from '../../src/iterable/read-response.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
+const SUCCESS = '{"msg":"","code":"Success","params":null}';
+
+function kindOf(status: number, body = SUCCESS): string {
+  return readResponse(status, null, body, NOW).kind;
+}
+
+describe('readResponse', () => {
+  it('takes a 200 only when its body says Success', () => {
+    expect(kindOf(200)).toBe('ok');
+    expect(kindOf(202)).toBe('ok');
+    expect(kindOf(200, '{"code":"BadParams","msg":"no"}')).toBe('refused');
+    expect(kindOf(200, '{"code":"Success","msg":"Event page_view is disallowed from tracking."}')).toBe('refused');
+    expect(kindOf(200, '<html>hello</html>')).toBe('refused');
+    expect(kindOf(200, '')).toBe('refused');
+    expect(kindOf(200, 'null')).toBe('refused');
+    expect(kindOf(200, '[]')).toBe('refused');
+  });
+
+  it('takes the answer of a bulk endpoint, which has counts instead of a code', () => {
+    expect(kindOf(200, '{"successCount":3,"failCount":0}')).toBe('ok');
+  });
+
+  it('believes the status before the code', () => {
+    expect(kindOf(400)).toBe('refused');
+    expect(kindOf(500)).toBe('retry');
+    expect(kindOf(401)).toBe('unauthorised');
+  });
+
+  it('sorts every status into what is to be done', () => {
+    for (const status of [408, 429, 500, 502, 503, 504, 599, 301, 302]) {
+      expect([status, kindOf(status)]).toEqual([status, 'retry']);
+    }
+    for (const status of [401, 403]) expect([status, kindOf(status)]).toEqual([status, 'unauthorised']);
+    for (const status of [400, 404, 409, 413, 422]) {
+      expect([status, kindOf(status)]).toEqual([status, 'refused']);
+    }
+  });
+
+  it('keeps status, code and message of a refusal, without addresses or line breaks', () => {
+    const body = JSON.stringify({ code: 'InvalidEmailAddressError', msg: 'bad\naddress jane@x.org!' });
+    expect(readResponse(400, null, body, NOW)).toMatchObject({
+      kind: 'refused',
+      status: 400,
+      code: 'InvalidEmailAddressError',
+      message: 'bad address (address)',
+    });
+  });
+
+  it('survives any status, header and body', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 100, max: 999 }),
+        fc.option(fc.string()),
+        fc.oneof(fc.string(), fc.json()),
+        (status, header, body) => {
+          const verdict = readResponse(status, header, body, NOW);
+          expect(['ok', 'refused', 'retry', 'unauthorised']).toContain(verdict.kind);
+          if (verdict.kind === 'retry') expect(verdict.retryAfterMs ?? 0).toBeLessThanOrEqual(600_000);
+        },
+      ),
+    );
+  });
+
+  it('is not fooled by prototype keys', () => {
+    expect(kindOf(200, '{"__proto__":{"code":"Success"}}')).toBe('refused');
+  });
+});
+
+describe('readRetryAfter', () => {
+  it('reads seconds and HTTP dates, and bounds them', () => {
+    expect(readRetryAfter('3', NOW)).toBe(3000);
+    expect(readRetryAfter(new Date(NOW + 5000).toUTCString(), NOW)).toBe(5000);
+    expect(readRetryAfter(new Date(NOW - 5000).toUTCString(), NOW)).toBe(0);
+    expect(readRetryAfter('999999', NOW)).toBe(600_000);
+    expect(readRetryAfter('soon', NOW)).toBeNull();
+    expect(readRetryAfter(null, NOW)).toBeNull();
+  });
+});
+
+describe('cleanMessage', () => {
+  it('leaves no control character, no address and no more than 300 characters', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const clean = cleanMessage(text);
+        expect(clean.length).toBeLessThanOrEqual(300);
+        expect(clean).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+      }),
+    );
+  });
+});
