@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Kafka, logLevel } from 'kafkajs';
 import { createConnection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
@@ -90,6 +92,23 @@ test('flags win over the defaults, and GTIDs can be left out', async () => {
   await using server = await startOwnMysql(['--binlog-row-image=MINIMAL'], false);
   const row = await ask(server, 'SELECT @@binlog_row_image AS image, @@gtid_mode AS gtid');
   expect(row).toEqual({ image: 'MINIMAL', gtid: 'OFF' });
+});
+
+test('a server does not outlive the process that started it, however that one ends', async () => {
+  const cli = new URL('../../tools/services/cli.ts', import.meta.url).pathname;
+  const owner = spawn(process.execPath, [cli, 'mariadb'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [line] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
+  const [, host, port, user, password] =
+    /^export DB_HOST=(\S+) DB_PORT=(\d+) DB_USER=(\S+) DB_PASSWORD=(\S+)\n$/.exec(line) ?? [];
+  const login = { host: host!, port: Number(port), user: user!, password: password! };
+  const server = { ...login, flavour: 'mariadb', version: '' } as const;
+  expect((await ask(server, 'SELECT 1 AS one'))['one']).toBe(1);
+  owner.kill('SIGKILL');
+  await expect
+    .poll(() => ask(server, 'SELECT 1').then(String, (error: Error) => error.message), {
+      timeout: 10_000,
+    })
+    .toMatch(/ECONNREFUSED/);
 });
 
 test('a server that does not start says why', async () => {

@@ -58,7 +58,7 @@ async function start(): Promise<Running> {
   const [mysql, mariadb, kafka] = started;
   const stop = async () => {
     const servers = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    await Promise.all(servers.map((server) => server.stop()));
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
   };
   const failures = started.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
   if (failures.length > 0) {

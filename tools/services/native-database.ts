@@ -46,6 +46,11 @@ export async function startNativeDatabase(
     await server.stop();
     await folder.discard();
   };
+  // Data that are thrown away need not be put in order first.
+  const drop = async () => {
+    await server.kill();
+    await folder.discard();
+  };
   return {
     ...login,
     flavour,
@@ -57,7 +62,7 @@ export async function startNativeDatabase(
     stop,
     kill: () => server.kill(),
     restart: () => server.restart(),
-    [Symbol.asyncDispose]: stop,
+    [Symbol.asyncDispose]: options.dir === undefined ? drop : stop,
   };
 }
 

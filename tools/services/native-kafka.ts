@@ -49,6 +49,11 @@ export async function startNativeKafka(options: KafkaStartOptions): Promise<Kafk
     await server.stop();
     await folder.discard();
   };
+  // Data that are thrown away need not be put in order first.
+  const drop = async () => {
+    await server.kill();
+    await folder.discard();
+  };
   return {
     brokers: [broker],
     dir: folder.path,
@@ -58,7 +63,7 @@ export async function startNativeKafka(options: KafkaStartOptions): Promise<Kafk
     stop,
     kill: () => server.kill(),
     restart: () => server.restart(),
-    [Symbol.asyncDispose]: stop,
+    [Symbol.asyncDispose]: options.dir === undefined ? drop : stop,
   };
 }
 
