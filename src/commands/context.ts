@@ -31,7 +31,7 @@ export async function runCommand(
     need: options.need,
     ...(options.alsoNeeds === undefined ? {} : { alsoNeeds: options.alsoNeeds }),
   });
-  await using log = openLog(settings.log, process.stderr.isTTY === true);
+  await using log = openLog(settings.log, process.stderr.isTTY);
   using shutdown = listenForSignals((name) => log.logger.info(`${name}: stopping; once more stops at once`));
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   try {

@@ -1,3 +1,1 @@
-export function doctor(_flags: { json: boolean; config: string | null }): Promise<number> {
-  return Promise.resolve(0);
-}
+import { type Check, connectSource, readSourceInfo, checkSource } from '../capture/capture.ts';

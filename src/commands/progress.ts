@@ -16,7 +16,7 @@ export class Progress implements Disposable {
     this.#total = total;
     this.#startedMs = performance.now();
     this.#lineAtMs = this.#startedMs + LINE_EVERY_MS;
-    this.#bar = process.stderr.isTTY === true ? this.#openBar() : null;
+    this.#bar = process.stderr.isTTY ? this.#openBar() : null;
   }
 
   set(done: number): void {

@@ -13,7 +13,7 @@ export class ResumeFile {
   load(): string | null {
     try {
       const content = JSON.parse(readFileSync(this.#path, 'utf8')) as { last_user_id?: unknown };
-      const id = String(content.last_user_id as string);
+      const id = String(content.last_user_id);
       return /^\d+$/.test(id) ? id : null;
     } catch {
       return null;

@@ -104,7 +104,7 @@ function readDebezium(value: Json): Reading {
     const op = payload['__op'];
     const isInsert = !isDeleted && (op === undefined || op === 'c' || op === 'r');
     const table = payload['__table'] ?? 'page_views';
-    return tableChange(String(table as string), isInsert, payload, null);
+    return tableChange(String(table), isInsert, payload, null);
   }
   const op = payload['op'];
   if (op === 't' || op === 'm') return NOTHING;
@@ -125,7 +125,7 @@ function readMaxwell(value: Json): Reading {
   // `old` holds only the columns that changed.
   const field = table === 'customers' ? 'id' : 'user_id';
   const before = old !== null && Object.hasOwn(asObject(old, 'old'), field) ? old : null;
-  return tableChange(String(table as string), type.endsWith('insert'), data, before);
+  return tableChange(String(table), type.endsWith('insert'), data, before);
 }
 
 /**

@@ -23,6 +23,6 @@ export async function readVisibility(
   const views = await rule.visibleViews([...viewIds]);
   if (!hasGtids) return { views, hasExecuted: () => null };
   const rows = await query('SELECT @@GLOBAL.gtid_executed AS executed', {});
-  const isMember = gtidMembership(String(rows[0]?.['executed'] as string));
+  const isMember = gtidMembership(String(rows[0]?.['executed']));
   return { views, hasExecuted: (gtid) => (isMysqlGtid(gtid) ? isMember(gtid) : null) };
 }

@@ -19,7 +19,7 @@ export function bulkFailures(body: unknown): Map<string, string> {
   const failures = new Map<string, string>();
   for (const lists of [answer, asRecord(answer['failedUpdates'])]) {
     for (const [name, list] of Object.entries(lists)) {
-      if (!/Emails$/.test(name) || !Array.isArray(list)) continue;
+      if (!name.endsWith('Emails') || !Array.isArray(list)) continue;
       for (const email of list) if (typeof email === 'string') failures.set(bulkKey(email), name);
     }
   }

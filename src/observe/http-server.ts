@@ -92,7 +92,7 @@ async function answer(
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return send(response, 405, TEXT_TYPE, 'only GET\n');
   }
-  const path = (request.url ?? '/').split('?', 1)[0];
+  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
   switch (path) {
     case '/healthz':
       return send(response, 200, TEXT_TYPE, 'alive\n');

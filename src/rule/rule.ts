@@ -75,9 +75,9 @@ export class Rule {
       );
       const last = rows[0]?.['last_id'] ?? null;
       if (last === null) return;
-      const page = await this.inRange(after, String(last as number | string));
+      const page = await this.inRange(after, String(last));
       if (page.length > 0) yield page;
-      after = String(last as number | string);
+      after = String(last);
     }
   }
 

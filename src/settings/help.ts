@@ -37,3 +37,9 @@ export function settingsMarkdown(): string {
   });
   return ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...lines].join('\n');
 }
+
+/** `config/default.json`: every setting that has a default, as a file to start from. */
+export function defaultProfile(): string {
+  const entries = ROWS.flatMap((row) => (row.default === null ? [] : [[row.name, row.default]]));
+  return `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`;
+}

@@ -31,7 +31,7 @@ function isRequired(row: SettingRow, need: Need): boolean {
   return need === 'all' || row.group === 'Database';
 }
 
-function schemaFor(need: Need, alsoNeeds: Partial<Record<string, string>>): convict.Schema<unknown> {
+function schemaFor(need: Need, alsoNeeds: Partial<Record<string, string>>): convict.Schema<Record<string, unknown>> {
   const properties = ROWS.map((row) => {
     const validate = (raw: unknown): void => {
       if (raw === null) {
@@ -39,13 +39,13 @@ function schemaFor(need: Need, alsoNeeds: Partial<Record<string, string>>): conv
         if (isRequired(row, need) || row.name in alsoNeeds) throw new Error(`is not set (${why})`);
         return;
       }
-      const parsed = parseSetting(row.kind, String(raw as string));
+      const parsed = parseSetting(row.kind, String(raw));
       if ('problem' in parsed) throw new Error(parsed.problem);
     };
     const property = { doc: row.meaning, format: validate, default: row.default, env: row.name };
     return [row.name, { ...property, sensitive: row.secret === true || row.kind === 'url' }];
   });
-  return Object.fromEntries(properties) as convict.Schema<unknown>;
+  return Object.fromEntries(properties) as convict.Schema<Record<string, unknown>>;
 }
 
 /** convict throws one error with a line a setting; its lines are `NAME: problem: value was …`. */
@@ -97,6 +97,8 @@ export function loadSettings(options: LoadOptions): Settings {
 }
 
 function group(values: ReadonlyMap<string, unknown>): Settings {
+  // What the table's kinds say, the compiler can not see: each setting is read as its kind.
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
   const get = <T>(name: SettingName): T => values.get(name) as T;
   const text = (name: SettingName): string => get<string | null>(name) ?? '';
   const brokers = get<string[] | null>('KAFKA_BROKERS');

@@ -19,7 +19,7 @@ function asText(value: unknown): string | null {
   if (Array.isArray(value)) return value.map(String).join(',');
   if (value === null || value === undefined) return null;
   if (typeof value === 'object') return JSON.stringify(value);
-  return String(value as string | number | boolean);
+  return String(value);
 }
 
 function fromJsonFile(path: string): Map<string, string> {
