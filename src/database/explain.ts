@@ -1,7 +1,14 @@
 import { UnavailableError } from '../errors.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 
-const UNREACHABLE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'];
+const UNREACHABLE = [
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+];
 
 /** One sentence for a database error: what, where, and what to do. Never the password. */
 export function explainDatabaseError(error: unknown, db: DatabaseSettings): UnavailableError {

@@ -1,13 +1,15 @@
 import { type Pool, type PoolConnection, createPool } from 'mysql2/promise';
 import type { DatabaseSettings } from '../settings/types.ts';
+import { CONNECT_MS_MAX, connectionOptions } from './connect.ts';
 import { explainDatabaseError } from './explain.ts';
 
 /** A query that takes longer has a server or a network that hangs: the connection is dropped. */
 const QUERY_MS_MAX = 60_000;
-const CONNECT_MS_MAX = 10_000;
 const CONNECTIONS_MAX = 4;
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
+/** What mysql2 takes for them; it says so of mutable objects only. */
+type QueryParameters = Record<string, NonNullable<unknown> | null>;
 
 export interface Database extends AsyncDisposable {
   /**
@@ -18,22 +20,7 @@ export interface Database extends AsyncDisposable {
 }
 
 function openPool(db: DatabaseSettings): Pool {
-  return createPool({
-    host: db.host,
-    port: db.port,
-    user: db.user,
-    password: db.password,
-    database: db.name,
-    connectionLimit: CONNECTIONS_MAX,
-    connectTimeout: CONNECT_MS_MAX,
-    enableKeepAlive: true,
-    charset: 'utf8mb4',
-    dateStrings: true,
-    supportBigNumbers: true,
-    bigNumberStrings: false,
-    namedPlaceholders: true,
-    ...(db.ssl ? { ssl: {} } : {}),
-  });
+  return createPool({ ...connectionOptions(db), connectionLimit: CONNECTIONS_MAX });
 }
 
 /** Opens a pool and sees that it works. Rejects with UnavailableError, in one sentence. */
@@ -46,10 +33,15 @@ export async function openDatabase(db: DatabaseSettings): Promise<Database> {
       try {
         // TIMESTAMP and CURDATE() depend on the session: no query runs before its zone is set.
         if (!inTimeZone.has(connection.connection)) {
-          await connection.query({ sql: 'SET time_zone = ?', timeout: CONNECT_MS_MAX }, [db.timeZone]);
+          await connection.query({ sql: 'SET time_zone = ?', timeout: CONNECT_MS_MAX }, [
+            db.timeZone,
+          ]);
           inTimeZone.add(connection.connection);
         }
-        const [rows] = await connection.query({ sql, timeout: QUERY_MS_MAX }, parameters);
+        const [rows] = await connection.query(
+          { sql, timeout: QUERY_MS_MAX },
+          parameters as QueryParameters,
+        );
         connection.release();
         return rows as Rows;
       } catch (error) {

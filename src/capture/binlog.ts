@@ -1,0 +1,169 @@
+import { randomInt } from 'node:crypto';
+import ZongJi from '@vlasky/zongji';
+import { connectionOptions } from '../database/connect.ts';
+import type { DatabaseSettings } from '../settings/types.ts';
+import { readCommitTimeMs, readEventType } from './commit-time.ts';
+import type { CapturedTable, CaptureEvent } from './events.ts';
+import type { LogPosition } from './position.ts';
+import { Translator, type ZongjiEvent } from './translate.ts';
+
+/** An idle server says every so often that it is there; silence for longer is a dead link. */
+export const HEARTBEAT_MS = 4_000;
+
+/** A reader that waits for the topics is no reason for the server to hang up on it. */
+const NET_WRITE_TIMEOUT_S = 3_600;
+const SESSION_IDLE_S = 31_536_000;
+
+/** High, so that it meets no replica's: a second listener with the same id evicts the first. */
+const SERVER_ID_MIN = 1_000_000_000;
+const SERVER_ID_MAX = 4_294_967_295;
+
+/** Row changes that zongji can not read, by event type; each with what to set. */
+const UNREADABLE: ReadonlyMap<number, string> = new Map([
+  [39, 'the binlog has partial JSON updates; set binlog_row_value_options to the empty string'],
+  [40, 'the binlog has compressed transactions; set binlog_transaction_compression=OFF'],
+]);
+/** LOAD DATA as a statement, which zongji passes over. */
+const EXECUTE_LOAD_QUERY_EVENT = 18;
+
+const EVENTS = [
+  ...['tablemap', 'writerows', 'updaterows', 'deleterows', 'gtid', 'anonymousgtid', 'mariadbgtid'],
+  ...['query', 'xid', 'xaprepare', 'rotate', 'heartbeat'],
+];
+
+export interface BinlogOptions {
+  db: DatabaseSettings;
+  start: LogPosition;
+  /** As the server spells them. */
+  tables: readonly { schema: string; name: string; table: CapturedTable }[];
+  /** Called in the order of the log, synchronously; it must not throw. */
+  onEvent: (event: CaptureEvent) => void;
+  /** At most once; then nothing more comes. */
+  onError: (error: unknown) => void;
+}
+
+/** An open dump of the binlog. Dispose it before another is opened. */
+export interface Binlog extends AsyncDisposable {
+  /** Events stop soon, not at once: what the socket has delivered already still comes. */
+  pause(): void;
+  resume(): void;
+  /** Whether the server is heard at all: `performance.now()` of its last packet. */
+  readonly lastHeardMs: number;
+}
+
+interface Packet {
+  buffer: Buffer;
+  offset: number;
+  end: number;
+}
+
+/** What we use of mysql2's connection beside its documented face (lib/base/connection.js). */
+interface RawConnection {
+  _paused: boolean;
+  pause(): void;
+  resume(): void;
+  handlePacket(packet: Packet | undefined): void;
+  query(sql: string, callback: (error: unknown) => void): void;
+}
+
+/** Starts reading at `start`. Failures come by `onError`, those of connecting too. */
+export function openBinlog(options: BinlogOptions): Binlog {
+  const { db, start, onEvent } = options;
+  let isOver = false;
+  const onError = (error: unknown): void => {
+    if (isOver) return;
+    isOver = true;
+    options.onError(error);
+  };
+  const translator = new Translator(options.tables, onEvent);
+  const zongji = new ZongJi({ ...connectionOptions(db), dateStrings: false, timezone: 'Z' });
+  zongji.on('error', onError);
+  zongji.on('binlog', (event: unknown) => {
+    if (isOver) return;
+    try {
+      translator.translate(event as ZongjiEvent);
+    } catch (error) {
+      onError(error);
+    }
+  });
+  const includeSchema: Record<string, string[]> = {};
+  for (const { schema, name } of options.tables) (includeSchema[schema] ??= []).push(name);
+  zongji.start({
+    serverId: randomInt(SERVER_ID_MIN, SERVER_ID_MAX),
+    includeEvents: EVENTS,
+    includeSchema,
+    ...('gtidSet' in start
+      ? { gtidSet: start.gtidSet }
+      : { filename: start.file, position: start.position }),
+  });
+  if (!('gtidSet' in start)) translator.file = start.file;
+  const connection = zongji.connection as unknown as RawConnection;
+  prepareSessions(connection, zongji.ctrlConnection as unknown as RawConnection, onError);
+  let lastHeardMs = performance.now();
+  onPackets(connection, (packet) => {
+    lastHeardMs = performance.now();
+    if (isOver) return;
+    const { buffer, offset, end } = packet;
+    translator.commitMs = readCommitTimeMs(buffer, offset, end) ?? translator.commitMs;
+    const type = readEventType(buffer, offset, end);
+    const sentence = UNREADABLE.get(type);
+    if (sentence !== undefined) onEvent({ kind: 'unreadable', sentence });
+    if (type === EXECUTE_LOAD_QUERY_EVENT) {
+      const text = buffer.toString('latin1', offset, end);
+      if (options.tables.some(({ name }) => text.includes(name))) {
+        onEvent({
+          kind: 'unreadable',
+          sentence: 'the binlog has LOAD DATA as a statement; set binlog_format=ROW',
+        });
+      }
+    }
+  });
+  return {
+    pause: () => connection.pause(),
+    resume: () => connection.resume(),
+    get lastHeardMs() {
+      return lastHeardMs;
+    },
+    [Symbol.asyncDispose]: async () => {
+      isOver = true;
+      await stop(zongji);
+    },
+  };
+}
+
+/** These run before the dump command, which zongji sends after queries of its own. */
+function prepareSessions(
+  dump: RawConnection,
+  control: RawConnection,
+  onError: (error: unknown) => void,
+): void {
+  const check = (error: unknown): void => {
+    if (error !== null && error !== undefined) onError(error);
+  };
+  const periodNs = HEARTBEAT_MS * 1_000_000;
+  dump.query(
+    `SET @master_heartbeat_period = ${periodNs}, @source_heartbeat_period = ${periodNs}`,
+    check,
+  );
+  dump.query(`SET SESSION net_write_timeout = ${NET_WRITE_TIMEOUT_S}`, check);
+  control.query(`SET SESSION wait_timeout = ${SESSION_IDLE_S}`, check);
+}
+
+/** Shows every packet as it is handled (after a pause: when its turn comes), before zongji. */
+function onPackets(connection: RawConnection, look: (packet: Packet) => void): void {
+  const handlePacket = connection.handlePacket.bind(connection);
+  connection.handlePacket = (packet) => {
+    if (packet !== undefined && !connection._paused) look(packet);
+    handlePacket(packet);
+  };
+}
+
+/** zongji kills its dump thread on the server by the other connection; that may not answer. */
+async function stop(zongji: ZongJi): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    zongji.once('stopped', () => resolve());
+  });
+  zongji.on('error', () => undefined);
+  zongji.stop();
+  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
+}

@@ -1,0 +1,242 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from 'mysql2/promise';
+import { connect } from '../database/connect.ts';
+import { explainDatabaseError } from '../database/explain.ts';
+import { UnavailableError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { DatabaseSettings, StartFrom } from '../settings/types.ts';
+import type { Publisher, TopicNames } from '../topics/port.ts';
+import { publishEveryone } from './bootstrap.ts';
+import { checkSource, refusalOf } from './checks.ts';
+import { isTransient } from './failure.ts';
+import { holdsLock, lockName, takeLock } from './lock.ts';
+import { type LogPosition, parseCheckpoint, positionText } from './position.ts';
+import { type Source, readEarliest, readNow, readSource, readVisible } from './source.ts';
+import { askAbout, decideStart, isPositionGone } from './start.ts';
+import { type CaptureStatus, LiveStatus } from './status.ts';
+import { checkpointText, stream } from './stream.ts';
+
+export type { CaptureState, CaptureStatus } from './status.ts';
+
+export interface CaptureDependencies {
+  db: DatabaseSettings;
+  publisher: Publisher;
+  names: TopicNames;
+  /** Where to begin when no checkpoint was ever saved. */
+  startFrom: StartFrom;
+  /** Everyone whom the rule finds now, page by page. */
+  eligibleUserIds: () => AsyncIterable<readonly (number | string)[]>;
+  logger: Logger;
+  signal: AbortSignal;
+  /** Called when the state changes; the object stays the same and is always up to date. */
+  onStatus?: (status: CaptureStatus) => void;
+}
+
+/** Between two tries to connect: short at first, since most losses are restarts of the server. */
+const RETRY_FIRST_MS = 250;
+const RETRY_MAX_MS = 10_000;
+const LOCK_CHECK_INTERVAL_MS = 5_000;
+
+/** What one connected life came to. */
+type Cycle = { kind: 'stopped' } | { kind: 'again'; because: string; isTransient: boolean };
+
+/**
+ * Publishes every change of the two tables, from the last checkpoint on (repeats are possible,
+ * holes are not), for ever: it connects again when the database goes away, and stands by while
+ * another capture of the same database and topic is active.
+ *
+ * Resolves after `signal`: what was read is then published and the place saved. Rejects with
+ * UnavailableError, in one sentence with what to do, when the database refuses or its settings
+ * would lose rows.
+ */
+export async function runCapture(dependencies: CaptureDependencies): Promise<void> {
+  const { logger, signal } = dependencies;
+  const status = new LiveStatus((now) => dependencies.onStatus?.(now));
+  const topics = noteFailures(dependencies.publisher);
+  status.change('reconnecting', status.reason);
+  let failures = 0;
+  while (!signal.aborted) {
+    const startedMs = performance.now();
+    const cycle = await runCycle(
+      { ...dependencies, publisher: topics.publisher },
+      status,
+      topics.failed,
+    );
+    if (cycle.kind === 'stopped') return;
+    // A life that lasted was a success; what follows is a new trouble.
+    if (performance.now() - startedMs > RETRY_MAX_MS) failures = 0;
+    failures += 1;
+    const waitMs = cycle.isTransient
+      ? Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_MAX_MS)
+      : 0;
+    logger.warn(`capture: ${cycle.because}; trying again in ${waitMs} ms`);
+    status.change('reconnecting', cycle.because);
+    await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** The same publisher, which remembers what it threw: the database is not to blame for that. */
+function noteFailures(publisher: Publisher): { publisher: Publisher; failed: WeakSet<object> } {
+  const failed = new WeakSet<object>();
+  const note = (error: unknown): never => {
+    if (typeof error === 'object' && error !== null) failed.add(error);
+    throw error;
+  };
+  const noting: Publisher = {
+    publish: (messages, checkpoint, signal) =>
+      publisher.publish(messages, checkpoint, signal).catch(note),
+    loadCheckpoint: (source) => publisher.loadCheckpoint(source).catch(note),
+    [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose](),
+  };
+  return { publisher: noting, failed };
+}
+
+async function runCycle(
+  dependencies: CaptureDependencies,
+  status: LiveStatus,
+  topicsFailed: WeakSet<object>,
+): Promise<Cycle> {
+  const { db, signal } = dependencies;
+  let control: Connection | null = null;
+  try {
+    control = await connect(db);
+    return await captureOver(control, dependencies, status);
+  } catch (error) {
+    if (signal.aborted) return { kind: 'stopped' };
+    if (typeof error === 'object' && error !== null && topicsFailed.has(error)) throw error;
+    if (isTransient(error))
+      return { kind: 'again', because: sentenceOf(error, db), isTransient: true };
+    throw error instanceof UnavailableError ? error : explainDatabaseError(error, db);
+  } finally {
+    control?.destroy();
+  }
+}
+
+function sentenceOf(error: unknown, db: DatabaseSettings): string {
+  return error instanceof UnavailableError
+    ? error.message
+    : explainDatabaseError(error, db).message;
+}
+
+/** `control` holds the lock and answers questions; the binlog has connections of its own. */
+async function captureOver(
+  control: Connection,
+  dependencies: CaptureDependencies,
+  status: LiveStatus,
+): Promise<Cycle> {
+  const { db, publisher, names, logger, signal } = dependencies;
+  const refusal = refusalOf(await checkSource(control, db));
+  if (refusal !== null) throw new UnavailableError(`capture can not start: ${refusal}`);
+  const source = await readSource(control);
+  const lock = lockName(db.name, names.pageViews);
+  const onWaiting = (): void => {
+    logger.info('capture: another one is active; standing by');
+    status.change('waiting for lock', 'another capture is active');
+  };
+  if (!(await takeLock(control, lock, signal, onWaiting))) return { kind: 'stopped' };
+  const checkpointSource = `${db.name}.${names.pageViews}`;
+  const start = await findStart(control, source, checkpointSource, dependencies, status);
+  if (start === null) return { kind: 'stopped' };
+  using guard = guardLock(control, lock);
+  status.change('streaming', null);
+  logger.info(`capture: streaming from ${positionText(start)}`);
+  const end = await stream({
+    db,
+    source,
+    start,
+    publisher,
+    names,
+    checkpointSource,
+    status,
+    warn: (sentence) => logger.warn(`capture: ${sentence}`),
+    signal,
+    broken: guard.broken,
+  });
+  switch (end.kind) {
+    case 'stopped':
+      return { kind: 'stopped' };
+    case 'lost':
+      if (end.loss.kind === 'refused')
+        throw new UnavailableError(`capture can not go on: ${end.loss.sentence}`);
+      return { kind: 'again', because: end.loss.sentence, isTransient: false };
+    case 'broken':
+      if (!isPositionGone(end.error)) throw end.error;
+      const loss = {
+        kind: 'start anew',
+        sentence: 'the server no longer has the binlog of the saved place',
+      } as const;
+      await publisher.publish(
+        [],
+        { source: checkpointSource, value: checkpointText(start, source, loss) },
+        signal,
+      );
+      return { kind: 'again', because: loss.sentence, isTransient: true };
+  }
+}
+
+/** Where to stream from, after looking at everyone where that is called for; null: stopped. */
+async function findStart(
+  control: Connection,
+  source: Source,
+  checkpointSource: string,
+  dependencies: CaptureDependencies,
+  status: LiveStatus,
+): Promise<LogPosition | null> {
+  const { publisher, names, startFrom, eligibleUserIds, logger, signal } = dependencies;
+  const saved = await publisher.loadCheckpoint(checkpointSource);
+  const checkpoint = saved === null ? null : parseCheckpoint(saved);
+  if (saved !== null && checkpoint === null)
+    logger.warn('capture: the saved checkpoint can not be read');
+  const start = decideStart(checkpoint, await askAbout(control, source, checkpoint), startFrom);
+  if (start.kind === 'resume') return start.position;
+  if (start.because !== null) {
+    logger.warn(`capture: ${start.because}; starting anew: all eligible users are looked at again`);
+  }
+  if (start.from === 'now') return readNow(control, source);
+  if (start.from === 'earliest') return readEarliest(control, source);
+  const position = await readVisible(control, source);
+  status.change('bootstrapping', start.because);
+  logger.info(
+    `capture: asking for a look at every eligible user; the stream goes on from ${positionText(position)}`,
+  );
+  const users = await publishEveryone({
+    publisher,
+    names,
+    eligibleUserIds,
+    checkpoint: { source: checkpointSource, value: checkpointText(position, source, null) },
+    signal,
+  });
+  if (users === null) return null;
+  logger.info(`capture: asked for a look at ${users} users`);
+  return position;
+}
+
+interface LockGuard extends Disposable {
+  broken: Promise<never>;
+}
+
+/** Sees that the lock is still held, and keeps its connection alive by that. */
+function guardLock(control: Connection, lock: string): LockGuard {
+  const broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => undefined);
+  const onLost = (error: unknown): void => broken.reject(error as Error);
+  control.on('error', onLost);
+  const ended = new AbortController();
+  void (async () => {
+    while (!ended.signal.aborted) {
+      await sleep(LOCK_CHECK_INTERVAL_MS, undefined, { signal: ended.signal }).catch(
+        () => undefined,
+      );
+      if (ended.signal.aborted) return;
+      if (!(await holdsLock(control, lock)))
+        throw new Error('the lock was lost to another capture');
+    }
+  })().catch(onLost);
+  return {
+    broken: broken.promise,
+    [Symbol.dispose]: () => {
+      ended.abort();
+      control.off('error', onLost);
+    },
+  };
+}

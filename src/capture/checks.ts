@@ -1,0 +1,218 @@
+import type { Connection } from 'mysql2/promise';
+import type { DatabaseSettings } from '../settings/types.ts';
+import { type Source, listReplicas, readLogEnd, readSource, rowsOf } from './source.ts';
+
+/** One thing that has to be so for capture to lose nothing. */
+export interface Check {
+  name: string;
+  ok: boolean;
+  /** What was found. */
+  detail: string;
+  /** What to do about it; null when all is well. */
+  fix: string | null;
+  /** Capture does not start without it. */
+  required: boolean;
+}
+
+/** Binlogs kept for less are gone after a short outage. */
+const RETENTION_SECONDS_MIN = 86_400;
+
+const COLUMNS = {
+  customers: ['id', 'email', 'first_name', 'last_name', 'plan_type', 'candidate'],
+  page_views: ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'],
+} as const;
+
+interface Verdict {
+  ok: boolean;
+  detail: string;
+  fix: string;
+}
+
+function check(name: string, { ok, detail, fix }: Verdict, required = true): Check {
+  return { name, ok, detail, fix: ok ? null : fix, required };
+}
+
+/**
+ * What of the server's variables would lose rows. Names and values as of MySQL 8.0 to 9.x
+ * (https://dev.mysql.com/doc/refman/9.4/en/replication-options-binary-log.html) and MariaDB; a
+ * variable that a version no longer has is as it should be.
+ */
+export function checkVariables(
+  source: Pick<Source, 'flavour' | 'variables' | 'hasGtids'>,
+): Check[] {
+  const { flavour, variables, hasGtids } = source;
+  const is = (variable: string, wanted: string, option: string): Verdict => {
+    const value = variables.get(variable);
+    const ok = value === undefined || value.toUpperCase() === wanted;
+    return { ok, detail: `${variable}=${value ?? wanted}`, fix: `set ${option} on the server` };
+  };
+  const metadata = variables.get('binlog_row_metadata');
+  const checks = [
+    check('binlog', { ...is('log_bin', 'ON', 'log_bin'), fix: 'start the server with --log-bin' }),
+    check('binlog format', is('binlog_format', 'ROW', 'binlog_format=ROW')),
+    check('row image', is('binlog_row_image', 'FULL', 'binlog_row_image=FULL')),
+    check('row metadata', {
+      ok: metadata?.toUpperCase() === 'FULL',
+      detail: metadata === undefined ? 'no binlog_row_metadata' : `binlog_row_metadata=${metadata}`,
+      fix:
+        metadata === undefined
+          ? 'use MySQL 8.0.1 or later, or MariaDB 10.5 or later'
+          : 'set binlog_row_metadata=FULL on the server',
+    }),
+    check('server id', {
+      ok: variables.get('server_id') !== '0',
+      detail: `server_id=${variables.get('server_id')}`,
+      fix: 'set server_id to another number than 0',
+    }),
+    retention(variables),
+  ];
+  if (flavour === 'mariadb') return checks;
+  const gtidMode = `gtid_mode=${variables.get('gtid_mode')}`;
+  const gtidFix =
+    'set gtid_mode=ON and enforce_gtid_consistency=ON, so that a failover loses no place';
+  const options = variables.get('binlog_row_value_options') ?? '';
+  checks.push(
+    check(
+      'compression',
+      is('binlog_transaction_compression', 'OFF', 'binlog_transaction_compression=OFF'),
+    ),
+    check('row values', {
+      ok: options === '',
+      detail: `binlog_row_value_options=${options}`,
+      fix: 'set binlog_row_value_options to the empty string',
+    }),
+    check('GTID', { ok: hasGtids, detail: gtidMode, fix: gtidFix }, false),
+  );
+  return checks;
+}
+
+/** MariaDB counts in days where the seconds are 0; 0 in both is for ever. */
+function retention(variables: ReadonlyMap<string, string>): Check {
+  const inSeconds = Number(variables.get('binlog_expire_logs_seconds') ?? 0);
+  const seconds =
+    inSeconds > 0 ? inSeconds : Number(variables.get('expire_logs_days') ?? 0) * 86_400;
+  const ok = seconds === 0 || seconds >= RETENTION_SECONDS_MIN;
+  const detail =
+    seconds === 0 ? 'binlogs are kept until purged by hand' : `binlogs are kept ${seconds} s`;
+  const fix =
+    'set binlog_expire_logs_seconds to 86400 at least: a longer outage starts anew from all eligible users';
+  return check('retention', { ok, detail, fix }, false);
+}
+
+function userOf(db: DatabaseSettings): string {
+  return `'${db.user}'@'%'`;
+}
+
+/** Whether a grant on *.* holds this privilege (MariaDB; MySQL is asked by doing). */
+export function hasGlobalGrant(grants: readonly string[], privileges: readonly string[]): boolean {
+  return grants.some((grant) => {
+    const match = /^GRANT (.*) ON \*\.\* TO /i.exec(grant);
+    if (match === null) return false;
+    const granted = match[1]!.toUpperCase().split(/\s*,\s*/);
+    return (
+      granted.includes('ALL PRIVILEGES') ||
+      privileges.some((privilege) => granted.includes(privilege))
+    );
+  });
+}
+
+async function checkGrants(
+  connection: Connection,
+  source: Source,
+  db: DatabaseSettings,
+): Promise<Check> {
+  const monitor = source.flavour === 'mariadb' ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
+  const missing: string[] = [];
+  await readLogEnd(connection).catch(() => missing.push(monitor));
+  if (source.flavour === 'mysql') {
+    await listReplicas(connection).catch(() => missing.push('REPLICATION SLAVE'));
+  } else {
+    const grants = await rowsOf(connection, 'SHOW GRANTS');
+    const texts = grants.map((row) => String(Object.values(row)[0]));
+    if (!hasGlobalGrant(texts, ['REPLICATION SLAVE', 'REPLICATION REPLICA']))
+      missing.push('REPLICATION SLAVE');
+  }
+  const names = missing.toReversed().join(', ');
+  return check('grants', {
+    ok: missing.length === 0,
+    detail:
+      missing.length === 0 ? `REPLICATION SLAVE, ${monitor}` : `the user ${db.user} lacks ${names}`,
+    fix: `run GRANT ${names} ON *.* TO ${userOf(db)}`,
+  });
+}
+
+async function checkTables(connection: Connection, db: DatabaseSettings): Promise<Check[]> {
+  const rows = await rowsOf(
+    connection,
+    `SELECT LOWER(TABLE_NAME) AS tableName, LOWER(COLUMN_NAME) AS columnName FROM information_schema.COLUMNS
+     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) IN (?)`,
+    [Object.keys(COLUMNS)],
+  );
+  const there = new Set(
+    rows.map((row) => `${String(row['tableName'])}.${String(row['columnName'])}`),
+  );
+  const tables = new Set(rows.map((row) => String(row['tableName'])));
+  const noTables = Object.keys(COLUMNS).filter((table) => !tables.has(table));
+  const wanted = Object.entries(COLUMNS).flatMap(([table, names]) =>
+    names.map((name) => `${table}.${name}`),
+  );
+  const noColumns = wanted.filter((name) => !there.has(name) && tables.has(name.split('.')[0]!));
+  const grant = `GRANT SELECT ON \`${db.name}\`.* TO ${userOf(db)}`;
+  return [
+    check('tables', {
+      ok: noTables.length === 0,
+      detail:
+        noTables.length === 0
+          ? 'customers, page_views'
+          : `no ${noTables.join(' and ')} in ${db.name}, or not readable`,
+      fix: `run setup-db, check DB_NAME, or run ${grant}`,
+    }),
+    check('columns', {
+      ok: noColumns.length === 0 && noTables.length === 0,
+      detail: noColumns.length === 0 ? 'all that are needed' : `missing: ${noColumns.join(', ')}`,
+      fix: `add them as sql/database_setup.sql has them, or run ${grant}`,
+    }),
+    check('index', await indexVerdict(connection), false),
+  ];
+}
+
+/** The rule wants an index that begins with user_id and holds page and event_time. */
+async function indexVerdict(connection: Connection): Promise<Verdict> {
+  const rows = await rowsOf(
+    connection,
+    `SELECT INDEX_NAME AS indexName, LOWER(COLUMN_NAME) AS columnName FROM information_schema.STATISTICS
+     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) = 'page_views' ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
+  );
+  const indexes = Map.groupBy(rows, (row) => String(row['indexName']));
+  const good = [...indexes].find(([, columns]) => {
+    const names = columns.map((row) => String(row['columnName']));
+    return names[0] === 'user_id' && names.includes('page') && names.includes('event_time');
+  });
+  return {
+    ok: good !== undefined,
+    detail: good === undefined ? 'no index for the rule on page_views' : good[0],
+    fix: 'run CREATE INDEX page_views_rule ON page_views (user_id, page, event_time): the rule is slow without it',
+  };
+}
+
+/**
+ * Everything that capture asks of the server, on an open connection with the database chosen.
+ * Rejects only when the connection breaks.
+ */
+export async function checkSource(connection: Connection, db: DatabaseSettings): Promise<Check[]> {
+  const source = await readSource(connection);
+  const reachable = check('database', { ok: true, detail: source.version, fix: '' });
+  return [
+    reachable,
+    await checkGrants(connection, source, db),
+    ...(await checkTables(connection, db)),
+    ...checkVariables(source),
+  ];
+}
+
+/** One sentence of all that capture can't do without; null when it can start. */
+export function refusalOf(checks: readonly Check[]): string | null {
+  const failed = checks.filter(({ ok, required }) => required && !ok);
+  if (failed.length === 0) return null;
+  return failed.map(({ detail, fix }) => `${detail}: ${fix}`).join('; ');
+}

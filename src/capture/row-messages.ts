@@ -1,0 +1,138 @@
+import { PAGE_VIEW_SCHEMA, USER_CHANGE_SCHEMA, type UserChangeCause } from '../topics/messages.ts';
+import type { OutgoingMessage, TopicNames } from '../topics/port.ts';
+import type { EventTimes } from './event-time.ts';
+import type { CaptureEvent, ColumnNames, Row } from './events.ts';
+
+type RowsEvent = Extract<CaptureEvent, { kind: 'rows' }>;
+
+/** What all messages of one transaction share. */
+export interface Stamp {
+  /** Epoch ms. */
+  commitMs: number;
+  pageViewHeaders: Readonly<Record<string, string>>;
+  userChangeHeaders: Readonly<Record<string, string>>;
+}
+
+/** `position` is the transaction's GTID, or file:position where it begins. */
+export function stampOf(position: string, commitMs: number): Stamp {
+  return {
+    commitMs,
+    pageViewHeaders: { schema: PAGE_VIEW_SCHEMA, position },
+    userChangeHeaders: { schema: USER_CHANGE_SCHEMA, position },
+  };
+}
+
+/** Integers come as numbers, above 2^53 as strings; JSON has them the same way. */
+function idJson(value: unknown): string {
+  return typeof value === 'number' ? String(value) : JSON.stringify(String(value));
+}
+
+function textJson(row: Row, column: string | null): string {
+  if (column === null) return 'null';
+  const value = row[column];
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value === null) return 'null';
+  // An ENUM's error value: MySQL shows it as the empty string.
+  if (value === undefined) return '""';
+  return JSON.stringify(Buffer.isBuffer(value) ? value.toString('utf8') : String(value as number));
+}
+
+/** Sizes are for the queue's bound: characters, and what a message costs beside them. */
+const MESSAGE_BYTES = 200;
+
+/** Makes the topics' messages of changed rows. No state but a memo of the last time written. */
+export class RowMessages {
+  readonly #names: TopicNames;
+  readonly #times: EventTimes;
+
+  constructor(names: TopicNames, times: EventTimes) {
+    this.#names = names;
+    this.#times = times;
+  }
+
+  /**
+   * The messages of one rows event, in order. Each row says everything there is to say of it:
+   * an inserted page view itself, every other change the users to look at again. A page view
+   * without a user concerns nobody and makes no message.
+   */
+  append(event: RowsEvent, stamp: Stamp, to: OutgoingMessage[]): number {
+    let bytes = 0;
+    const { table, operation, columns, rows } = event;
+    const cause: UserChangeCause =
+      table === 'customers'
+        ? `customers.${operation}`
+        : `page_views.${operation as 'update' | 'delete'}`;
+    const userColumn = table === 'customers' ? columns.id : columns.userId;
+    for (const row of rows) {
+      if (operation === 'insert' && table === 'page_views') {
+        bytes += this.#pageView(row as Row, columns, stamp, to);
+      } else if (operation === 'update') {
+        const { before, after } = row as { before: Row; after: Row };
+        const from = before[userColumn];
+        const now = after[userColumn];
+        bytes += this.#userChange(now, cause, stamp, to);
+        if (from !== now) bytes += this.#userChange(from, cause, stamp, to);
+      } else {
+        bytes += this.#userChange((row as Row)[userColumn], cause, stamp, to);
+      }
+    }
+    return bytes;
+  }
+
+  #pageView(row: Row, columns: ColumnNames, stamp: Stamp, to: OutgoingMessage[]): number {
+    const userId = row[columns.userId];
+    if (userId === null || userId === undefined) return 0;
+    const value =
+      `{"id":${idJson(row[columns.id])},"user_id":${idJson(userId)},"page":${textJson(row, columns.page)}` +
+      `,"device":${textJson(row, columns.device)},"browser":${textJson(row, columns.browser)}` +
+      `,"location":${textJson(row, columns.location)},"event_time":${this.#eventTime(row, columns)}}`;
+    to.push({
+      topic: this.#names.pageViews,
+      key: String(userId as number | string),
+      value,
+      timestampMs: stamp.commitMs,
+      headers: stamp.pageViewHeaders,
+    });
+    return value.length + MESSAGE_BYTES;
+  }
+
+  #userChange(
+    userId: unknown,
+    cause: UserChangeCause,
+    stamp: Stamp,
+    to: OutgoingMessage[],
+  ): number {
+    if (userId === null || userId === undefined) return 0;
+    const { commitMs, userChangeHeaders } = stamp;
+    to.push(
+      userChange(
+        this.#names.userChanges,
+        userId as number | string,
+        cause,
+        commitMs,
+        userChangeHeaders,
+      ),
+    );
+    return MESSAGE_BYTES;
+  }
+
+  #eventTime(row: Row, { eventTime, isWallTime }: ColumnNames): string {
+    if (eventTime === null) return 'null';
+    const value = row[eventTime];
+    if (!(value instanceof Date)) return textJson(row, eventTime);
+    const text = this.#times.text(value, isWallTime ? 'wall' : 'instant');
+    return text === null ? 'null' : `"${text}"`;
+  }
+}
+
+/** One message of the user changes topic. */
+export function userChange(
+  topic: string,
+  userId: number | string,
+  cause: UserChangeCause,
+  timestampMs: number,
+  headers: Readonly<Record<string, string>>,
+): OutgoingMessage {
+  const value = `{"user_id":${idJson(userId)},"cause":"${cause}"}`;
+  return { topic, key: String(userId), value, timestampMs, headers };
+}

@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from 'mysql2/promise';
+import type { CapturedTable } from './events.ts';
+import type { Flavour, LogPosition } from './position.ts';
+
+/** What the server says of itself. */
+export interface Source {
+  flavour: Flavour;
+  version: string;
+  /** server_uuid; MariaDB: server_uid where there is one; else the server id. */
+  serverUuid: string;
+  /** Whether positions are GTIDs: always on MariaDB, with gtid_mode=ON on MySQL. */
+  hasGtids: boolean;
+  variables: ReadonlyMap<string, string>;
+}
+
+type Rows = Record<string, unknown>[];
+
+const VARIABLES = [
+  ...['version', 'server_id', 'server_uuid', 'server_uid', 'lower_case_table_names', 'log_bin'],
+  ...['binlog_format', 'binlog_row_image', 'binlog_row_metadata', 'binlog_row_value_options'],
+  ...[
+    'binlog_transaction_compression',
+    'gtid_mode',
+    'binlog_expire_logs_seconds',
+    'expire_logs_days',
+  ],
+];
+
+/** How long a query may take that only asks the server about itself. */
+const QUERY_MS_MAX = 10_000;
+
+export async function rowsOf(
+  connection: Connection,
+  sql: string,
+  values: unknown[] = [],
+): Promise<Rows> {
+  const [rows] = await connection.query({ sql, timeout: QUERY_MS_MAX }, values as string[]);
+  return rows as Rows;
+}
+
+export async function readSource(connection: Connection): Promise<Source> {
+  const rows = await rowsOf(connection, 'SHOW GLOBAL VARIABLES WHERE Variable_name IN (?)', [
+    VARIABLES,
+  ]);
+  const variables = new Map(
+    rows.map((row) => [String(row['Variable_name']), String(row['Value'])]),
+  );
+  const version = variables.get('version') ?? '';
+  const flavour = /mariadb/i.test(version) ? 'mariadb' : 'mysql';
+  return {
+    flavour,
+    version,
+    variables,
+    serverUuid:
+      variables.get('server_uuid') ??
+      variables.get('server_uid') ??
+      `server_id ${variables.get('server_id')}`,
+    hasGtids: flavour === 'mariadb' || variables.get('gtid_mode') === 'ON',
+  };
+}
+
+/** The two tables as the binlog may name them, which depends on lower_case_table_names. */
+export function tablesOf(
+  source: Source,
+  database: string,
+): { schema: string; name: string; table: CapturedTable }[] {
+  const schemas = new Set([database]);
+  if (source.variables.get('lower_case_table_names') !== '0') schemas.add(database.toLowerCase());
+  const tables: CapturedTable[] = ['customers', 'page_views'];
+  return [...schemas].flatMap((schema) => tables.map((table) => ({ schema, name: table, table })));
+}
+
+/** The first statement that this server knows: names changed over the versions. */
+async function firstKnown(connection: Connection, statements: readonly string[]): Promise<Rows> {
+  let last: unknown;
+  for (const statement of statements) {
+    try {
+      return await rowsOf(connection, statement);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ER_PARSE_ERROR') throw error;
+      last = error;
+    }
+  }
+  throw last;
+}
+
+/** File and position of the log's end; needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR). */
+export async function readLogEnd(
+  connection: Connection,
+): Promise<{ file: string; position: number }> {
+  const statements = ['SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS', 'SHOW BINLOG STATUS'];
+  const [row] = await firstKnown(connection, statements);
+  return { file: String(row?.['File']), position: Number(row?.['Position']) };
+}
+
+/** Needs REPLICATION SLAVE on MySQL. */
+export async function listReplicas(connection: Connection): Promise<void> {
+  await firstKnown(connection, ['SHOW REPLICAS', 'SHOW SLAVE HOSTS']);
+}
+
+export interface LogFile {
+  name: string;
+  bytes: number;
+}
+
+/** Oldest first. */
+export async function readLogFiles(connection: Connection): Promise<LogFile[]> {
+  const rows = await rowsOf(connection, 'SHOW BINARY LOGS');
+  return rows.map((row) => ({ name: String(row['Log_name']), bytes: Number(row['File_size']) }));
+}
+
+async function gtidVariable(connection: Connection, name: string): Promise<string> {
+  const [row] = await rowsOf(connection, `SELECT @@GLOBAL.${name} AS gtids`);
+  return String(row?.['gtids'] ?? '').replace(/\s/g, '');
+}
+
+export const readExecuted = (connection: Connection): Promise<string> =>
+  gtidVariable(connection, 'gtid_executed');
+export const readPurged = (connection: Connection): Promise<string> =>
+  gtidVariable(connection, 'gtid_purged');
+
+/** Whether one GTID set is within another, by the server's own reckoning (MySQL). */
+export async function isSubset(
+  connection: Connection,
+  inner: string,
+  outer: string,
+): Promise<boolean> {
+  const [row] = await rowsOf(connection, 'SELECT GTID_SUBSET(?, ?) AS isSubset', [inner, outer]);
+  return Number(row?.['isSubset']) === 1;
+}
+
+/** The end of the log now. */
+export async function readNow(connection: Connection, source: Source): Promise<LogPosition> {
+  if (source.flavour === 'mariadb')
+    return { gtidSet: await gtidVariable(connection, 'gtid_binlog_pos') };
+  if (source.hasGtids) return { gtidSet: await readExecuted(connection) };
+  return readLogEnd(connection);
+}
+
+/** The beginning of what the server still has. */
+export async function readEarliest(connection: Connection, source: Source): Promise<LogPosition> {
+  // MariaDB begins at the oldest file for a position that names no domain.
+  if (source.flavour === 'mariadb') return { gtidSet: '' };
+  if (source.hasGtids) return { gtidSet: await readPurged(connection) };
+  const [first] = await readLogFiles(connection);
+  return { file: first?.name ?? '', position: 4 };
+}
+
+/** A transaction can be in the log this long, at most, before other sessions see its rows. */
+const COMMIT_GAP_MS = 1_000;
+
+/**
+ * A position such that all transactions before it are visible to queries from now on. The end of
+ * the log is not: a transaction is written there first and visible a moment later.
+ */
+export async function readVisible(connection: Connection, source: Source): Promise<LogPosition> {
+  if (source.flavour === 'mysql') {
+    // gtid_executed gets a transaction after the engine committed it.
+    if (source.hasGtids) return { gtidSet: await readExecuted(connection) };
+    const end = await readLogEnd(connection);
+    await sleep(COMMIT_GAP_MS);
+    return end;
+  }
+  // The log's position that belongs to the snapshot.
+  // https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/
+  await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+  try {
+    const status = await rowsOf(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'");
+    const values = new Map(
+      status.map((row) => [String(row['Variable_name']).toLowerCase(), row['Value']]),
+    );
+    const at = [values.get('binlog_snapshot_file'), Number(values.get('binlog_snapshot_position'))];
+    const [row] = await rowsOf(connection, 'SELECT BINLOG_GTID_POS(?, ?) AS gtids', at);
+    return { gtidSet: String(row?.['gtids'] ?? '') };
+  } finally {
+    await connection.query('COMMIT');
+  }
+}

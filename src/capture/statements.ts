@@ -1,0 +1,74 @@
+/** What a statement in the binlog is to us. */
+export type StatementKind =
+  /** BEGIN, savepoints, and whatever does not concern our tables. */
+  | { kind: 'other' }
+  | { kind: 'begin' }
+  | { kind: 'end' }
+  | { kind: 'xa'; isCommitted: boolean; xid: string }
+  /** Rows of our tables written as SQL text (STATEMENT format): they can not be captured. */
+  | { kind: 'rows-as-text'; table: string }
+  | { kind: 'truncate'; table: string }
+  | { kind: 'ddl'; table: string };
+
+const OTHER: StatementKind = { kind: 'other' };
+const TABLES = ['customers', 'page_views'];
+
+/** A statement is looked at up to here: the names come first, and one may be megabytes long. */
+const LOOKED_AT_CHARACTERS_MAX = 64 * 1024;
+
+/**
+ * The name of an XA transaction as both its events can spell it: format id, and the two parts in
+ * hexadecimal. The log writes `XA COMMIT X'6162',X'',1`.
+ */
+export function xidOf(formatId: number, gtrid: Buffer, bqual: Buffer): string {
+  return `${formatId}:${gtrid.toString('hex')}:${bqual.toString('hex')}`;
+}
+
+function xaDecision(text: string): StatementKind {
+  const match = /^XA\s+(COMMIT|ROLLBACK)\s+X'([0-9a-f]*)',\s*X'([0-9a-f]*)',\s*(\d+)/i.exec(text);
+  if (match === null) return OTHER;
+  const [, verb, gtrid, bqual, formatId] = match;
+  const xid = `${formatId}:${gtrid!.toLowerCase()}:${bqual!.toLowerCase()}`;
+  return { kind: 'xa', isCommitted: verb!.toUpperCase() === 'COMMIT', xid };
+}
+
+/** Comments and string literals hold no names of tables. */
+function withoutTexts(text: string): string {
+  return text
+    .replace(/\/\*(?![!M])[\s\S]*?\*\//g, ' ')
+    .replace(/'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"/g, "''");
+}
+
+/** The captured table that the statement names, in the captured database. */
+function namedTable(text: string, schema: string, database: string): string | null {
+  const escaped = database.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+  for (const table of TABLES) {
+    const name = String.raw`\x60?\b${table}\b\x60?(?!\s*\.)`;
+    const qualified = new RegExp(String.raw`(?<![\w$])\x60?${escaped}\x60?\s*\.\s*${name}`, 'i');
+    if (qualified.test(text)) return table;
+    const bare = new RegExp(String.raw`(?<![\w$.\x60])${name}|(?<!\.\s*)\x60${table}\x60`, 'i');
+    if (schema.toLowerCase() === database.toLowerCase() && bare.test(text)) return table;
+  }
+  return null;
+}
+
+/** Reads a statement of the log. `schema` is its default database, `database` the captured one. */
+export function readStatement(text: string, schema: string, database: string): StatementKind {
+  const head = text.slice(0, 16).trimStart().toUpperCase();
+  if (head === 'BEGIN' || head.startsWith('START TRANSAC')) return { kind: 'begin' };
+  if (head === 'COMMIT' || head === 'ROLLBACK') return { kind: 'end' };
+  if (head.startsWith('XA ')) {
+    return head.startsWith('XA START') || head.startsWith('XA BEGIN')
+      ? { kind: 'begin' }
+      : xaDecision(text.trimStart());
+  }
+  const looked = withoutTexts(text.slice(0, LOOKED_AT_CHARACTERS_MAX)).trimStart();
+  const verb = /^(?:\/\*[!M]\d*\s*)?([a-z]+)/i.exec(looked)?.[1]?.toUpperCase() ?? '';
+  const isRows = ['INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'LOAD', 'WITH'].includes(verb);
+  const isDdl = ['TRUNCATE', 'DROP', 'ALTER', 'RENAME', 'CREATE'].includes(verb);
+  if (!isRows && !isDdl) return OTHER;
+  const table = namedTable(looked, schema, database);
+  if (table === null) return OTHER;
+  if (isRows) return { kind: 'rows-as-text', table };
+  return { kind: verb === 'TRUNCATE' ? 'truncate' : 'ddl', table };
+}

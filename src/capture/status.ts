@@ -1,0 +1,55 @@
+export type CaptureState = 'waiting for lock' | 'bootstrapping' | 'streaming' | 'reconnecting';
+
+/** What a capture shows of itself. One object for its whole life: read it when asked. */
+export interface CaptureStatus {
+  readonly state: CaptureState;
+  /** Why it is not streaming, where that has a reason. */
+  readonly reason: string | null;
+  /** Where it would resume now; null before the first place is known. */
+  readonly position: string | null;
+  /** Seconds since the commit time of the newest event (or heartbeat); null before the first. */
+  readonly positionAgeSeconds: number | null;
+  /** Rows that are durable in the topics, by kind (`page_views.insert`), since the start. */
+  readonly capturedRows: Readonly<Record<string, number>>;
+  /** Messages in memory. */
+  readonly queueBytes: number;
+}
+
+/** The status with its working parts. */
+export class LiveStatus implements CaptureStatus {
+  readonly capturedRows: Record<string, number> = {};
+  state: CaptureState = 'reconnecting';
+  reason: string | null = 'not connected yet';
+  /** Epoch ms. */
+  newestMs: number | null = null;
+  readPosition: () => string | null = () => null;
+  readQueueBytes: () => number = () => 0;
+  readonly #onChange: (status: CaptureStatus) => void;
+
+  constructor(onChange: (status: CaptureStatus) => void) {
+    this.#onChange = onChange;
+  }
+
+  get position(): string | null {
+    return this.readPosition();
+  }
+
+  get queueBytes(): number {
+    return this.readQueueBytes();
+  }
+
+  get positionAgeSeconds(): number | null {
+    return this.newestMs === null ? null : Math.max(0, (Date.now() - this.newestMs) / 1000);
+  }
+
+  change(state: CaptureState, reason: string | null): void {
+    this.state = state;
+    this.reason = reason;
+    this.#onChange(this);
+  }
+
+  toJSON(): CaptureStatus {
+    const { state, reason, position, positionAgeSeconds, capturedRows, queueBytes } = this;
+    return { state, reason, position, positionAgeSeconds, capturedRows, queueBytes };
+  }
+}

@@ -1,0 +1,152 @@
+import type { DatabaseSettings } from '../settings/types.ts';
+import type { Publisher, TopicNames } from '../topics/port.ts';
+import { Assembler, type Loss } from './assembler.ts';
+import { openBinlog } from './binlog.ts';
+import { estimateCommitMs } from './commit-time.ts';
+import { EventTimes } from './event-time.ts';
+import { Outbox } from './outbox.ts';
+import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
+import { RowMessages } from './row-messages.ts';
+import { type Source, tablesOf } from './source.ts';
+import type { LiveStatus } from './status.ts';
+
+/** Silence of the server for longer is a broken link: three heartbeats and more. */
+const SILENCE_MS_MAX = 15_000;
+const WATCH_INTERVAL_MS = 1_000;
+
+/** After a stop, what is in memory has this long to be published. */
+const CLOSING_MS_MAX = 5_000;
+
+export interface StreamOptions {
+  db: DatabaseSettings;
+  source: Source;
+  start: LogPosition;
+  publisher: Publisher;
+  names: TopicNames;
+  checkpointSource: string;
+  status: LiveStatus;
+  warn: (sentence: string) => void;
+  /** A stop was asked for. */
+  signal: AbortSignal;
+  /** Rejects when something beside the stream broke (the lock); never resolves. */
+  broken: Promise<never>;
+}
+
+/** Why a stream ended. In every case all that was read is published and the place is saved. */
+export type StreamEnd =
+  { kind: 'stopped' } | { kind: 'broken'; error: unknown } | { kind: 'lost'; loss: Loss };
+
+/**
+ * Reads the binlog from `start` and publishes what it says, until it ends. Rejects only when
+ * publishing fails for good.
+ */
+export async function stream(options: StreamOptions): Promise<StreamEnd> {
+  const { db, source, start, publisher, names, status, signal } = options;
+  const tracker = new PositionTracker(source.flavour, start);
+  const ending = Promise.withResolvers<StreamEnd>();
+  const closing = new AbortController();
+  let lost: Loss | null = null;
+  const outbox = new Outbox({
+    publisher,
+    source: options.checkpointSource,
+    checkpoint: () => checkpointText(tracker.current(), source, lost),
+    onFull: () => binlog.pause(),
+    onRoom: () => resume(),
+    onPublished: (rows) => {
+      for (const [kind, count] of rows)
+        status.capturedRows[kind] = (status.capturedRows[kind] ?? 0) + count;
+    },
+    signal: closing.signal,
+  });
+  const assembler = new Assembler({
+    database: db.name,
+    messages: new RowMessages(names, new EventTimes(db.timeZone)),
+    tracker,
+    outbox,
+    nowMs: Date.now,
+    onLoss: (loss) => {
+      lost ??= loss;
+      ending.resolve({ kind: 'lost', loss: lost });
+    },
+    onWarning: options.warn,
+  });
+  let quietSinceMs = performance.now();
+  const binlog = openBinlog({
+    db,
+    start,
+    tables: tablesOf(source, db.name),
+    onEvent: (event) => {
+      // What follows a loss is read again, or made good otherwise.
+      if (lost !== null) return;
+      if (event.kind === 'heartbeat') status.newestMs = Date.now();
+      else if (event.kind === 'begin') {
+        status.newestMs = event.commitMs ?? estimateCommitMs(Date.now(), event.seconds);
+      }
+      assembler.handle(event);
+    },
+    onError: (error) => ending.resolve({ kind: 'broken', error }),
+  });
+  const resume = (): void => {
+    quietSinceMs = performance.now();
+    binlog.resume();
+  };
+  status.readPosition = () => positionText(tracker.current());
+  status.readQueueBytes = () => outbox.bytes;
+  const watch = setInterval(() => {
+    if (outbox.isFull) return;
+    const silentMs = performance.now() - Math.max(binlog.lastHeardMs, quietSinceMs);
+    if (silentMs < SILENCE_MS_MAX) return;
+    const error = new Error(`the server was silent for ${Math.round(silentMs / 1000)} s`);
+    ending.resolve({ kind: 'broken', error });
+  }, WATCH_INTERVAL_MS);
+  const onStop = (): void => ending.resolve({ kind: 'stopped' });
+  signal.addEventListener('abort', onStop, { once: true });
+  if (signal.aborted) onStop();
+  options.broken.catch((error: unknown) => ending.resolve({ kind: 'broken', error }));
+  try {
+    const end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
+    return end;
+  } finally {
+    clearInterval(watch);
+    signal.removeEventListener('abort', onStop);
+    await binlog[Symbol.asyncDispose]();
+    await closeOutbox(outbox, signal, closing);
+  }
+}
+
+/**
+ * Publishes what is in memory: for as long as it takes while the program runs, for
+ * CLOSING_MS_MAX after a stop. What is left then comes again after the next start.
+ */
+async function closeOutbox(
+  outbox: Outbox,
+  signal: AbortSignal,
+  closing: AbortController,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = (): void => {
+    timer = setTimeout(() => closing.abort(), CLOSING_MS_MAX);
+  };
+  if (signal.aborted) limit();
+  else signal.addEventListener('abort', limit, { once: true });
+  try {
+    await outbox.close();
+  } catch (error) {
+    if (!closing.signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener('abort', limit);
+    clearTimeout(timer);
+  }
+}
+
+/** See Checkpoint. */
+export function checkpointText(position: LogPosition, source: Source, lost: Loss | null): string {
+  const checkpoint: Checkpoint = {
+    flavour: source.flavour,
+    serverUuid: source.serverUuid,
+    ...position,
+    at: new Date().toISOString(),
+    ...(lost === null ? {} : { lost: lost.sentence }),
+  };
+  return JSON.stringify(checkpoint);
+}

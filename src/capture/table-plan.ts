@@ -1,0 +1,55 @@
+import type { CapturedTable, ColumnNames } from './events.ts';
+
+/** What a rows event of a captured table is read by: made once for each table map. */
+export interface TablePlan {
+  table: CapturedTable;
+  columns: ColumnNames;
+  /** Positions of the columns that have to be in every row image. */
+  needed: readonly number[];
+}
+
+interface Column {
+  name: string;
+  type: number;
+}
+
+/** include/field_types.h: MYSQL_TYPE_DATETIME and MYSQL_TYPE_DATETIME2. */
+const DATETIME_TYPES = [12, 18];
+
+const FIELDS = ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'] as const;
+
+/**
+ * Finds the columns that matter, however the table spells them. A missing one that can't be done
+ * without is returned by name.
+ */
+export function planTable(
+  table: CapturedTable,
+  tableColumns: readonly Column[],
+): TablePlan | { missing: string } {
+  const positions = new Map(
+    tableColumns.map(({ name }, position) => [name.toLowerCase(), position]),
+  );
+  const find = (field: string): Column | null => tableColumns[positions.get(field) ?? -1] ?? null;
+  const wanted = table === 'customers' ? (['id'] as const) : FIELDS;
+  const missing = wanted.find((field) => find(field) === null);
+  if (missing !== undefined) return { missing };
+  const eventTime = find('event_time');
+  const columns: ColumnNames = {
+    id: find('id')!.name,
+    userId: find('user_id')?.name ?? '',
+    page: find('page')?.name ?? null,
+    device: find('device')?.name ?? null,
+    browser: find('browser')?.name ?? null,
+    location: find('location')?.name ?? null,
+    eventTime: eventTime?.name ?? null,
+    isWallTime: eventTime !== null && DATETIME_TYPES.includes(eventTime.type),
+  };
+  return { table, columns, needed: wanted.map((field) => positions.get(field)!) };
+}
+
+/** Whether a row image holds every column that is needed (`bitmap`: one bit a column). */
+export function isImageWhole(plan: TablePlan, bitmap: Uint8Array): boolean {
+  return plan.needed.every(
+    (position) => ((bitmap[position >> 3] ?? 0) & (1 << (position & 7))) !== 0,
+  );
+}

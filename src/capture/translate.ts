@@ -1,0 +1,150 @@
+import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
+import { xidOf } from './statements.ts';
+import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
+
+/** The parts of zongji's events that are read (its index.d.ts and lib/). */
+export interface ZongjiEvent {
+  getTypeName(): string;
+  /** Epoch ms, whole seconds. */
+  timestamp: number;
+  nextPosition: number;
+  gtid?: string;
+  // TableMap
+  tableId?: number;
+  schemaName?: string;
+  tableName?: string;
+  tableMap?: Readonly<Record<number, { columns?: { name: string; type: number }[] }>>;
+  hasSelfDescribingMetadata?: () => boolean;
+  // Rows
+  rows?: readonly unknown[];
+  columns_present_bitmap?: Uint8Array;
+  columns_present_bitmap2?: Uint8Array;
+  // Query
+  schema?: string;
+  query?: string;
+  // Rotate
+  binlogName?: string;
+  position?: number;
+  // MariadbGtid
+  standalone?: boolean;
+  // XaPrepare
+  onePhase?: boolean;
+  xidFormatId?: number;
+  xidGtrid?: Buffer;
+  xidBqual?: Buffer;
+}
+
+type Tables = readonly { schema: string; name: string; table: CapturedTable }[];
+
+/** Turns zongji's events into ours, one by one and in order. */
+export class Translator {
+  /** The log file that events are of now. */
+  file = '';
+  /** The commit time found in the packet of the GTID event that comes next, else null. */
+  commitMs: number | null = null;
+  readonly #tables: Tables;
+  readonly #emit: (event: CaptureEvent) => void;
+  /** By table id, which a table keeps until its definition changes. */
+  readonly #plans = new Map<number, TablePlan>();
+
+  constructor(tables: Tables, emit: (event: CaptureEvent) => void) {
+    this.#tables = tables;
+    this.#emit = emit;
+  }
+
+  translate(event: ZongjiEvent): void {
+    const { file } = this;
+    const position = event.nextPosition;
+    switch (event.getTypeName()) {
+      case 'WriteRows':
+        return this.#rows(event, 'insert');
+      case 'UpdateRows':
+        return this.#rows(event, 'update');
+      case 'DeleteRows':
+        return this.#rows(event, 'delete');
+      case 'TableMap':
+        return this.#tableMap(event);
+      case 'Gtid':
+      case 'AnonymousGtid':
+      case 'MariadbGtid':
+        return this.#begin(event);
+      case 'Xid':
+        return this.#emit({ kind: 'end', file, position });
+      case 'Query':
+        return this.#emit({
+          kind: 'statement',
+          schema: event.schema!,
+          text: event.query!,
+          file,
+          position,
+        });
+      case 'XaPrepare': {
+        if (event.onePhase === true) return this.#emit({ kind: 'end', file, position });
+        const xid = xidOf(event.xidFormatId!, event.xidGtrid!, event.xidBqual!);
+        return this.#emit({ kind: 'prepare', xid, file, position });
+      }
+      case 'Rotate':
+        // The server begins every dump with one; its own restart makes table ids start anew.
+        this.#plans.clear();
+        this.file = event.binlogName!;
+        return this.#emit({ kind: 'rotate', file: this.file, position: event.position! });
+      case 'Heartbeat':
+        return this.#emit({ kind: 'heartbeat' });
+    }
+  }
+
+  #begin(event: ZongjiEvent): void {
+    const isAnonymous = event.getTypeName() === 'AnonymousGtid';
+    const { commitMs } = this;
+    this.commitMs = null;
+    this.#emit({
+      kind: 'begin',
+      gtid: isAnonymous ? null : event.gtid!,
+      commitMs,
+      seconds: event.timestamp / 1000,
+      // MariaDB writes no BEGIN: its GTID event says whether a commit will follow.
+      isOpen: event.standalone === false,
+      file: this.file,
+      position: event.nextPosition,
+    });
+  }
+
+  #tableMap(event: ZongjiEvent): void {
+    const tableId = event.tableId!;
+    if (this.#plans.has(tableId)) return;
+    const { schemaName, tableName } = event;
+    const known = this.#tables.find(
+      ({ schema, name }) => schema === schemaName && name === tableName,
+    );
+    if (known === undefined) return;
+    if (event.hasSelfDescribingMetadata?.() !== true) {
+      return this.#unreadable(
+        `the binlog does not name the columns of ${known.table}; set binlog_row_metadata=FULL`,
+      );
+    }
+    const plan = planTable(known.table, event.tableMap?.[tableId]?.columns ?? []);
+    if ('missing' in plan) {
+      return this.#unreadable(`the table ${known.table} had no column ${plan.missing}; add it`);
+    }
+    this.#plans.set(tableId, plan);
+  }
+
+  #rows(event: ZongjiEvent, operation: RowOperation): void {
+    const plan = this.#plans.get(event.tableId!);
+    if (plan === undefined) return;
+    const isWhole =
+      isImageWhole(plan, event.columns_present_bitmap!) &&
+      (operation !== 'update' || isImageWhole(plan, event.columns_present_bitmap2!));
+    if (!isWhole) {
+      return this.#unreadable(
+        `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL`,
+      );
+    }
+    const { table, columns } = plan;
+    this.#emit({ kind: 'rows', table, operation, columns, rows: event.rows! });
+  }
+
+  #unreadable(sentence: string): void {
+    this.#emit({ kind: 'unreadable', sentence });
+  }
+}

@@ -1,0 +1,131 @@
+import { pino } from 'pino';
+import {
+  type CaptureDependencies,
+  type CaptureStatus,
+  runCapture,
+} from '../../src/capture/capture.ts';
+import type { DatabaseSettings } from '../../src/settings/types.ts';
+import type { OutgoingMessage, Publisher, TopicNames } from '../../src/topics/port.ts';
+
+export const NAMES: TopicNames = {
+  pageViews: 'page_views',
+  userChanges: 'page_views.user_changes',
+  deadLetters: 'page_views.dead_letters',
+  checkpoints: 'page_views.checkpoints',
+};
+
+/** Keeps what is published; durable as long as the test runs. */
+export class MemoryPublisher implements Publisher {
+  readonly messages: OutgoingMessage[] = [];
+  readonly checkpoints = new Map<string, string>();
+  /** Awaited before each batch counts as published. */
+  delay: () => Promise<void> = () => Promise.resolve();
+
+  async publish(
+    messages: readonly OutgoingMessage[],
+    checkpoint?: { source: string; value: string },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.delay();
+    signal?.throwIfAborted();
+    for (const message of messages) this.messages.push(message);
+    if (checkpoint !== undefined) this.checkpoints.set(checkpoint.source, checkpoint.value);
+  }
+
+  loadCheckpoint(source: string): Promise<string | null> {
+    return Promise.resolve(this.checkpoints.get(source) ?? null);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+
+  of(topic: string): OutgoingMessage[] {
+    return this.messages.filter((message) => message.topic === topic);
+  }
+
+  get views(): Record<string, unknown>[] {
+    return this.of(NAMES.pageViews).map(
+      ({ value }) => JSON.parse(value) as Record<string, unknown>,
+    );
+  }
+
+  get changes(): string[] {
+    return this.of(NAMES.userChanges).map(({ value }) => value);
+  }
+
+  get checkpoint(): Record<string, unknown> | null {
+    const [text] = this.checkpoints.values();
+    return text === undefined ? null : (JSON.parse(text) as Record<string, unknown>);
+  }
+}
+
+export interface RunningCapture extends AsyncDisposable {
+  /** Settles as runCapture does. */
+  done: Promise<void>;
+  status: () => CaptureStatus;
+  /** Every warning that was logged. */
+  warnings: string[];
+  reaches: (state: CaptureStatus['state']) => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Runs a capture until it is disposed of (or until it ends by itself). */
+export function startCapture(
+  db: DatabaseSettings,
+  publisher: Publisher,
+  more: Partial<CaptureDependencies> = {},
+): RunningCapture {
+  const stopping = new AbortController();
+  const warnings: string[] = [];
+  const logger = pino(
+    { level: 'warn' },
+    { write: (line: string) => void warnings.push((JSON.parse(line) as { msg: string }).msg) },
+  );
+  let status: CaptureStatus | null = null;
+  const done = runCapture({
+    db,
+    publisher,
+    names: NAMES,
+    startFrom: 'now',
+    eligibleUserIds: async function* () {
+      yield await Promise.resolve([]);
+    },
+    logger,
+    signal: stopping.signal,
+    onStatus: (now) => {
+      status = now;
+    },
+    ...more,
+  });
+  done.catch(() => undefined);
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await done;
+  };
+  return {
+    done,
+    warnings,
+    stop,
+    status: () => status!,
+    reaches: (state) => until(() => status?.state === state, `the state ${state}`, done),
+    [Symbol.asyncDispose]: () => stop().catch(() => undefined),
+  };
+}
+
+/** Waits for something to become true; fails when it does not, or when `unless` rejects first. */
+export async function until(
+  isTrue: () => boolean,
+  what: string,
+  unless: Promise<unknown> = new Promise(() => undefined),
+  waitMsMax = 20_000,
+): Promise<void> {
+  const endMs = performance.now() + waitMsMax;
+  const failed = new Promise<never>((_, reject) => {
+    unless.catch(reject);
+  });
+  while (!isTrue()) {
+    if (performance.now() > endMs) throw new Error(`waited ${waitMsMax} ms for ${what}`);
+    await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 5))]);
+  }
+}
