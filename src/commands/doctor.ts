@@ -1,1 +1,3 @@
-import { type Check, connectSource, readSourceInfo, checkSource } from '../capture/capture.ts';
+export function doctor(_flags: { json: boolean; config: string | null }): Promise<number> {
+  return Promise.resolve(0);
+}

@@ -51,8 +51,15 @@ export class LiveState implements Observed {
   }
 
   async metrics(): Promise<string> {
-    const { capturePositionAge, topicLag, memoryOfSent, registry } = this.#metrics;
-    if (this.#capture !== null) capturePositionAge.set(this.#capture.positionAgeSeconds ?? 0);
+    const { capturedRows, capturePositionAge, topicLag, memoryOfSent, registry } = this.#metrics;
+    if (this.#capture !== null) {
+      capturePositionAge.set(this.#capture.positionAgeSeconds ?? 0);
+      // Capture counts by itself; the registry shows its count.
+      capturedRows.reset();
+      for (const [kind, rows] of Object.entries(this.#capture.capturedRows)) {
+        capturedRows.inc({ kind }, rows);
+      }
+    }
     if (this.deliver !== null) {
       const { stream } = this.deliver;
       memoryOfSent.set(stream.memory.size);

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { openDatabase } from '../database/open.ts';
 import { runCapture } from '../capture/capture.ts';
 import { Rule } from '../rule/rule.ts';
@@ -76,16 +75,9 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
           yield page.map((user) => user.userId);
         }
       },
-      lockScope: settings.topics.kafka === null ? resolve(settings.topics.stateDir) : 'kafka',
       logger,
       signal: stopCapture,
       onStatus: (status) => state.captureStatus(status),
-      onPublished: (messages) => {
-        for (const { topic } of messages) {
-          const kind = topic === topics.names.pageViews ? 'page_view' : 'user_change';
-          metrics.capturedRows.inc({ kind });
-        }
-      },
     });
     running.push(capture);
   }

@@ -1,0 +1,256 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { partitionFor } from '../partitioner.ts';
+import type {
+  OutgoingMessage,
+  PartitionBounds,
+  ReceivedMessage,
+  TopicOffset,
+  TopicPartition,
+} from '../port.ts';
+
+/** `log.id` of the first message of a partition (see file.ts). */
+const PARTITION_STEP = 2 ** 40;
+const MARK_EVERY_MS = 60 * 60 * 1000;
+
+interface Partition extends TopicPartition {
+  id: number;
+  begin: number;
+  next: number;
+  timeMax: number;
+}
+
+type Row = Readonly<Record<string, string | number | null>>;
+
+/** The log and what belongs to it, as synchronous statements on one connection. */
+export class EmbeddedLog {
+  readonly #db: DatabaseSync;
+  readonly #insert: StatementSync;
+  readonly #advance: StatementSync;
+  readonly #slice: StatementSync;
+  readonly #at: StatementSync;
+  readonly #mark: StatementSync;
+  readonly #saveCheckpoint: StatementSync;
+  readonly #saveOffset: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#insert = db.prepare(
+      'INSERT INTO log (id, time, ahead, key, value, headers) VALUES (?, ?, ?, ?, ?, ?)',
+    );
+    this.#advance = db.prepare('UPDATE partitions SET next = ?, time_max = ? WHERE id = ?');
+    this.#slice = db.prepare(
+      'SELECT id, time, key, value, headers FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?',
+    );
+    this.#at = db.prepare('SELECT id, time + ahead AS reached FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT 1');
+    this.#mark = db.prepare('INSERT OR IGNORE INTO marks (partition_id, at, next) VALUES (?, ?, ?)');
+    this.#saveCheckpoint = db.prepare(
+      'INSERT INTO checkpoints (source, value) VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET value = excluded.value',
+    );
+    this.#saveOffset = db.prepare(
+      'INSERT INTO group_offsets (group_id, partition_id, offset) VALUES (?, ?, ?) ON CONFLICT (group_id, partition_id) DO UPDATE SET offset = excluded.offset',
+    );
+  }
+
+  /** Makes the partitions of topics that have none. */
+  ensureTopics(topics: readonly string[], partitions: number): void {
+    this.#transaction(() => {
+      const there = this.#db.prepare('SELECT COUNT(*) AS n FROM partitions WHERE topic = ?');
+      const add = this.#db.prepare('INSERT INTO partitions (topic, partition) VALUES (?, ?)');
+      for (const topic of topics) {
+        if (Number(there.get(topic)?.['n']) > 0) continue;
+        for (let partition = 0; partition < partitions; partition++) add.run(topic, partition);
+      }
+    });
+  }
+
+  /** All of it or nothing, on disk when it returns. */
+  append(
+    messages: readonly OutgoingMessage[],
+    checkpoint: { source: string; value: string } | null,
+    nowMs: number,
+  ): void {
+    this.#transaction(() => {
+      const topics = new Map<string, Partition[]>();
+      const touched = new Set<Partition>();
+      let headers: OutgoingMessage['headers'] | null = null;
+      let headersJson = '';
+      for (const message of messages) {
+        const partition = this.#partitionOf(message, topics);
+        // Messages of one transaction share their headers object.
+        if (message.headers !== headers) {
+          headers = message.headers;
+          headersJson = JSON.stringify(headers);
+        }
+        const { timestampMs } = message;
+        partition.timeMax = Math.max(partition.timeMax, timestampMs);
+        const id = partition.id * PARTITION_STEP + partition.next;
+        const ahead = partition.timeMax - timestampMs;
+        this.#insert.run(id, timestampMs, ahead, message.key, message.value, headersJson);
+        partition.next += 1;
+        touched.add(partition);
+      }
+      const hour = Math.floor(nowMs / MARK_EVERY_MS) * MARK_EVERY_MS;
+      for (const partition of touched) {
+        this.#advance.run(partition.next, partition.timeMax, partition.id);
+        this.#mark.run(partition.id, hour, partition.next);
+      }
+      if (checkpoint !== null) this.#saveCheckpoint.run(checkpoint.source, checkpoint.value);
+    });
+  }
+
+  /** Up to `countMax` messages from `at` on, in order. */
+  slice(at: TopicOffset, endOffset: number, countMax: number): ReceivedMessage[] {
+    const partition = this.#find(at);
+    if (partition === null) return [];
+    const base = partition.id * PARTITION_STEP;
+    const end = base + Math.min(endOffset, PARTITION_STEP - 1);
+    const rows = this.#slice.all(base + at.offset, end, countMax) as unknown as Row[];
+    return rows.map((row) => ({
+      topic: at.topic,
+      partition: at.partition,
+      offset: Number(row['id']) - base,
+      key: row['key'] as string | null,
+      value: row['value'] as string | null,
+      timestampMs: Number(row['time']),
+      headers: JSON.parse(row['headers'] as string) as Record<string, string>,
+    }));
+  }
+
+  bounds(topics: readonly string[]): PartitionBounds[] {
+    return topics.flatMap((topic) =>
+      this.#partitions(topic).map(({ partition, begin, next }) => ({
+        topic,
+        partition,
+        begin,
+        end: next,
+      })),
+    );
+  }
+
+  /** The highest timestamp so far rises along a partition, so a binary search finds the first. */
+  offsetsAtTime(topic: string, timeMs: number): TopicOffset[] {
+    return this.#partitions(topic).map(({ id, partition, begin, next }) => {
+      const base = id * PARTITION_STEP;
+      let low = begin;
+      let high = next;
+      while (low < high) {
+        const middle = Math.floor((low + high) / 2);
+        const row = this.#at.get(base + middle, base + high) as Row | undefined;
+        if (row === undefined || Number(row['reached']) >= timeMs) high = middle;
+        else low = Number(row['id']) - base + 1;
+      }
+      return { topic, partition, offset: low };
+    });
+  }
+
+  /** Where the group goes on: its committed offset, or the oldest message. */
+  groupOffsets(groupId: string, topics: readonly string[]): TopicOffset[] {
+    const saved = this.#db.prepare(
+      'SELECT offset FROM group_offsets WHERE group_id = ? AND partition_id = ?',
+    );
+    return topics.flatMap((topic) =>
+      this.#partitions(topic).map(({ id, partition, begin }) => {
+        const row = saved.get(groupId, id);
+        return { topic, partition, offset: Math.max(begin, Number(row?.['offset'] ?? begin)) };
+      }),
+    );
+  }
+
+  commit(groupId: string, offsets: readonly TopicOffset[]): void {
+    this.#transaction(() => {
+      for (const at of offsets) {
+        const partition = this.#find(at);
+        if (partition !== null) this.#saveOffset.run(groupId, partition.id, at.offset);
+      }
+    });
+  }
+
+  loadCheckpoint(source: string): string | null {
+    const row = this.#db.prepare('SELECT value FROM checkpoints WHERE source = ?').get(source);
+    return row === undefined ? null : String(row['value']);
+  }
+
+  /**
+   * Deletes up to `countMax` messages older than `beforeMs` and gives their pages back. Returns how
+   * many went, and how many of them a group had not read.
+   */
+  dropOld(beforeMs: number, countMax: number): { dropped: number; unread: number } {
+    const old = this.#db
+      .prepare(
+        'SELECT p.id, p.begin, MAX(m.next) AS upto FROM partitions p JOIN marks m ON m.partition_id = p.id WHERE m.at <= ? GROUP BY p.id HAVING MAX(m.next) > p.begin',
+      )
+      .all(beforeMs - MARK_EVERY_MS) as unknown as Row[];
+    let dropped = 0;
+    let unread = 0;
+    for (const row of old) {
+      const id = Number(row['id']);
+      const begin = Number(row['begin']);
+      const upto = Math.min(Number(row['upto']), begin + countMax - dropped);
+      if (upto <= begin) break;
+      const behind = this.#db
+        .prepare('SELECT MIN(offset) AS offset FROM group_offsets WHERE partition_id = ?')
+        .get(id);
+      if (behind?.['offset'] !== null && behind?.['offset'] !== undefined) {
+        unread += Math.max(0, upto - Math.max(begin, Number(behind['offset'])));
+      }
+      this.#transaction(() => {
+        const base = id * PARTITION_STEP;
+        this.#db.prepare('DELETE FROM log WHERE id >= ? AND id < ?').run(base + begin, base + upto);
+        this.#db.prepare('UPDATE partitions SET begin = ? WHERE id = ?').run(upto, id);
+        this.#db.prepare('DELETE FROM marks WHERE partition_id = ? AND next < ?').run(id, upto);
+      });
+      dropped += upto - begin;
+    }
+    if (dropped > 0) this.#db.exec('PRAGMA incremental_vacuum(2000)');
+    return { dropped, unread };
+  }
+
+  #partitions(topic: string): Partition[] {
+    const rows = this.#db
+      .prepare('SELECT * FROM partitions WHERE topic = ? ORDER BY partition')
+      .all(topic) as unknown as Row[];
+    return rows.map((row) => ({
+      topic,
+      id: Number(row['id']),
+      partition: Number(row['partition']),
+      begin: Number(row['begin']),
+      next: Number(row['next']),
+      timeMax: Number(row['time_max']),
+    }));
+  }
+
+  readonly #known = new Map<string, Partition>();
+
+  /** For its id only, which never changes. */
+  #find({ topic, partition }: TopicPartition): Partition | null {
+    const key = `${topic}/${partition}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    for (const found of this.#partitions(topic)) {
+      this.#known.set(`${topic}/${found.partition}`, found);
+    }
+    return this.#known.get(key) ?? null;
+  }
+
+  #partitionOf(message: OutgoingMessage, topics: Map<string, Partition[]>): Partition {
+    let partitions = topics.get(message.topic);
+    if (partitions === undefined) {
+      partitions = this.#partitions(message.topic);
+      topics.set(message.topic, partitions);
+    }
+    const partition = partitions[partitionFor(message.key, partitions.length)];
+    if (partition === undefined) throw new Error(`there is no topic ${message.topic}`);
+    return partition;
+  }
+
+  #transaction(body: () => void): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      body();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../observe/logger.ts';
+import type { GroupMember, MemberHandlers, TopicOffset } from '../port.ts';
+import type { EmbeddedLog } from './log.ts';
+import { troubleOf } from './sqlite-error.ts';
+
+const BATCH_MESSAGES = 500;
+/** How soon messages of another process are noticed. */
+const POLL_MS = 50;
+const RETRY_MS = 250;
+
+export interface MemberDeps {
+  log: EmbeddedLog;
+  groupId: string;
+  topics: readonly string[];
+  handlers: MemberHandlers;
+  /** Resolves at the next append of this process, or after the time. */
+  nextAppend: (timeoutMs: number) => Promise<void>;
+  logger: Logger;
+  lock: Disposable;
+}
+
+/** The one member of a group on the embedded topics: it has all the partitions, always. */
+export class EmbeddedMember implements GroupMember {
+  readonly #deps: MemberDeps;
+  readonly #failed = Promise.withResolvers<never>();
+  #positions: TopicOffset[] = [];
+  #stopped = false;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(deps: MemberDeps) {
+    this.#deps = deps;
+    this.#failed.promise.catch(() => undefined);
+  }
+
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  start(): void {
+    const { log, groupId, topics, handlers } = this.#deps;
+    this.#positions = log.groupOffsets(groupId, topics);
+    handlers.onAssigned({ partitions: this.#positions, share: 1 });
+    this.#loop = this.#run().catch((error: unknown) => this.#failed.reject(error as Error));
+  }
+
+  async commit(offsets: readonly TopicOffset[]): Promise<void> {
+    for (;;) {
+      try {
+        return this.#deps.log.commit(this.#deps.groupId, offsets);
+      } catch (error) {
+        if (troubleOf(error) !== 'busy') throw error;
+        await sleep(10);
+      }
+    }
+  }
+
+  lag(): Promise<ReadonlyMap<string, number>> {
+    const { log, groupId, topics } = this.#deps;
+    const ends = log.bounds(topics);
+    const offsets = log.groupOffsets(groupId, topics);
+    const lag = new Map<string, number>(topics.map((topic) => [topic, 0]));
+    for (const { topic, partition, end } of ends) {
+      const at = offsets.find((one) => one.topic === topic && one.partition === partition);
+      lag.set(topic, (lag.get(topic) ?? 0) + Math.max(0, end - (at?.offset ?? 0)));
+    }
+    return Promise.resolve(lag);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    // A handler that never lets more in (the engine has stopped) must not hold this up.
+    await Promise.race([this.#loop, sleep(500)]);
+    this.#deps.lock[Symbol.dispose]();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const found = await this.#readOnce();
+      if (!found && !this.#stopped) await this.#deps.nextAppend(POLL_MS);
+    }
+  }
+
+  async #readOnce(): Promise<boolean> {
+    let found = false;
+    for (const [index, position] of this.#positions.entries()) {
+      if (this.#stopped) return found;
+      const messages = await this.#slice(position);
+      const last = messages.at(-1);
+      if (last === undefined) continue;
+      found = true;
+      this.#positions[index] = { ...position, offset: last.offset + 1 };
+      await this.#deps.handlers.onMessages(messages);
+    }
+    return found;
+  }
+
+  async #slice(position: TopicOffset): Promise<ReturnType<EmbeddedLog['slice']>> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return this.#deps.log.slice(position, Number.MAX_SAFE_INTEGER, BATCH_MESSAGES);
+      } catch (error) {
+        if (troubleOf(error) === 'broken' || troubleOf(error) === 'other') throw error;
+        if (failures === 0) this.#deps.logger.warn({ err: error }, 'the topics file can not be read');
+        await sleep(RETRY_MS);
+        if (this.#stopped) return [];
+      }
+    }
+  }
+}

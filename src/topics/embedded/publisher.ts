@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../observe/logger.ts';
+import type { OutgoingMessage, Publisher } from '../port.ts';
+import type { EmbeddedLog } from './log.ts';
+import { type SqliteTrouble, troubleOf } from './sqlite-error.ts';
+
+const WAIT_MS: Readonly<Record<SqliteTrouble, number | null>> = {
+  busy: 10,
+  space: 1_000,
+  broken: null,
+  other: null,
+};
+
+/** Appends to the file; waits, and says so, while there is no room for more. */
+export class EmbeddedPublisher implements Publisher {
+  readonly #log: EmbeddedLog;
+  readonly #logger: Logger;
+  readonly #file: string;
+  readonly #onAppended: () => void;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(log: EmbeddedLog, file: string, logger: Logger, onAppended: () => void) {
+    this.#log = log;
+    this.#file = file;
+    this.#logger = logger;
+    this.#onAppended = onAppended;
+  }
+
+  publish(
+    messages: readonly OutgoingMessage[],
+    checkpoint?: { source: string; value: string },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const done = this.#last.then(() => this.#append(messages, checkpoint ?? null, signal));
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  loadCheckpoint(source: string): Promise<string | null> {
+    return Promise.resolve(this.#log.loadCheckpoint(source));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+  }
+
+  async #append(
+    messages: readonly OutgoingMessage[],
+    checkpoint: { source: string; value: string } | null,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    let hasComplained = false;
+    for (;;) {
+      try {
+        this.#log.append(messages, checkpoint, Date.now());
+        if (hasComplained) this.#logger.info('the topics file takes messages again');
+        if (messages.length > 0) this.#onAppended();
+        return;
+      } catch (error) {
+        const trouble = troubleOf(error);
+        const waitMs = WAIT_MS[trouble];
+        if (waitMs === null || signal?.aborted === true) throw error;
+        if (trouble === 'space' && !hasComplained) {
+          hasComplained = true;
+          const reason = (error as Error).message;
+          this.#logger.error(
+            `the topics file ${this.#file} can not be written (${reason}): free disk space under STATE_DIR; capture waits and loses nothing`,
+          );
+        }
+        await sleep(waitMs, undefined, signal === undefined ? {} : { signal });
+      }
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Logger } from '../../observe/logger.ts';
+import type { TopicSettings } from '../../settings/types.ts';
+import { topicNames } from '../names.ts';
+import type {
+  DeadLetterStore,
+  GroupMember,
+  MemberHandlers,
+  PartitionBounds,
+  Publisher,
+  ReceivedMessage,
+  TopicNames,
+  TopicOffset,
+  Topics,
+} from '../port.ts';
+import { EmbeddedDeadLetters } from './dead-letters.ts';
+import { openFile, topicsFile } from './file.ts';
+import { EmbeddedLog } from './log.ts';
+import { holdGroup } from './member-lock.ts';
+import { EmbeddedMember } from './member.ts';
+import { EmbeddedPublisher } from './publisher.ts';
+
+/** A day more than the rule looks back by default. */
+export const RETENTION_MS = 8 * 24 * 60 * 60 * 1000;
+const RETENTION_EVERY_MS = 60_000;
+/** Deleted at a time, so that nobody waits long for it. */
+const RETENTION_MESSAGES = 10_000;
+const READ_MESSAGES = 1_000;
+
+/** The topics in one SQLite file, for one machine. Several processes may use it at once. */
+export class EmbeddedTopics implements Topics {
+  readonly names: TopicNames;
+  readonly description: string;
+  readonly deadLetters: DeadLetterStore;
+  readonly #settings: TopicSettings;
+  readonly #logger: Logger;
+  readonly #db: DatabaseSync;
+  readonly #log: EmbeddedLog;
+  readonly #retention: NodeJS.Timeout;
+  #waiters: (() => void)[] = [];
+
+  private constructor(settings: TopicSettings, logger: Logger, db: DatabaseSync) {
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#db = db;
+    this.names = topicNames(settings.topic);
+    this.description = `embedded file ${topicsFile(settings.stateDir)}`;
+    this.#log = new EmbeddedLog(db);
+    this.deadLetters = new EmbeddedDeadLetters(db);
+    this.#retention = setInterval(() => this.#dropOld(), RETENTION_EVERY_MS);
+    this.#retention.unref();
+  }
+
+  /** @throws UnavailableError when the file can not be used. */
+  static open(settings: TopicSettings, logger: Logger): EmbeddedTopics {
+    return new EmbeddedTopics(settings, logger, openFile(settings.stateDir));
+  }
+
+  ensureTopics(): Promise<void> {
+    const { pageViews, userChanges } = this.names;
+    this.#log.ensureTopics([pageViews, userChanges], this.#settings.partitions);
+    return Promise.resolve();
+  }
+
+  publisher(): Promise<Publisher> {
+    const file = topicsFile(this.#settings.stateDir);
+    return Promise.resolve(
+      new EmbeddedPublisher(this.#log, file, this.#logger, () => this.#wake()),
+    );
+  }
+
+  join(
+    groupId: string,
+    topics: readonly string[],
+    handlers: MemberHandlers,
+  ): Promise<GroupMember> {
+    const member = new EmbeddedMember({
+      log: this.#log,
+      groupId,
+      topics,
+      handlers,
+      nextAppend: (timeoutMs) => this.#nextAppend(timeoutMs),
+      logger: this.#logger,
+      lock: holdGroup(this.#settings.stateDir, groupId),
+    });
+    member.start();
+    return Promise.resolve(member);
+  }
+
+  bounds(topics: readonly string[]): Promise<PartitionBounds[]> {
+    return Promise.resolve(this.#log.bounds(topics));
+  }
+
+  offsetsAtTime(topic: string, timeMs: number): Promise<TopicOffset[]> {
+    return Promise.resolve(this.#log.offsetsAtTime(topic, timeMs));
+  }
+
+  async *read(
+    ranges: readonly PartitionBounds[],
+    signal: AbortSignal,
+  ): AsyncIterable<ReceivedMessage[]> {
+    for (const { topic, partition, begin, end } of ranges) {
+      for (let offset = begin; offset < end && !signal.aborted; ) {
+        const messages = this.#log.slice({ topic, partition, offset }, end, READ_MESSAGES);
+        const last = messages.at(-1);
+        if (last === undefined) break;
+        offset = last.offset + 1;
+        yield messages;
+      }
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#retention);
+    this.#wake();
+    this.#db.close();
+    return Promise.resolve();
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  #nextAppend(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#waiters = this.#waiters.filter((waiter) => waiter !== wake);
+        resolve();
+      }, timeoutMs);
+      this.#waiters.push(wake);
+    });
+  }
+
+  #dropOld(): void {
+    try {
+      const { dropped, unread } = this.#log.dropOld(Date.now() - RETENTION_MS, RETENTION_MESSAGES);
+      if (dropped > 0) this.#logger.debug({ dropped }, 'dropped old messages');
+      if (unread > 0) this.#logger.warn({ unread }, 'dropped old messages that were never delivered');
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'old messages could not be dropped now');
+    }
+  }
+}
