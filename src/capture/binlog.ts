@@ -27,8 +27,18 @@ const UNREADABLE: ReadonlyMap<number, string> = new Map([
 const EXECUTE_LOAD_QUERY_EVENT = 18;
 
 const EVENTS = [
-  ...['tablemap', 'writerows', 'updaterows', 'deleterows', 'gtid', 'anonymousgtid', 'mariadbgtid'],
-  ...['query', 'xid', 'xaprepare', 'rotate', 'heartbeat'],
+  'tablemap',
+  'writerows',
+  'updaterows',
+  'deleterows',
+  'gtid',
+  'anonymousgtid',
+  'mariadbgtid',
+  'query',
+  'xid',
+  'xaprepare',
+  'rotate',
+  'heartbeat',
 ];
 
 export interface BinlogOptions {

@@ -16,6 +16,7 @@ import { askAbout, decideStart, isPositionGone } from './start.ts';
 import { type CaptureStatus, LiveStatus } from './status.ts';
 import { checkpointText, stream } from './stream.ts';
 
+export { type Check, checkSource } from './checks.ts';
 export type { CaptureState, CaptureStatus } from './status.ts';
 
 export interface CaptureDependencies {
@@ -219,7 +220,7 @@ interface LockGuard extends Disposable {
 function guardLock(control: Connection, lock: string): LockGuard {
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
-  const onLost = (error: unknown): void => broken.reject(error as Error);
+  const onLost = (error: unknown): void => broken.reject(error);
   control.on('error', onLost);
   const ended = new AbortController();
   void (async () => {

@@ -108,7 +108,7 @@ export function hasGlobalGrant(grants: readonly string[], privileges: readonly s
   return grants.some((grant) => {
     const match = /^GRANT (.*) ON \*\.\* TO /i.exec(grant);
     if (match === null) return false;
-    const granted = match[1]!.toUpperCase().split(/\s*,\s*/);
+    const granted = (match[1] ?? '').toUpperCase().split(/\s*,\s*/);
     return (
       granted.includes('ALL PRIVILEGES') ||
       privileges.some((privilege) => granted.includes(privilege))
@@ -156,7 +156,9 @@ async function checkTables(connection: Connection, db: DatabaseSettings): Promis
   const wanted = Object.entries(COLUMNS).flatMap(([table, names]) =>
     names.map((name) => `${table}.${name}`),
   );
-  const noColumns = wanted.filter((name) => !there.has(name) && tables.has(name.split('.')[0]!));
+  const noColumns = wanted.filter(
+    (name) => !there.has(name) && tables.has(name.split('.', 1).join()),
+  );
   const grant = `GRANT SELECT ON \`${db.name}\`.* TO ${userOf(db)}`;
   return [
     check('tables', {

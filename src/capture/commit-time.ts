@@ -25,13 +25,13 @@ export function readCommitTimeMs(packet: Buffer, start: number, end: number): nu
   if (type !== GTID_LOG_EVENT && type !== ANONYMOUS_GTID_LOG_EVENT) return null;
   if (packet[start + CLOCK_TYPE_OFFSET] !== CLOCK_TYPE) return null;
   const at = start + COMMIT_TIME_OFFSET;
-  const micros = packet.readUIntLE(at, 6) + (packet[at + 6]! & 0x7f) * 2 ** 48;
+  const micros = packet.readUIntLE(at, 6) + (packet.readUInt8(at + 6) & 0x7f) * 2 ** 48;
   return micros === 0 ? null : Math.floor(micros / 1000);
 }
 
 /** The event type of a packet of the dump, or -1. */
 export function readEventType(packet: Buffer, start: number, end: number): number {
-  return end - start < BODY_OFFSET ? -1 : packet[start + TYPE_OFFSET]!;
+  return end - start < BODY_OFFSET ? -1 : packet.readUInt8(start + TYPE_OFFSET);
 }
 
 /** A header's time has whole seconds: the best estimate is now, as far as the second allows. */

@@ -2,24 +2,18 @@ import { UnavailableError } from '../errors.ts';
 
 /** What no waiting will mend: the server answers, and says no. */
 const REFUSED = new Set([
-  ...[
-    'ER_ACCESS_DENIED_ERROR',
-    'ER_DBACCESS_DENIED_ERROR',
-    'ER_BAD_DB_ERROR',
-    'ER_UNKNOWN_TIME_ZONE',
-  ],
-  ...[
-    'HANDSHAKE_NO_SSL_SUPPORT',
-    'ER_NO_SUCH_TABLE',
-    'ER_SPECIFIC_ACCESS_DENIED_ERROR',
-    'ER_MUST_CHANGE_PASSWORD_LOGIN',
-  ],
-  ...[
-    'ER_TABLEACCESS_DENIED_ERROR',
-    'ER_COLUMNACCESS_DENIED_ERROR',
-    'ER_NOT_SUPPORTED_AUTH_MODE',
-    'ER_ACCOUNT_HAS_BEEN_LOCKED',
-  ],
+  'ER_ACCESS_DENIED_ERROR',
+  'ER_DBACCESS_DENIED_ERROR',
+  'ER_BAD_DB_ERROR',
+  'ER_UNKNOWN_TIME_ZONE',
+  'HANDSHAKE_NO_SSL_SUPPORT',
+  'ER_NO_SUCH_TABLE',
+  'ER_SPECIFIC_ACCESS_DENIED_ERROR',
+  'ER_MUST_CHANGE_PASSWORD_LOGIN',
+  'ER_TABLEACCESS_DENIED_ERROR',
+  'ER_COLUMNACCESS_DENIED_ERROR',
+  'ER_NOT_SUPPORTED_AUTH_MODE',
+  'ER_ACCOUNT_HAS_BEEN_LOCKED',
 ]);
 
 function codeOf(error: unknown): string | undefined {

@@ -160,8 +160,7 @@ export class Outbox {
       const dueInMs = this.#isClosed
         ? 0
         : this.#savedMs + CHECKPOINT_INTERVAL_MS - performance.now();
-      if (!(dueInMs > 0)) return void (await this.#publish(emptyBatch()));
-      return this.#sleep(dueInMs);
+      return dueInMs > 0 ? this.#sleep(dueInMs) : this.#publish(emptyBatch());
     }
     return this.#sleep(null);
   }

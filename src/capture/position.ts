@@ -77,8 +77,8 @@ function watermark(flavour: Flavour, start: LogPosition): Watermark {
   return {
     end: ({ gtid }) => {
       if (gtid === null) return;
-      const [domainId, serverId, seqNo] = gtid.split('-');
-      domains.add({ domainId: Number(domainId), serverId: Number(serverId), seqNo: seqNo! });
+      const [domainId, serverId, seqNo = ''] = gtid.split('-');
+      domains.add({ domainId: Number(domainId), serverId: Number(serverId), seqNo });
     },
     current: () => ({ gtidSet: domains.toString() }),
   };

@@ -34,7 +34,7 @@ function textJson(row: Row, column: string | null): string {
   if (value === null) return 'null';
   // An ENUM's error value: MySQL shows it as the empty string.
   if (value === undefined) return '""';
-  return JSON.stringify(Buffer.isBuffer(value) ? value.toString('utf8') : String(value as number));
+  return JSON.stringify(Buffer.isBuffer(value) ? value.toString('utf8') : String(value));
 }
 
 /** Sizes are for the queue's bound: characters, and what a message costs beside them. */
@@ -88,7 +88,7 @@ export class RowMessages {
       `,"location":${textJson(row, columns.location)},"event_time":${this.#eventTime(row, columns)}}`;
     to.push({
       topic: this.#names.pageViews,
-      key: String(userId as number | string),
+      key: String(userId),
       value,
       timestampMs: stamp.commitMs,
       headers: stamp.pageViewHeaders,

@@ -17,14 +17,20 @@ export interface Source {
 type Rows = Record<string, unknown>[];
 
 const VARIABLES = [
-  ...['version', 'server_id', 'server_uuid', 'server_uid', 'lower_case_table_names', 'log_bin'],
-  ...['binlog_format', 'binlog_row_image', 'binlog_row_metadata', 'binlog_row_value_options'],
-  ...[
-    'binlog_transaction_compression',
-    'gtid_mode',
-    'binlog_expire_logs_seconds',
-    'expire_logs_days',
-  ],
+  'version',
+  'server_id',
+  'server_uuid',
+  'server_uid',
+  'lower_case_table_names',
+  'log_bin',
+  'binlog_format',
+  'binlog_row_image',
+  'binlog_row_metadata',
+  'binlog_row_value_options',
+  'binlog_transaction_compression',
+  'gtid_mode',
+  'binlog_expire_logs_seconds',
+  'expire_logs_days',
 ];
 
 /** How long a query may take that only asks the server about itself. */
@@ -33,9 +39,9 @@ const QUERY_MS_MAX = 10_000;
 export async function rowsOf(
   connection: Connection,
   sql: string,
-  values: unknown[] = [],
+  values: (string | number | readonly string[])[] = [],
 ): Promise<Rows> {
-  const [rows] = await connection.query({ sql, timeout: QUERY_MS_MAX }, values as string[]);
+  const [rows] = await connection.query({ sql, timeout: QUERY_MS_MAX }, values);
   return rows as Rows;
 }
 
@@ -170,7 +176,7 @@ export async function readVisible(connection: Connection, source: Source): Promi
     const values = new Map(
       status.map((row) => [String(row['Variable_name']).toLowerCase(), row['Value']]),
     );
-    const at = [values.get('binlog_snapshot_file'), Number(values.get('binlog_snapshot_position'))];
+    const at = [String(values.get('binlog_snapshot_file')), Number(values.get('binlog_snapshot_position'))];
     const [row] = await rowsOf(connection, 'SELECT BINLOG_GTID_POS(?, ?) AS gtids', at);
     return { gtidSet: String(row?.['gtids'] ?? '') };
   } finally {

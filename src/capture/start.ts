@@ -93,14 +93,14 @@ export async function askAbout(
 
 /** The server's words for a position that it can not send (MySQL and MariaDB, error 1236). */
 const GONE = [
-  ...[
-    'purged',
-    'Could not find first log file name',
-    'could not find',
-    'not in the master',
-    'impossible position',
-  ],
-  ...['is not in the', 'missing from the', 'more GTIDs than'],
+  'purged',
+  'Could not find first log file name',
+  'could not find',
+  'not in the master',
+  'impossible position',
+  'is not in the',
+  'missing from the',
+  'more GTIDs than',
 ];
 
 /** Whether a dump failed because the server no longer has what was asked for. */

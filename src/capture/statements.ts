@@ -27,9 +27,9 @@ export function xidOf(formatId: number, gtrid: Buffer, bqual: Buffer): string {
 function xaDecision(text: string): StatementKind {
   const match = /^XA\s+(COMMIT|ROLLBACK)\s+X'([0-9a-f]*)',\s*X'([0-9a-f]*)',\s*(\d+)/i.exec(text);
   if (match === null) return OTHER;
-  const [, verb, gtrid, bqual, formatId] = match;
-  const xid = `${formatId}:${gtrid!.toLowerCase()}:${bqual!.toLowerCase()}`;
-  return { kind: 'xa', isCommitted: verb!.toUpperCase() === 'COMMIT', xid };
+  const [, verb = '', gtrid = '', bqual = '', formatId = ''] = match;
+  const xid = `${formatId}:${gtrid.toLowerCase()}:${bqual.toLowerCase()}`;
+  return { kind: 'xa', isCommitted: verb.toUpperCase() === 'COMMIT', xid };
 }
 
 /** Comments and string literals hold no names of tables. */

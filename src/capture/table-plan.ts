@@ -14,7 +14,7 @@ interface Column {
 }
 
 /** include/field_types.h: MYSQL_TYPE_DATETIME and MYSQL_TYPE_DATETIME2. */
-const DATETIME_TYPES = [12, 18];
+const DATETIME_TYPES = new Set([12, 18]);
 
 const FIELDS = ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'] as const;
 
@@ -26,25 +26,27 @@ export function planTable(
   table: CapturedTable,
   tableColumns: readonly Column[],
 ): TablePlan | { missing: string } {
-  const positions = new Map(
-    tableColumns.map(({ name }, position) => [name.toLowerCase(), position]),
-  );
+  const positions = new Map(tableColumns.map(({ name }, at) => [name.toLowerCase(), at]));
   const find = (field: string): Column | null => tableColumns[positions.get(field) ?? -1] ?? null;
   const wanted = table === 'customers' ? (['id'] as const) : FIELDS;
-  const missing = wanted.find((field) => find(field) === null);
-  if (missing !== undefined) return { missing };
+  const needed: number[] = [];
+  for (const field of wanted) {
+    const at = positions.get(field);
+    if (at === undefined) return { missing: field };
+    needed.push(at);
+  }
   const eventTime = find('event_time');
   const columns: ColumnNames = {
-    id: find('id')!.name,
+    id: find('id')?.name ?? '',
     userId: find('user_id')?.name ?? '',
     page: find('page')?.name ?? null,
     device: find('device')?.name ?? null,
     browser: find('browser')?.name ?? null,
     location: find('location')?.name ?? null,
     eventTime: eventTime?.name ?? null,
-    isWallTime: eventTime !== null && DATETIME_TYPES.includes(eventTime.type),
+    isWallTime: eventTime !== null && DATETIME_TYPES.has(eventTime.type),
   };
-  return { table, columns, needed: wanted.map((field) => positions.get(field)!) };
+  return { table, columns, needed };
 }
 
 /** Whether a row image holds every column that is needed (`bitmap`: one bit a column). */

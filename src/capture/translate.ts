@@ -2,36 +2,39 @@ import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
 import { xidOf } from './statements.ts';
 import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
 
-/** The parts of zongji's events that are read (its index.d.ts and lib/). */
+/**
+ * The parts of zongji's events that are read (its index.d.ts and lib/). Each is there on the
+ * types that it stands under only.
+ */
 export interface ZongjiEvent {
   getTypeName(): string;
   /** Epoch ms, whole seconds. */
   timestamp: number;
   nextPosition: number;
-  gtid?: string;
+  gtid: string;
   // TableMap
-  tableId?: number;
-  schemaName?: string;
-  tableName?: string;
-  tableMap?: Readonly<Record<number, { columns?: { name: string; type: number }[] }>>;
-  hasSelfDescribingMetadata?: () => boolean;
+  tableId: number;
+  schemaName: string;
+  tableName: string;
+  tableMap: Readonly<Record<number, { columns?: { name: string; type: number }[] }>>;
+  hasSelfDescribingMetadata: () => boolean;
   // Rows
-  rows?: readonly unknown[];
-  columns_present_bitmap?: Uint8Array;
-  columns_present_bitmap2?: Uint8Array;
+  rows: readonly unknown[];
+  columns_present_bitmap: Uint8Array;
+  columns_present_bitmap2: Uint8Array;
   // Query
-  schema?: string;
-  query?: string;
+  schema: string;
+  query: string;
   // Rotate
-  binlogName?: string;
-  position?: number;
+  binlogName: string;
+  position: number;
   // MariadbGtid
-  standalone?: boolean;
+  standalone: boolean | undefined;
   // XaPrepare
-  onePhase?: boolean;
-  xidFormatId?: number;
-  xidGtrid?: Buffer;
-  xidBqual?: Buffer;
+  onePhase: boolean;
+  xidFormatId: number;
+  xidGtrid: Buffer;
+  xidBqual: Buffer;
 }
 
 type Tables = readonly { schema: string; name: string; table: CapturedTable }[];
@@ -73,21 +76,21 @@ export class Translator {
       case 'Query':
         return this.#emit({
           kind: 'statement',
-          schema: event.schema!,
-          text: event.query!,
+          schema: event.schema,
+          text: event.query,
           file,
           position,
         });
       case 'XaPrepare': {
-        if (event.onePhase === true) return this.#emit({ kind: 'end', file, position });
-        const xid = xidOf(event.xidFormatId!, event.xidGtrid!, event.xidBqual!);
+        if (event.onePhase) return this.#emit({ kind: 'end', file, position });
+        const xid = xidOf(event.xidFormatId, event.xidGtrid, event.xidBqual);
         return this.#emit({ kind: 'prepare', xid, file, position });
       }
       case 'Rotate':
         // The server begins every dump with one; its own restart makes table ids start anew.
         this.#plans.clear();
-        this.file = event.binlogName!;
-        return this.#emit({ kind: 'rotate', file: this.file, position: event.position! });
+        this.file = event.binlogName;
+        return this.#emit({ kind: 'rotate', file: this.file, position: event.position });
       case 'Heartbeat':
         return this.#emit({ kind: 'heartbeat' });
     }
@@ -99,7 +102,7 @@ export class Translator {
     this.commitMs = null;
     this.#emit({
       kind: 'begin',
-      gtid: isAnonymous ? null : event.gtid!,
+      gtid: isAnonymous ? null : event.gtid,
       commitMs,
       seconds: event.timestamp / 1000,
       // MariaDB writes no BEGIN: its GTID event says whether a commit will follow.
@@ -110,19 +113,19 @@ export class Translator {
   }
 
   #tableMap(event: ZongjiEvent): void {
-    const tableId = event.tableId!;
+    const tableId = event.tableId;
     if (this.#plans.has(tableId)) return;
     const { schemaName, tableName } = event;
     const known = this.#tables.find(
       ({ schema, name }) => schema === schemaName && name === tableName,
     );
     if (known === undefined) return;
-    if (event.hasSelfDescribingMetadata?.() !== true) {
+    if (!event.hasSelfDescribingMetadata()) {
       return this.#unreadable(
         `the binlog does not name the columns of ${known.table}; set binlog_row_metadata=FULL`,
       );
     }
-    const plan = planTable(known.table, event.tableMap?.[tableId]?.columns ?? []);
+    const plan = planTable(known.table, event.tableMap[tableId]?.columns ?? []);
     if ('missing' in plan) {
       return this.#unreadable(`the table ${known.table} had no column ${plan.missing}; add it`);
     }
@@ -130,18 +133,18 @@ export class Translator {
   }
 
   #rows(event: ZongjiEvent, operation: RowOperation): void {
-    const plan = this.#plans.get(event.tableId!);
+    const plan = this.#plans.get(event.tableId);
     if (plan === undefined) return;
     const isWhole =
-      isImageWhole(plan, event.columns_present_bitmap!) &&
-      (operation !== 'update' || isImageWhole(plan, event.columns_present_bitmap2!));
+      isImageWhole(plan, event.columns_present_bitmap) &&
+      (operation !== 'update' || isImageWhole(plan, event.columns_present_bitmap2));
     if (!isWhole) {
       return this.#unreadable(
         `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL`,
       );
     }
     const { table, columns } = plan;
-    this.#emit({ kind: 'rows', table, operation, columns, rows: event.rows! });
+    this.#emit({ kind: 'rows', table, operation, columns, rows: event.rows });
   }
 
   #unreadable(sentence: string): void {

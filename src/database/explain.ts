@@ -1,24 +1,24 @@
 import { UnavailableError } from '../errors.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 
-const UNREACHABLE = [
+const UNREACHABLE = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
-];
+]);
 
 /** One sentence for a database error: what, where, and what to do. Never the password. */
 export function explainDatabaseError(error: unknown, db: DatabaseSettings): UnavailableError {
   const { code, message, sqlMessage } = error as NodeJS.ErrnoException & { sqlMessage?: string };
   const where = `the database at ${db.host}:${db.port}`;
   const text = (): string => {
-    if (code !== undefined && UNREACHABLE.includes(code)) {
+    if (code !== undefined && UNREACHABLE.has(code)) {
       return `${where} can not be reached (${code}); check DB_HOST and DB_PORT, and that it runs`;
     }
-    switch (code) {
+    switch (code ?? '') {
       case 'ER_ACCESS_DENIED_ERROR':
         return `${where} refuses the user ${db.user}; check DB_USER and DB_PASSWORD`;
       case 'ER_DBACCESS_DENIED_ERROR':

@@ -9,7 +9,7 @@ const CONNECTIONS_MAX = 4;
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
 /** What mysql2 takes for them; it says so of mutable objects only. */
-type QueryParameters = Record<string, NonNullable<unknown> | null>;
+type QueryParameters = Record<string, string | number | string[]>;
 
 export interface Database extends AsyncDisposable {
   /**

@@ -107,7 +107,10 @@ export function startCapture(
     done,
     warnings,
     stop,
-    status: () => status!,
+    status: () => {
+      if (status === null) throw new Error('no status yet');
+      return status;
+    },
     reaches: (state) => until(() => status?.state === state, `the state ${state}`, done),
     [Symbol.asyncDispose]: () => stop().catch(() => undefined),
   };
