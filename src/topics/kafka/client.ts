@@ -1,0 +1,59 @@
+import { Kafka, type KafkaConfig, type SASLOptions, logLevel } from 'kafkajs';
+import { UnavailableError } from '../../errors.ts';
+import type { Logger } from '../../observe/logger.ts';
+import type { KafkaSettings } from '../../settings/types.ts';
+
+const CONNECT_MS_MAX = 5_000;
+const REQUEST_MS_MAX = 15_000;
+
+function sasl(settings: KafkaSettings): { sasl?: SASLOptions } {
+  if (settings.sasl === null) return {};
+  return { sasl: settings.sasl };
+}
+
+/** kafkajs' log lines at ours: what it retries by itself is not worth a warning. */
+function logCreator(logger: Logger): NonNullable<KafkaConfig['logCreator']> {
+  return () =>
+    ({ level, log, namespace }) => {
+      const line = { namespace, error: log['error'] as unknown };
+      if (level === logLevel.ERROR) logger.debug(line, `kafka: ${log.message}`);
+      else logger.trace(line, `kafka: ${log.message}`);
+    };
+}
+
+/** A client that gives up soon (for questions with an answer), or one that tries for longer. */
+export function createClient(settings: KafkaSettings, logger: Logger, retries: number): Kafka {
+  return new Kafka({
+    clientId: settings.clientId,
+    brokers: [...settings.brokers],
+    ssl: settings.ssl,
+    ...sasl(settings),
+    connectionTimeout: CONNECT_MS_MAX,
+    authenticationTimeout: CONNECT_MS_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    enforceRequestTimeout: true,
+    retry: { retries, initialRetryTime: 100, maxRetryTime: 2_000 },
+    logLevel: logLevel.WARN,
+    logCreator: logCreator(logger),
+  });
+}
+
+/** One sentence for what kafkajs throws: what, where, and what to do. */
+export function explainKafkaError(error: unknown, settings: KafkaSettings): UnavailableError {
+  const where = `Kafka at ${settings.brokers.join(',')}`;
+  const { name, message } = error as Error;
+  if (error instanceof UnavailableError) return error;
+  if (name === 'KafkaJSSASLAuthenticationError') {
+    return new UnavailableError(
+      `${where} refuses the user ${settings.sasl?.username ?? ''}; check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD`,
+      { cause: error },
+    );
+  }
+  const isAway = /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker/.test(name);
+  return new UnavailableError(
+    isAway
+      ? `${where} can not be reached (${message}); check KAFKA_BROKERS and KAFKA_SSL, and that it runs`
+      : `${where} failed: ${message}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,142 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Admin, Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { UnavailableError } from '../../errors.ts';
+import type { Logger } from '../../observe/logger.ts';
+import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition } from '../port.ts';
+import { coAssigner } from './co-assigner.ts';
+import { receivedMessages } from './received.ts';
+
+const SESSION_MS = 10_000;
+const HEARTBEAT_MS = 1_000;
+const REBALANCE_MS = 15_000;
+/** The longest wait of a fetch: a rebalance is noticed that soon when nothing comes. */
+const FETCH_WAIT_MS = 500;
+const LAG_CACHE_MS = 1_000;
+/** The group has another generation, or another owner, by now: their offsets are theirs. */
+const STALE = /ILLEGAL_GENERATION|UNKNOWN_MEMBER_ID|REBALANCE_IN_PROGRESS|FENCED_INSTANCE_ID/;
+
+export interface MemberDeps {
+  kafka: Kafka;
+  admin: () => Promise<Admin>;
+  groupId: string;
+  topics: readonly string[];
+  handlers: MemberHandlers;
+  /** Partitions of all the topics together. */
+  partitionsInAll: number;
+  logger: Logger;
+}
+
+/**
+ * A member of a consumer group. kafkajs' fetch position runs ahead of what is committed: a batch is
+ * resolved when it has been taken in, and `commit` alone says what is finished.
+ */
+export class KafkaMember implements GroupMember {
+  readonly #deps: MemberDeps;
+  readonly #consumer: Consumer;
+  readonly #failed = Promise.withResolvers<never>();
+  #owned = new Set<string>();
+  #lag: { atMs: number; value: Map<string, number> } | null = null;
+
+  constructor(deps: MemberDeps) {
+    this.#deps = deps;
+    this.#failed.promise.catch(() => undefined);
+    this.#consumer = deps.kafka.consumer({
+      groupId: deps.groupId,
+      partitionAssigners: [coAssigner],
+      sessionTimeout: SESSION_MS,
+      heartbeatInterval: HEARTBEAT_MS,
+      rebalanceTimeout: REBALANCE_MS,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      minBytes: 1,
+      allowAutoTopicCreation: false,
+      retry: { retries: 1_000_000, initialRetryTime: 100, maxRetryTime: 2_000, restartOnFailure: () => Promise.resolve(true) },
+    });
+  }
+
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  async start(): Promise<void> {
+    const consumer = this.#consumer;
+    const { handlers, topics, logger } = this.#deps;
+    consumer.on(consumer.events.REBALANCING, () => handlers.onRebalancing());
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment));
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      handlers.onRebalancing();
+      const { message } = payload.error;
+      if (payload.restart) return logger.warn(`Kafka: ${message}; joining the group again`);
+      this.#failed.reject(new UnavailableError(`Kafka: the consumer can not go on: ${message}`));
+    });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: (payload) => this.#eachBatch(payload),
+    });
+  }
+
+  async commit(offsets: readonly TopicOffset[]): Promise<void> {
+    const owned = offsets.filter((at) => this.#owned.has(keyOf(at)));
+    if (owned.length === 0) return;
+    const commits = owned.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) }));
+    try {
+      await this.#consumer.commitOffsets(commits);
+    } catch (error) {
+      const { type, message } = error as { type?: string; message: string };
+      if (!STALE.test(type ?? message)) throw error;
+    }
+  }
+
+  async lag(): Promise<ReadonlyMap<string, number>> {
+    if (this.#lag !== null && performance.now() - this.#lag.atMs < LAG_CACHE_MS) return this.#lag.value;
+    const { topics, groupId } = this.#deps;
+    const admin = await this.#deps.admin();
+    const committed = await admin.fetchOffsets({ groupId, topics: [...topics] });
+    const value = new Map<string, number>();
+    for (const topic of topics) {
+      const offsets = committed.find((one) => one.topic === topic)?.partitions ?? [];
+      let behind = 0;
+      for (const { partition, high, low } of await admin.fetchTopicOffsets(topic)) {
+        const saved = Number(offsets.find((one) => one.partition === partition)?.offset ?? -1);
+        behind += Math.max(0, Number(high) - Math.max(saved, Number(low)));
+      }
+      value.set(topic, behind);
+    }
+    this.#lag = { atMs: performance.now(), value };
+    return value;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#consumer.disconnect().catch(() => undefined);
+  }
+
+  #joined(assignment: Readonly<Record<string, number[]>>): void {
+    const partitions: TopicPartition[] = Object.entries(assignment).flatMap(([topic, ids]) =>
+      ids.map((partition) => ({ topic, partition })),
+    );
+    this.#owned = new Set(partitions.map(keyOf));
+    const share = partitions.length / Math.max(1, this.#deps.partitionsInAll);
+    this.#deps.handlers.onAssigned({ partitions, share });
+  }
+
+  /** Takes a batch in; heartbeats go on while there is no room for it. */
+  async #eachBatch(payload: EachBatchPayload): Promise<void> {
+    const { batch, heartbeat, resolveOffset, isStale, isRunning } = payload;
+    if (isStale() || !isRunning()) return;
+    let isTaken = false;
+    const taken = this.#deps.handlers.onMessages(receivedMessages(payload)).then(() => (isTaken = true));
+    await Promise.race([taken, sleep(HEARTBEAT_MS / 2)]);
+    while (!isTaken && isRunning()) {
+      await heartbeat();
+      await Promise.race([taken, sleep(HEARTBEAT_MS / 2)]);
+    }
+    resolveOffset(batch.lastOffset());
+    await heartbeat();
+  }
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
