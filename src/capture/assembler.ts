@@ -66,7 +66,7 @@ export class Assembler {
         this.#stamp = stampOf(gtid ?? `${file}:${position}`, commitMs);
         this.#gtid = gtid;
         this.#isOpen = event.isOpen;
-        this.#held = null;
+        this.#held = event.isXa ? nothingHeld() : null;
         return;
       }
       case 'end':

@@ -37,7 +37,7 @@ interface Place {
 export type CaptureEvent =
   /**
    * A transaction begins. `commitMs` is null where the log says only the second; `isOpen` where
-   * this event stands for the BEGIN too.
+   * this event stands for the BEGIN too, `isXa` where for the XA START.
    */
   | (Place & {
       kind: 'begin';
@@ -45,6 +45,7 @@ export type CaptureEvent =
       commitMs: number | null;
       seconds: number;
       isOpen: boolean;
+      isXa: boolean;
     })
   | {
       kind: 'rows';

@@ -176,7 +176,10 @@ export async function readVisible(connection: Connection, source: Source): Promi
     const values = new Map(
       status.map((row) => [String(row['Variable_name']).toLowerCase(), row['Value']]),
     );
-    const at = [String(values.get('binlog_snapshot_file')), Number(values.get('binlog_snapshot_position'))];
+    const at = [
+      String(values.get('binlog_snapshot_file')),
+      Number(values.get('binlog_snapshot_position')),
+    ];
     const [row] = await rowsOf(connection, 'SELECT BINLOG_GTID_POS(?, ?) AS gtids', at);
     return { gtidSet: String(row?.['gtids'] ?? '') };
   } finally {

@@ -67,7 +67,9 @@ export function readStatement(text: string, schema: string, database: string): S
   const isRows = ['INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'LOAD', 'WITH'].includes(verb);
   const isDdl = ['TRUNCATE', 'DROP', 'ALTER', 'RENAME', 'CREATE'].includes(verb);
   if (!isRows && !isDdl) return OTHER;
-  const table = namedTable(looked, schema, database);
+  // A definition may copy or refer to our tables: the first name is the one that it defines.
+  const named = isDdl ? (looked.split(/\(|\b(?:LIKE|SELECT|REFERENCES)\b/i, 1)[0] ?? '') : looked;
+  const table = namedTable(named, schema, database);
   if (table === null) return OTHER;
   if (isRows) return { kind: 'rows-as-text', table };
   return { kind: verb === 'TRUNCATE' ? 'truncate' : 'ddl', table };

@@ -30,6 +30,7 @@ export interface ZongjiEvent {
   position: number;
   // MariadbGtid
   standalone: boolean | undefined;
+  preparedXa: boolean | undefined;
   // XaPrepare
   onePhase: boolean;
   xidFormatId: number;
@@ -107,6 +108,7 @@ export class Translator {
       seconds: event.timestamp / 1000,
       // MariaDB writes no BEGIN: its GTID event says whether a commit will follow.
       isOpen: event.standalone === false,
+      isXa: event.preparedXa === true,
       file: this.file,
       position: event.nextPosition,
     });
