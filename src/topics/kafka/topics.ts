@@ -62,7 +62,7 @@ export class KafkaTopics implements Topics {
       const wanted = [
         { topic: pageViews, numPartitions: partitions },
         { topic: userChanges, numPartitions: partitions },
-        { topic: deadLetters, numPartitions: 1 },
+        { topic: deadLetters, numPartitions: 1, configEntries: compacted },
         { topic: checkpoints, numPartitions: 1, configEntries: compacted },
       ];
       const missing = wanted.filter(({ topic }) => !there.has(topic));
