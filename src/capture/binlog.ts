@@ -87,7 +87,12 @@ export function openBinlog(options: BinlogOptions): Binlog {
   };
   const translator = new Translator(options.tables, onEvent);
   const zongji = new ZongJi({ ...connectionOptions(db), dateStrings: false, timezone: 'Z' });
-  zongji.on('error', onError);
+  const settled = Promise.withResolvers<void>();
+  zongji.on('error', (error: unknown) => {
+    settled.resolve();
+    onError(error);
+  });
+  zongji.once('ready', settled.resolve);
   zongji.on('binlog', (event: unknown) => {
     if (isOver) return;
     try {
@@ -136,7 +141,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
     },
     [Symbol.asyncDispose]: async () => {
       isOver = true;
-      await stop(zongji);
+      await stop(zongji, settled.promise);
     },
   };
 }
@@ -169,11 +174,22 @@ function onPackets(connection: RawConnection, look: (packet: Packet) => void): v
 }
 
 /** zongji kills its dump thread on the server by the other connection; that may not answer. */
-async function stop(zongji: ZongJi): Promise<void> {
+async function stop(zongji: ZongJi, settled: Promise<void>): Promise<void> {
+  zongji.on('error', () => undefined);
+  // Stopped in the midst of connecting, mysql2 complains on the console.
+  await withinMs(settled, 1_000);
   const stopped = new Promise<void>((resolve) => {
     zongji.once('stopped', () => resolve());
   });
-  zongji.on('error', () => undefined);
   zongji.stop();
-  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
+  await withinMs(stopped, 2_000);
+}
+
+async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, limit]);
+  clearTimeout(timer);
 }

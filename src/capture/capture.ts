@@ -57,15 +57,15 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
   status.change('reconnecting', status.reason);
   let failures = 0;
   while (!signal.aborted) {
-    const startedMs = performance.now();
+    const heardBefore = status.newestMs;
     const cycle = await runCycle(
       { ...dependencies, publisher: topics.publisher },
       status,
       topics.failed,
     );
     if (cycle.kind === 'stopped') return;
-    // A life that lasted was a success; what follows is a new trouble.
-    if (performance.now() - startedMs > RETRY_MAX_MS) failures = 0;
+    // A life in which the log was read was a success; what follows is a new trouble.
+    if (status.newestMs !== heardBefore) failures = 0;
     failures += 1;
     const waitMs = cycle.isTransient
       ? Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_MAX_MS)
