@@ -1,0 +1,246 @@
+import { readFileSync } from 'node:fs';
+import { createConnection } from 'mysql2/promise';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Check, checkSource } from '../../src/capture/capture.ts';
+import { connect } from '../../src/database/connect.ts';
+import { UnavailableError } from '../../src/errors.ts';
+import type { DatabaseSettings } from '../../src/settings/types.ts';
+import { freshDatabase, startOwnMariadb, startOwnMysql } from '../support/services.ts';
+import type { FreshDatabase } from '../support/services.ts';
+import { MemoryPublisher, startCapture, until } from './capture-support.ts';
+
+const SETUP = readFileSync(new URL('../../sql/database_setup.sql', import.meta.url), 'utf8');
+
+type Server = Awaited<ReturnType<typeof startOwnMysql>>;
+
+describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+  let server: Server;
+  let database: FreshDatabase;
+
+  beforeAll(async () => {
+    server = flavour === 'mysql' ? await startOwnMysql() : await startOwnMariadb();
+    database = await freshDatabase(server);
+    await database.connection.query(SETUP);
+  });
+
+  afterAll(async () => {
+    await database[Symbol.asyncDispose]();
+    await server.stop();
+  });
+
+  const query = (sql: string): Promise<unknown> => database.connection.query(sql);
+
+  /** How runCapture refuses; fails when it does not. */
+  async function refusal(db: DatabaseSettings): Promise<string> {
+    const capture = startCapture(db, new MemoryPublisher());
+    const limit = new Promise<never>((_, reject) => {
+      setTimeout(() => {
+        reject(new Error('it did not refuse'));
+      }, 10_000).unref();
+    });
+    try {
+      await Promise.race([capture.done, limit]);
+    } catch (error) {
+      expect(error).toBeInstanceOf(UnavailableError);
+      return (error as Error).message;
+    } finally {
+      await capture[Symbol.asyncDispose]();
+    }
+    throw new Error('it ended without refusing');
+  }
+
+  const settings = [
+    ['binlog_format', 'STATEMENT', 'ROW', 'set binlog_format=ROW'],
+    ['binlog_format', 'MIXED', 'ROW', 'set binlog_format=ROW'],
+    ['binlog_row_image', 'MINIMAL', 'FULL', 'set binlog_row_image=FULL'],
+    ['binlog_row_metadata', 'MINIMAL', 'FULL', 'set binlog_row_metadata=FULL'],
+    ['binlog_transaction_compression', 'ON', 'OFF', 'set binlog_transaction_compression=OFF'],
+    ['binlog_row_value_options', 'PARTIAL_JSON', '', 'set binlog_row_value_options'],
+  ].filter(([name]) => flavour === 'mysql' || !/compression|value_options/.test(name ?? ''));
+
+  test.each(settings)('refuses to start with %s=%s', async (name, wrong, right, sentence) => {
+    await query(`SET GLOBAL ${name} = '${wrong}'`);
+    try {
+      expect(await refusal(database.settings)).toContain(sentence);
+    } finally {
+      await query(`SET GLOBAL ${name} = '${right}'`);
+    }
+  });
+
+  const sessions = [
+    ['binlog_format', 'STATEMENT', 'ROW', 'set binlog_format=ROW'],
+    ['binlog_row_image', 'MINIMAL', 'FULL', 'set binlog_row_image=FULL'],
+    ['binlog_transaction_compression', 'ON', 'OFF', 'set binlog_transaction_compression=OFF'],
+  ].filter(([name]) => flavour === 'mysql' || !/compression/.test(name ?? ''));
+
+  test.each(sessions)(
+    'ends in mid-stream when a session writes with %s=%s, and starts anew from everyone after',
+    async (name, wrong, right, sentence) => {
+      const publisher = new MemoryPublisher();
+      const first = startCapture(database.settings, publisher);
+      await until(() => publisher.checkpoint !== null, 'a checkpoint', first.done);
+      await query("INSERT INTO page_views (user_id, page) VALUES (1, 'home')");
+      await query(`SET SESSION ${name} = '${wrong}'`);
+      await query("UPDATE page_views SET page = 'blog' WHERE id = 1");
+      await query("UPDATE page_views SET page = 'home' WHERE id = 1");
+      await query(`SET SESSION ${name} = '${right}'`);
+      await expect(first.done).rejects.toThrow(sentence);
+      await expect(first.done).rejects.toBeInstanceOf(UnavailableError);
+      expect(publisher.views).toHaveLength(1);
+      await using second = startCapture(database.settings, publisher, {
+        eligibleUserIds: async function* () {
+          yield await Promise.resolve([1, 2, 3]);
+        },
+      });
+      await second.reaches('streaming');
+      expect(publisher.changes.filter((value) => value.includes('backfill'))).toHaveLength(3);
+      expect(second.warnings.join()).toContain('starting anew');
+    },
+  );
+
+  test('ends when the log stops naming the columns', async () => {
+    const publisher = new MemoryPublisher();
+    const capture = startCapture(database.settings, publisher);
+    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await query('SET GLOBAL binlog_row_metadata = MINIMAL');
+    try {
+      await query("INSERT INTO page_views (user_id, page) VALUES (1, 'home')");
+      await expect(capture.done).rejects.toThrow('set binlog_row_metadata=FULL');
+    } finally {
+      await query('SET GLOBAL binlog_row_metadata = FULL');
+    }
+  });
+
+  const monitor = flavour === 'mysql' ? 'REPLICATION CLIENT' : 'BINLOG MONITOR';
+
+  async function withUser(
+    grants: readonly string[],
+    run: (db: DatabaseSettings) => Promise<void>,
+  ): Promise<void> {
+    await query("CREATE USER 'least'@'%' IDENTIFIED BY 'least-secret'");
+    try {
+      for (const grant of grants) await query(`GRANT ${grant} TO 'least'@'%'`);
+      await run({ ...database.settings, user: 'least', password: 'least-secret' });
+    } finally {
+      await query("DROP USER 'least'@'%'");
+    }
+  }
+
+  test('works with exactly the grants that the documentation names', async () => {
+    const { name } = database.settings;
+    const grants = ['REPLICATION SLAVE ON *.*', `${monitor} ON *.*`, `SELECT ON \`${name}\`.*`];
+    await withUser(grants, async (db) => {
+      for (const startFrom of ['backfill', 'now'] as const) {
+        const publisher = new MemoryPublisher();
+        await using capture = startCapture(db, publisher, { startFrom });
+        await capture.reaches('streaming');
+        await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+        await query("INSERT INTO page_views (user_id, page, browser) VALUES (1, 'home', 'least')");
+        await until(
+          () => publisher.views.some(({ browser }) => browser === 'least'),
+          'the view',
+          capture.done,
+        );
+      }
+      const publisher = new MemoryPublisher();
+      await using stopped = startCapture(db, publisher);
+      await until(() => publisher.checkpoint !== null, 'a checkpoint', stopped.done);
+      await stopped.stop();
+      await using resumed = startCapture(db, publisher);
+      await resumed.reaches('streaming');
+    });
+  });
+
+  test.each([
+    ['REPLICATION SLAVE', [`${monitor} ON *.*`, 'SELECT ON *.*']],
+    [monitor, ['REPLICATION SLAVE ON *.*', 'SELECT ON *.*']],
+  ])('names the grant %s when it is missing', async (missing, grants) => {
+    await withUser(grants, async (db) => {
+      const message = await refusal(db);
+      expect(message).toContain(`GRANT ${missing} ON *.*`);
+      expect(message).not.toContain('least-secret');
+    });
+  });
+
+  test('names the tables when they are missing or may not be read', async () => {
+    await withUser([`${monitor} ON *.*`, 'REPLICATION SLAVE ON *.*'], async (db) => {
+      expect(await refusal({ ...db, name: 'information_schema' })).toContain('no customers');
+      expect(await refusal(db)).toContain(db.name);
+    });
+    await using empty = await freshDatabase(server);
+    expect(await refusal(empty.settings)).toContain('setup-db');
+    await empty.connection.query(SETUP);
+    await empty.connection.query('ALTER TABLE page_views DROP COLUMN device');
+    expect(await refusal(empty.settings)).toContain('page_views.device');
+  });
+
+  test('says in one sentence, without the password, why it can not log in', async () => {
+    const message = await refusal({ ...database.settings, user: 'nobody', password: 'hunter2' });
+    expect(message).toContain('DB_USER');
+    expect(message).not.toContain('hunter2');
+    expect(await refusal({ ...database.settings, name: 'not_there' })).toContain('not_there');
+  });
+
+  test('the checks find everything in order on a server set up as it should be', async () => {
+    const connection = await connect(database.settings);
+    const checks = await checkSource(connection, database.settings);
+    connection.destroy();
+    expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+    const names = checks.map(({ name }: Check) => name);
+    expect(names).toEqual(
+      expect.arrayContaining(['database', 'grants', 'tables', 'columns', 'index', 'binlog format']),
+    );
+  });
+
+  test('an index that does not serve the rule is found, and does not keep capture from starting', async () => {
+    await using other = await freshDatabase(server);
+    await other.connection.query(SETUP);
+    await other.connection.query(
+      'ALTER TABLE page_views ADD KEY other (user_id), DROP KEY page_views_rule',
+    );
+    const connection = await connect(other.settings);
+    const checks = await checkSource(connection, other.settings);
+    connection.destroy();
+    const bad = checks.filter(({ ok }) => !ok);
+    expect(bad).toEqual([expect.objectContaining({ name: 'index', required: false }) as Check]);
+    expect(bad[0]?.fix).toContain('CREATE INDEX');
+    await using capture = startCapture(other.settings, new MemoryPublisher());
+    await capture.reaches('streaming');
+  });
+
+  test('a purged place means starting anew from everyone, with a warning', async () => {
+    await using own = await freshDatabase(server);
+    await own.connection.query(SETUP);
+    const publisher = new MemoryPublisher();
+    {
+      await using capture = startCapture(own.settings, publisher);
+      await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    }
+    const { host, port, user, password, name } = own.settings;
+    const admin = await createConnection({ host, port, user, password, database: name });
+    await admin.query("INSERT INTO page_views (user_id, page) VALUES (1, 'pricing')");
+    for (let i = 0; i < 3; i += 1) {
+      await admin.query('FLUSH BINARY LOGS');
+      await admin.query("INSERT INTO page_views (user_id, page) VALUES (1, 'pricing')");
+    }
+    const [logs] = await admin.query('SHOW BINARY LOGS');
+    const last = (logs as { Log_name: string }[]).at(-1)?.Log_name ?? '';
+    // MariaDB keeps files that a dump thread was reading a moment ago.
+    for (let i = 0; i < 20; i += 1) {
+      await admin.query(`PURGE BINARY LOGS TO '${last}'`);
+      const [left] = await admin.query('SHOW BINARY LOGS');
+      if ((left as unknown[]).length === 1) break;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    await admin.end();
+    await using again = startCapture(own.settings, publisher, {
+      eligibleUserIds: async function* () {
+        yield await Promise.resolve([1, 2, 3]);
+      },
+    });
+    await until(() => publisher.changes.length === 3, 'everyone', again.done);
+    await again.reaches('streaming');
+    expect(again.warnings.join()).toContain('starting anew');
+    expect(again.warnings.join()).toMatch(/purged|no longer has/);
+  });
+});
