@@ -22,3 +22,6 @@ try {
     process.exitCode = exitCodeOf(error);
   }
 }
+// Everything is closed by now. A handle that a library forgot must not keep the process: the timer
+// is unreferenced, so it fires only where something else still holds the event loop.
+setTimeout(() => process.exit(), 2_000).unref();

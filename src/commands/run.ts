@@ -45,6 +45,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         onGateChange: (gate) => state.set('iterable', gate.reason === null ? null : gate.detail),
       })
     : null;
+  await using publisher = parts.capture ? await topics.publisher() : null;
   let capture: Promise<void> = Promise.resolve();
   if (sender !== null) {
     stream = new DeliveryStream({
@@ -62,9 +63,8 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
     await stream.start();
     running.push(stream.failed);
   }
-  if (parts.capture) {
+  if (publisher !== null) {
     const rule = new Rule(database.query, settings.rule);
-    const publisher = await topics.publisher();
     capture = runCapture({
       db: settings.db,
       publisher,

@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DatabaseSettings } from '../../src/settings/types.ts';
+
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The real program as a process of its own. Disposing kills it. */
+export class Program implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  stdout = '';
+  stderr = '';
+
+  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
+    const cwd = mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-'));
+    this.#child = spawn(process.execPath, [MAIN, ...args], {
+      cwd,
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child.stdout?.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
+    this.#child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
+    this.ended = new Promise((resolve) => {
+      this.#child.once('close', (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr }));
+    });
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** The status server's address, once the log names it. */
+  async url(): Promise<string> {
+    let found: string | undefined;
+    await until('the program says where its status is', () => {
+      found = /status at (http:\/\/[^"\s]+)/.exec(this.stderr)?.[1];
+      return Promise.resolve(found !== undefined);
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${this.stderr}`);
+    });
+    return found ?? '';
+  }
+
+  async ready(): Promise<string> {
+    const url = await this.url();
+    await until('the program is ready', async () => (await fetch(`${url}/readyz`)).status === 200);
+    return url;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.ended;
+  }
+}
+
+/** Runs the program to its end. */
+export async function runToEnd(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Ended> {
+  await using program = new Program(args, env);
+  return await program.ended;
+}
+
+/** Waits until `isSo` holds; rejects, naming what was waited for, after `timeoutMs`. */
+export async function until(
+  what: string,
+  isSo: () => Promise<boolean>,
+  timeoutMs = 30_000,
+): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!(await isSo().catch(() => false))) {
+    if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
+    await sleep(20);
+  }
+}
+
+/** Settings of a pipeline of the test's own. */
+export function environment(
+  db: DatabaseSettings,
+  iterableUrl: string,
+  more: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const folder = mkdtempSync(join(tmpdir(), 'iterable-sync-'));
+  return {
+    DB_HOST: db.host,
+    DB_PORT: String(db.port),
+    DB_USER: db.user,
+    DB_PASSWORD: db.password,
+    DB_NAME: db.name,
+    ITERABLE_API_KEY: 'test-key',
+    ITERABLE_API_BASE_URL: iterableUrl,
+    STATE_DIR: join(folder, 'state'),
+    RESULTS_DIR: join(folder, 'results'),
+    LOG_FILE: join(folder, 'log', 'program.log'),
+    HTTP_PORT: '0',
+    ...more,
+  };
+}
