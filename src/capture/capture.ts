@@ -8,8 +8,8 @@ import type { DatabaseSettings, StartFrom } from '../settings/types.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
 import { publishEveryone } from './bootstrap.ts';
 import { checkSource, refusalOf } from './checks.ts';
-import { isTransient } from './failure.ts';
-import { holdsLock, lockName, takeLock } from './lock.ts';
+import { isTransient, noteFailures } from './failure.ts';
+import { guardLock, lockName, takeLock } from './lock.ts';
 import { type LogPosition, parseCheckpoint, positionText } from './position.ts';
 import { type Source, readEarliest, readNow, readSource, readVisible } from './source.ts';
 import { askAbout, decideStart, isPositionGone } from './start.ts';
@@ -36,7 +36,8 @@ export interface CaptureDependencies {
 /** Between two tries to connect: short at first, since most losses are restarts of the server. */
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 10_000;
-const LOCK_CHECK_INTERVAL_MS = 5_000;
+/** Closing takes 8 s at most when all of it has to wait; a stop may take 10 s altogether. */
+const STOP_MS_MAX = 9_000;
 
 /** What one connected life came to. */
 type Cycle = { kind: 'stopped' } | { kind: 'again'; because: string; isTransient: boolean };
@@ -58,11 +59,11 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
   let failures = 0;
   while (!signal.aborted) {
     const heardBefore = status.newestMs;
-    const cycle = await runCycle(
-      { ...dependencies, publisher: topics.publisher },
-      status,
-      topics.failed,
-    );
+    using limit = stopLimit(signal);
+    const cycle = await Promise.race([
+      runCycle({ ...dependencies, publisher: topics.publisher }, status, topics.failed),
+      limit.passed,
+    ]);
     if (cycle.kind === 'stopped') return;
     // A life in which the log was read was a success; what follows is a new trouble.
     if (status.newestMs !== heardBefore) failures = 0;
@@ -76,20 +77,21 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
   }
 }
 
-/** The same publisher, which remembers what it threw: the database is not to blame for that. */
-function noteFailures(publisher: Publisher): { publisher: Publisher; failed: WeakSet<object> } {
-  const failed = new WeakSet<object>();
-  const note = (error: unknown): never => {
-    if (typeof error === 'object' && error !== null) failed.add(error);
-    throw error;
+/** Whatever hangs (a server that takes connections and says nothing), a stop ends in time. */
+function stopLimit(signal: AbortSignal): Disposable & { passed: Promise<Cycle> } {
+  const passed = Promise.withResolvers<Cycle>();
+  let timer: NodeJS.Timeout | undefined;
+  const onStop = (): void => {
+    timer = setTimeout(() => passed.resolve({ kind: 'stopped' }), STOP_MS_MAX);
   };
-  const noting: Publisher = {
-    publish: (messages, checkpoint, signal) =>
-      publisher.publish(messages, checkpoint, signal).catch(note),
-    loadCheckpoint: (source) => publisher.loadCheckpoint(source).catch(note),
-    [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose](),
+  signal.addEventListener('abort', onStop, { once: true });
+  return {
+    passed: passed.promise,
+    [Symbol.dispose]: () => {
+      signal.removeEventListener('abort', onStop);
+      clearTimeout(timer);
+    },
   };
-  return { publisher: noting, failed };
 }
 
 async function runCycle(
@@ -136,9 +138,17 @@ async function captureOver(
   };
   if (!(await takeLock(control, lock, signal, onWaiting))) return { kind: 'stopped' };
   const checkpointSource = `${db.name}.${names.pageViews}`;
-  const start = await findStart(control, source, checkpointSource, dependencies, status);
-  if (start === null) return { kind: 'stopped' };
   using guard = guardLock(control, lock);
+  const stopping = AbortSignal.any([signal, guard.signal]);
+  const start = await findStart(
+    control,
+    source,
+    checkpointSource,
+    { ...dependencies, signal: stopping },
+    status,
+  );
+  if (guard.signal.aborted) throw guard.signal.reason;
+  if (start === null) return { kind: 'stopped' };
   status.change('streaming', null);
   logger.info(`capture: streaming from ${positionText(start)}`);
   const end = await stream({
@@ -151,7 +161,7 @@ async function captureOver(
     status,
     warn: (sentence) => logger.warn(`capture: ${sentence}`),
     signal,
-    broken: guard.broken,
+    broken: guard.signal,
   });
   switch (end.kind) {
     case 'stopped':
@@ -210,34 +220,4 @@ async function findStart(
   if (users === null) return null;
   logger.info(`capture: asked for a look at ${users} users`);
   return position;
-}
-
-interface LockGuard extends Disposable {
-  broken: Promise<never>;
-}
-
-/** Sees that the lock is still held, and keeps its connection alive by that. */
-function guardLock(control: Connection, lock: string): LockGuard {
-  const broken = Promise.withResolvers<never>();
-  broken.promise.catch(() => undefined);
-  const onLost = (error: unknown): void => broken.reject(error);
-  control.on('error', onLost);
-  const ended = new AbortController();
-  void (async () => {
-    while (!ended.signal.aborted) {
-      await sleep(LOCK_CHECK_INTERVAL_MS, undefined, { signal: ended.signal }).catch(
-        () => undefined,
-      );
-      if (ended.signal.aborted) return;
-      if (!(await holdsLock(control, lock)))
-        throw new Error('the lock was lost to another capture');
-    }
-  })().catch(onLost);
-  return {
-    broken: broken.promise,
-    [Symbol.dispose]: () => {
-      ended.abort();
-      control.off('error', onLost);
-    },
-  };
 }

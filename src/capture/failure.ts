@@ -1,4 +1,5 @@
 import { UnavailableError } from '../errors.ts';
+import type { Publisher } from '../topics/port.ts';
 
 /** What no waiting will mend: the server answers, and says no. */
 const REFUSED = new Set([
@@ -30,4 +31,23 @@ export function isTransient(error: unknown): boolean {
   const code = codeOf(error);
   if (code === undefined) return !(error instanceof UnavailableError);
   return !REFUSED.has(code);
+}
+
+/** The same publisher, which remembers what it threw: the database is not to blame for that. */
+export function noteFailures(publisher: Publisher): {
+  publisher: Publisher;
+  failed: WeakSet<object>;
+} {
+  const failed = new WeakSet<object>();
+  const note = (error: unknown): never => {
+    if (typeof error === 'object' && error !== null) failed.add(error);
+    throw error;
+  };
+  const noting: Publisher = {
+    publish: (messages, checkpoint, signal) =>
+      publisher.publish(messages, checkpoint, signal).catch(note),
+    loadCheckpoint: (source) => publisher.loadCheckpoint(source).catch(note),
+    [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose](),
+  };
+  return { publisher: noting, failed };
 }

@@ -1,9 +1,18 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { rowsOf } from './source.ts';
 
 /** One wait for the lock; a stop is noticed this late at most. */
 const WAIT_S = 1;
+
+const LOCK_CHECK_INTERVAL_MS = 5_000;
+
+/**
+ * The server ends the lock's session when it hears nothing for so long: a link that broke without
+ * a word must not keep the lock from everyone, ourselves included.
+ */
+const LOCK_SESSION_IDLE_S = 30;
 
 /** The name of the lock that one capture of a database into a topic holds. At most 64 characters. */
 export function lockName(database: string, topic: string): string {
@@ -22,6 +31,7 @@ export async function takeLock(
   signal: AbortSignal,
   onWaiting: () => void,
 ): Promise<boolean> {
+  await connection.query(`SET SESSION wait_timeout = ${LOCK_SESSION_IDLE_S}`);
   let isWaiting = false;
   while (!signal.aborted) {
     const [row] = await rowsOf(connection, 'SELECT GET_LOCK(?, ?) AS taken', [
@@ -36,9 +46,38 @@ export async function takeLock(
 }
 
 /** Whether this connection still holds the lock. Rejects when the connection is gone. */
-export async function holdsLock(connection: Connection, name: string): Promise<boolean> {
+async function holdsLock(connection: Connection, name: string): Promise<boolean> {
   const [row] = await rowsOf(connection, 'SELECT IS_USED_LOCK(?) = CONNECTION_ID() AS held', [
     name,
   ]);
   return Number(row?.['held']) === 1;
+}
+
+export interface LockGuard extends Disposable {
+  /** Aborts when the lock may be another's; its reason is the error. */
+  signal: AbortSignal;
+}
+
+/** Sees that the lock is still held, and keeps its session alive by that. */
+export function guardLock(control: Connection, lock: string): LockGuard {
+  const broken = new AbortController();
+  const ended = new AbortController();
+  const onLost = (error: unknown): void => broken.abort(error);
+  control.on('error', onLost);
+  void (async () => {
+    for (;;) {
+      await sleep(LOCK_CHECK_INTERVAL_MS, undefined, { signal: ended.signal }).catch(
+        () => undefined,
+      );
+      if (ended.signal.aborted) return;
+      if (!(await holdsLock(control, lock))) throw new Error('another capture has taken the lock');
+    }
+  })().catch(onLost);
+  return {
+    signal: broken.signal,
+    [Symbol.dispose]: () => {
+      ended.abort();
+      control.off('error', onLost);
+    },
+  };
 }

@@ -28,8 +28,8 @@ export interface StreamOptions {
   warn: (sentence: string) => void;
   /** A stop was asked for. */
   signal: AbortSignal;
-  /** Rejects when something beside the stream broke (the lock); never resolves. */
-  broken: Promise<never>;
+  /** Aborts when something beside the stream broke (the lock), with the error as its reason. */
+  broken: AbortSignal;
 }
 
 /** Why a stream ended. In every case all that was read is published and the place is saved. */
@@ -102,13 +102,17 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   const onStop = (): void => ending.resolve({ kind: 'stopped' });
   signal.addEventListener('abort', onStop, { once: true });
   if (signal.aborted) onStop();
-  options.broken.catch((error: unknown) => ending.resolve({ kind: 'broken', error }));
+  const onBroken = (): void =>
+    ending.resolve({ kind: 'broken', error: options.broken.reason as unknown });
+  options.broken.addEventListener('abort', onBroken, { once: true });
+  if (options.broken.aborted) onBroken();
   try {
     const end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
     return end;
   } finally {
     clearInterval(watch);
     signal.removeEventListener('abort', onStop);
+    options.broken.removeEventListener('abort', onBroken);
     await binlog[Symbol.asyncDispose]();
     await closeOutbox(outbox, signal, closing);
   }

@@ -133,10 +133,10 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     const publisher = new MemoryPublisher();
     await using capture = startCapture(database.settings, publisher);
     await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
-    let isWriting = true;
+    const writing = new AbortController();
     let written = 0;
     const writer = (async () => {
-      while (isWriting) {
+      while (!writing.signal.aborted) {
         const values = Array.from({ length: 1 + (written % 7) }, () => {
           written += 1;
           return `(${100_000 + written}, ${1 + (written % 9)}, 'home')`;
@@ -155,7 +155,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
       killed += await killSessions(database, round % 2 === 0 ? 'Binlog Dump%' : '%');
     }
     await capture.reaches('streaming');
-    isWriting = false;
+    writing.abort();
     await writer;
     const last = 100_000 + written;
     await until(() => ids(publisher).includes(last), 'the last row', capture.done, 40_000);
