@@ -250,8 +250,8 @@ export class Engine {
     try {
       const delivery = await this.#deps.deliver(row, isWanted);
       const sent = isSent(delivery);
-      if (sent) this.#deps.memory.remember(row);
-      else this.#deps.memory.forget(row.userId);
+      // A refusal is remembered as well: it is for good, until something about the user changes.
+      this.#deps.memory.remember(row);
       await this.#deps.onDelivery(delivery, newest);
       if (generation !== this.#generation) return [];
       const verifies = sent && this.#options.verifies;

@@ -31,10 +31,6 @@ export class SentMemory {
       if (!oldest.done) this.#sent.delete(oldest.value);
     }
   }
-
-  forget(userId: string): void {
-    this.#sent.delete(userId);
-  }
 }
 
 function fingerprint(user: EligibleUser): string {

@@ -153,16 +153,16 @@ describe('Engine', () => {
     expect(world.outcomes).toEqual(['sent', 'sent', 'sent']);
   });
 
-  it('says that a delivery was refused, and does not remember it as sent', async () => {
+  it('says that a delivery was refused, and tries again only when something has changed', async () => {
     const world = new World();
     world.refuses = true;
     world.rows.set('7', user('7', '1'));
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
-    world.refuses = false;
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
-    expect(world.outcomes).toEqual(['refused', 'sent']);
+    for (const pageViewId of ['1', '1', '2']) {
+      world.rows.set('7', user('7', pageViewId));
+      world.engine.accept([world.item('7')]);
+      await world.engine.idle();
+    }
+    expect(world.outcomes).toEqual(['refused', 'superseded', 'refused']);
   });
 
   it('finishes nothing of what was received before a reset', async () => {
