@@ -66,10 +66,16 @@ export class Child implements AsyncDisposable {
     this.ended = promise;
   }
 
+  /** How it ended, in a sentence; null while it runs. */
+  get end(): string | null {
+    if (this.#exit === null) return null;
+    const { code } = this.#exit;
+    return `${this.name} ended by itself${code === null ? ', killed by a signal' : ` with ${code}`}`;
+  }
+
   /** @throws NotSeenError when it is not running any more. */
   assertRunning(): void {
-    if (this.#exit === null) return;
-    throw new NotSeenError(`${this.name} ended (${this.#exit.code ?? 'killed'}) before its time`);
+    if (this.end !== null) throw new NotSeenError(this.end);
   }
 
   /** What `pattern` captures from the first line that has it, on either stream. */

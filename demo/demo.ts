@@ -4,6 +4,7 @@
  * The whole program on real servers, told in the terminal. Exit codes: 0 all of it came true,
  * 1 something did not, 2 wrong use, 3 a server could not be had, 130 stopped before the end.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { quietKnownWarnings } from '../src/commands/warnings.ts';
 import { UnavailableError, UsageError } from '../src/errors.ts';
@@ -21,6 +22,8 @@ It uses the database server that DB_HOST, DB_PORT, DB_USER and DB_PASSWORD name,
 KAFKA_BROKERS names, where these are set; otherwise it starts its own.`;
 const STOPPED_EXIT_CODE = 130;
 const LOG_LINES = 15;
+/** A connection breaks a moment before the process that held it is seen to have ended. */
+const EXIT_NOTICED_MS = 300;
 
 async function main(): Promise<number> {
   const printer = new Printer(process.stdout);
@@ -53,15 +56,17 @@ function readOptions(): { kafka: boolean; help: boolean } | null {
 
 async function show(printer: Printer, kafka: boolean, signal: AbortSignal): Promise<number> {
   const since = performance.now();
-  let logTail: Stage['logTail'] = () => '';
+  let opened: Stage | null = null;
   let told = false;
   try {
     printer.title('iterable-sync: MySQL to Iterable, live');
     printer.say('Everything runs on this machine; nothing is left behind at the end.');
     printer.line();
     await using stage = await openStage({ kafka, printer, signal });
-    logTail = stage.logTail;
-    await tellStory(stage, printer);
+    opened = stage;
+    await tellStory(stage, printer).catch(async (error: unknown) => {
+      throw await causeOf(error, stage);
+    });
     told = true;
     printer.line();
     printer.title(`All of it came true, in ${Math.round((performance.now() - since) / 1000)} s.`);
@@ -69,23 +74,30 @@ async function show(printer: Printer, kafka: boolean, signal: AbortSignal): Prom
     return 0;
   } catch (error) {
     if (signal.aborted) return told ? 0 : STOPPED_EXIT_CODE;
-    return explain(printer, error, logTail(LOG_LINES));
+    return explain(printer, error, opened);
   }
 }
 
-function explain(printer: Printer, error: unknown, log: string): number {
+/** What was not seen is no wonder where a process of ours has ended: then that is what to say. */
+async function causeOf(error: unknown, stage: Stage): Promise<unknown> {
+  if (!(error instanceof NotSeenError)) return error;
+  await sleep(EXIT_NOTICED_MS);
+  const ended = stage.whatEnded();
+  return ended === null ? error : new NotSeenError(ended, { cause: error });
+}
+
+function explain(printer: Printer, error: unknown, stage: Stage | null): number {
   const { message } = error as Error;
   if (error instanceof UsageError || error instanceof UnavailableError) {
     printer.problem(message);
     return error instanceof UsageError ? 2 : 3;
   }
   const where = printer.steps === 0 ? 'while setting up' : `at step ${printer.steps}`;
-  const isOurs = error instanceof NotSeenError;
-  printer.problem(`The demo failed ${where}: ${isOurs ? message : String((error as Error).stack)}`);
-  if (log !== '') {
-    printer.line('The log of iterable-sync run ends:');
-    printer.block(log, 'dim');
-  }
+  const text = error instanceof NotSeenError ? message : String((error as Error).stack);
+  printer.problem(`The demo failed ${where}: ${text}`);
+  if (stage === null) return 1;
+  printer.line('The log of iterable-sync run ends:');
+  printer.block(stage.logTail(LOG_LINES), 'dim');
   return 1;
 }
 

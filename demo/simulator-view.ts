@@ -1,4 +1,5 @@
 /** What the simulator and the running program say of themselves, over HTTP. */
+import { NotSeenError } from './not-seen-error.ts';
 
 /** An accepted profile (`id` null) or event; `at` is its arrival in epoch ms. */
 export interface Arrival {
@@ -34,10 +35,14 @@ interface Stats {
 const TIMEOUT_MS = 5_000;
 
 async function ask(url: string, body?: unknown): Promise<Response> {
-  return await fetch(url, {
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-    ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
-  });
+  try {
+    return await fetch(url, {
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
+    });
+  } catch (cause) {
+    throw new NotSeenError(`${url} does not answer`, { cause });
+  }
 }
 
 export class SimulatorView {

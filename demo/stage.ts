@@ -1,12 +1,13 @@
 /** Everything the story needs, started in order and taken down in reverse. */
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { SETTINGS_TABLE } from '../src/settings/table.ts';
+import { isAlive } from '../tools/services/cache.ts';
 import { Child } from './child.ts';
 import { NotSeenError } from './not-seen-error.ts';
 import type { Printer } from './print.ts';
@@ -14,6 +15,7 @@ import { type Database, loadSeed, openDatabaseServer, openKafka } from './server
 import { ProgramView, SimulatorView } from './simulator-view.ts';
 
 const PROGRAM = resolve(import.meta.dirname, '../bin/iterable-sync');
+const FOLDER_PREFIX = 'iterable-sync-demo-';
 const UP_MS_MAX = 30_000;
 const POLL_MS = 10;
 
@@ -23,6 +25,8 @@ export interface Stage extends AsyncDisposable {
   sql: Connection;
   simulator: SimulatorView;
   program: ProgramView;
+  /** Which of our processes is gone, in a sentence; null while all run. */
+  readonly whatEnded: () => string | null;
   /** The end of the program's log. */
   readonly logTail: (lines: number) => string;
   /** Runs a command of the program to its end, beside the running one. */
@@ -97,6 +101,7 @@ export async function openStage({ kafka, printer, signal }: StageOptions): Promi
     sql,
     simulator: new SimulatorView(url),
     program: new ProgramView(status),
+    whatEnded: () => alive.map((child) => child.end).find((end) => end !== null) ?? null,
     logTail: (lines) => running.tail(lines),
     async command(args) {
       await using child = start(`iterable-sync ${args[0] ?? ''}`, args);
@@ -135,9 +140,16 @@ function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
 }
 
-/** Its working directory too, so that no `.env` file is read. */
+/**
+ * The working directory of all processes too, so that no `.env` file is read. Its name carries our
+ * process id: what a demo that was killed left behind is removed by the next one.
+ */
 async function temporaryFolder(stack: AsyncDisposableStack): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'iterable-sync-demo-'));
+  for (const name of await readdir(tmpdir())) {
+    const owner = Number(new RegExp(`^${FOLDER_PREFIX}(\\d+)-`).exec(name)?.[1] ?? process.pid);
+    if (!isAlive(owner)) await rm(join(tmpdir(), name), { recursive: true, force: true });
+  }
+  const path = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
   const lastResort = (): void => rmSync(path, { recursive: true, force: true });
   process.once('exit', lastResort);
   stack.defer(async () => {
