@@ -1,3 +1,6 @@
+const DAY_MS = 86_400_000;
+const TWO_DIGITS = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, '0'));
+
 /**
  * Writes `event_time` as the topics have it: UTC, `YYYY-MM-DDTHH:MM:SSZ`, fractions cut off.
  *
@@ -7,8 +10,9 @@
  */
 export class EventTimes {
   readonly #zone: string;
-  #lastMs = Number.NaN;
-  #lastText: string | null = null;
+  #day = Number.NaN;
+  /** With the T. */
+  #dayText = '';
   #formatter: Intl.DateTimeFormat | null = null;
 
   /** `zone` as DatabaseSettings.timeZone: an offset, or a name that MySQL knows. */
@@ -20,13 +24,16 @@ export class EventTimes {
     const ms = value.getTime();
     if (Number.isNaN(ms) || (kind === 'instant' && ms === 0)) return null;
     const instantMs = kind === 'instant' ? ms : ms - this.#offsetMs(ms);
-    // Rows that come together were mostly made in the same second.
-    const secondMs = instantMs - (((instantMs % 1000) + 1000) % 1000);
-    if (secondMs !== this.#lastMs) {
-      this.#lastMs = secondMs;
-      this.#lastText = `${new Date(secondMs).toISOString().slice(0, 19)}Z`;
+    // Rows that come together are mostly of one day.
+    const day = Math.floor(instantMs / DAY_MS);
+    if (day !== this.#day) {
+      this.#day = day;
+      this.#dayText = new Date(day * DAY_MS).toISOString().slice(0, -'00:00:00.000Z'.length);
     }
-    return this.#lastText;
+    const second = Math.floor((instantMs - day * DAY_MS) / 1000);
+    const minute = Math.floor(second / 60);
+    const [hours, minutes, seconds] = [Math.floor(minute / 60), minute % 60, second % 60];
+    return `${this.#dayText}${TWO_DIGITS[hours]}:${TWO_DIGITS[minutes]}:${TWO_DIGITS[seconds]}Z`;
   }
 
   /** How far ahead of UTC the zone is at this wall time. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkVariables, hasGlobalGrant, refusalOf } from '../../src/capture/checks.ts';
 import { estimateCommitMs, readCommitTimeMs } from '../../src/capture/commit-time.ts';
@@ -181,6 +182,19 @@ describe('times', () => {
     expect(berlin.text(new Date(Date.UTC(2026, 0, 1, 12)), 'wall')).toBe('2026-01-01T11:00:00Z');
     expect(berlin.text(new Date(Date.UTC(2026, 2, 29, 3, 30)), 'wall')).toBe(
       '2026-03-29T01:30:00Z',
+    );
+  });
+
+  test('event_time is what toISOString says, cut to the second, before 1970 too', () => {
+    const times = new EventTimes('+00:00');
+    fc.assert(
+      fc.property(
+        fc.date({ noInvalidDate: true, min: new Date('1000-01-01'), max: new Date('9999-12-31') }),
+        (date) => {
+          const whole = new Date(Math.floor(date.getTime() / 1000) * 1000);
+          expect(times.text(date, 'wall')).toBe(whole.toISOString().replace('.000', ''));
+        },
+      ),
     );
   });
 
