@@ -17,7 +17,7 @@ import { type CaptureStatus, LiveStatus } from './status.ts';
 import { checkpointText, stream } from './stream.ts';
 
 export { type Check, checkSource } from './checks.ts';
-export type { CaptureState, CaptureStatus } from './status.ts';
+export type { CaptureStatus } from './status.ts';
 
 export interface CaptureDependencies {
   db: DatabaseSettings;

@@ -58,7 +58,11 @@ export async function backfill(context: CommandContext, options: BackfillOptions
   const resumeFile = new ResumeFile(settings.topics.stateDir);
   const from = options.resume ? resumeFile.load() : null;
   if (options.resume) {
-    logger.info(from === null ? 'nothing to resume: starting with the first user' : `resuming after user ${from}`);
+    logger.info(
+      from === null
+        ? 'nothing to resume: starting with the first user'
+        : `resuming after user ${from}`,
+    );
   }
   const afterId = from ?? '0';
   const rule = new Rule(database.query, settings.rule);

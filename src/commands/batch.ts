@@ -106,7 +106,10 @@ export class Batch implements AsyncDisposable {
     try {
       await keepDeadLetters(await this.#options.deadLetters(), [letter], logger, signal);
     } catch (error) {
-      logger.warn({ err: error }, 'the refusal is in the results file, but not in the dead letters');
+      logger.warn(
+        { err: error },
+        'the refusal is in the results file, but not in the dead letters',
+      );
     }
   }
 
@@ -162,7 +165,9 @@ export class Batch implements AsyncDisposable {
     this.#databaseDownSinceMs ??= now;
     this.#context.logger.warn({ err: error }, 'the rule can not be asked; trying again');
     if (now - this.#databaseDownSinceMs < GIVE_UP_MS) return;
-    this.#giveUp(`the database has not answered for ${GIVE_UP_MS / 1000} s: ${(error as Error).message}`);
+    this.#giveUp(
+      `the database has not answered for ${GIVE_UP_MS / 1000} s: ${(error as Error).message}`,
+    );
   }
 
   #giveUp(message: string): void {
@@ -187,4 +192,3 @@ export async function untilStopped(
     timer.abort();
   }
 }
-

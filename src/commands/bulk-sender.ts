@@ -2,7 +2,12 @@ import type { UserDelivery } from '../delivery/deliver-user.ts';
 import { NO_EMAIL } from '../delivery/deliver-user.ts';
 import type { Outcome } from '../iterable/calls.ts';
 import type { Endpoint } from '../iterable/http.ts';
-import { type Deliverable, hasUsableEmail, trackedEvent, userUpdate } from '../iterable/payloads.ts';
+import {
+  type Deliverable,
+  hasUsableEmail,
+  trackedEvent,
+  userUpdate,
+} from '../iterable/payloads.ts';
 import {
   bulkFailCount,
   bulkFailures,
@@ -83,10 +88,16 @@ export class BulkSender {
   }
 
   /** One bad item can fail a whole call: it is halved until the bad one stands alone. */
-  async #call(endpoint: Endpoint, users: readonly Deliverable[], outcomes: Outcomes): Promise<void> {
+  async #call(
+    endpoint: Endpoint,
+    users: readonly Deliverable[],
+    outcomes: Outcomes,
+  ): Promise<void> {
     if (users.length === 0) return;
     const isUpdate = endpoint === '/api/users/bulkUpdate';
-    const payload = isUpdate ? { users: users.map(userUpdate) } : { events: users.map(trackedEvent) };
+    const payload = isUpdate
+      ? { users: users.map(userUpdate) }
+      : { events: users.map(trackedEvent) };
     const whole = await this.#batch.sender.calls.call(endpoint, payload);
     if (whole.kind === 'refused' && users.length > 1) {
       const half = Math.ceil(users.length / 2);
@@ -98,7 +109,11 @@ export class BulkSender {
     const disallowed = !isUpdate && disallowedEvents(whole.body).has('page_view');
     const isNamed = (user: Deliverable): boolean => failures.has(bulkKey(user.email));
     if (!disallowed && bulkFailCount(whole.body) > failures.size && users.length > 1) {
-      await this.#separately(endpoint, users.filter((user) => !isNamed(user)), outcomes);
+      await this.#separately(
+        endpoint,
+        users.filter((user) => !isNamed(user)),
+        outcomes,
+      );
     }
     for (const user of users) {
       if (outcomes.has(user.userId)) continue;

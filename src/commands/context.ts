@@ -32,7 +32,9 @@ export async function runCommand(
     ...(options.alsoNeeds === undefined ? {} : { alsoNeeds: options.alsoNeeds }),
   });
   await using log = openLog(settings.log, process.stderr.isTTY);
-  using shutdown = listenForSignals((name) => log.logger.info(`${name}: stopping; once more stops at once`));
+  using shutdown = listenForSignals((name) =>
+    log.logger.info(`${name}: stopping; once more stops at once`),
+  );
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   try {
     return await body({ settings, logger: log.logger, signal: shutdown.signal, print });

@@ -19,7 +19,9 @@ async function select(topics: Topics, { ids, all }: Selection): Promise<DeadLett
   if (ids.length === 0) throw new UsageError('name the ids of dead letters, or say --all');
   const unknown = ids.filter((id) => !letters.some((letter) => letter.id === id));
   if (unknown.length > 0) {
-    throw new UsageError(`there is no dead letter ${unknown.join(', ')}; dead-letters list shows them`);
+    throw new UsageError(
+      `there is no dead letter ${unknown.join(', ')}; dead-letters list shows them`,
+    );
   }
   return letters.filter(({ id }) => ids.includes(id));
 }
@@ -105,7 +107,8 @@ export async function retryDeadLetters(
     await topics.deadLetters.remove(over.map(({ id }) => id));
   }
   const unreadable = letters.length - withUser.length;
-  if (unreadable > 0) print(`Can not be retried (unreadable messages): ${unreadable}; discard them`);
+  if (unreadable > 0)
+    print(`Can not be retried (unreadable messages): ${unreadable}; discard them`);
   if (!finished) return STOPPED_EXIT_CODE;
   return refusedUsers.size > 0 || unreadable > 0 ? 1 : 0;
 }

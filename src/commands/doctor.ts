@@ -76,7 +76,9 @@ async function kafkaChecks({ topics }: Settings): Promise<Check[]> {
   try {
     const names = topicNames(topics.topic);
     const found = await describeKafka(kafka, Object.values(names), pino({ level: 'silent' }));
-    const checks = [holds('topics: Kafka', `${found.brokers} broker(s) at ${kafka.brokers.join(',')}`)];
+    const checks = [
+      holds('topics: Kafka', `${found.brokers} broker(s) at ${kafka.brokers.join(',')}`),
+    ];
     for (const topic of Object.values(names)) {
       const there = found.topics.get(topic);
       if (there === undefined) {
@@ -88,7 +90,12 @@ async function kafkaChecks({ topics }: Settings): Promise<Check[]> {
       const matters = topic === names.pageViews || topic === names.userChanges;
       checks.push(
         isShort && matters
-          ? fails(`topics: ${topic}`, detail, 'raise retention.ms to a day at least: what was not delivered by then is gone', false)
+          ? fails(
+              `topics: ${topic}`,
+              detail,
+              'raise retention.ms to a day at least: what was not delivered by then is gone',
+              false,
+            )
           : holds(`topics: ${topic}`, detail),
       );
     }
@@ -96,12 +103,19 @@ async function kafkaChecks({ topics }: Settings): Promise<Check[]> {
     const changes = found.topics.get(names.userChanges)?.partitions;
     if (views !== undefined && changes !== undefined && views !== changes) {
       checks.push(
-        fails('topics: partitions', `${views} and ${changes}`, `give ${names.userChanges} as many partitions as ${names.pageViews}, so that one user is with one instance`, false),
+        fails(
+          'topics: partitions',
+          `${views} and ${changes}`,
+          `give ${names.userChanges} as many partitions as ${names.pageViews}, so that one user is with one instance`,
+          false,
+        ),
       );
     }
     return checks;
   } catch (error) {
-    return [fails('topics: Kafka', sentence(error), 'check KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_*')];
+    return [
+      fails('topics: Kafka', sentence(error), 'check KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_*'),
+    ];
   }
 }
 
@@ -160,7 +174,11 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
     problems.length === 0
       ? [holds('settings', 'complete')]
       : problems.map((problem) =>
-          fails('settings', problem, 'set it in the environment, in .env or in the file given with --config'),
+          fails(
+            'settings',
+            problem,
+            'set it in the environment, in .env or in the file given with --config',
+          ),
         );
   const found = await Promise.all([
     databaseChecks(settings),
@@ -168,7 +186,8 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
     iterableChecks(settings.iterable),
   ]);
   const checks = [...settingsChecks, ...found.flat()];
-  if (flags.json) process.stdout.write(`${JSON.stringify({ ok: isWell(checks), checks }, null, 2)}\n`);
+  if (flags.json)
+    process.stdout.write(`${JSON.stringify({ ok: isWell(checks), checks }, null, 2)}\n`);
   else for (const check of checks) process.stdout.write(`${lineOf(check)}\n`);
   if (problems.length > 0) return 2;
   return isWell(checks) ? 0 : 3;

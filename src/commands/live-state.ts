@@ -35,7 +35,9 @@ export class LiveState implements Observed {
     }
     const capture = this.#capture;
     if (capture !== null && capture.state !== 'streaming') {
-      reasons.push(`capture: ${capture.state}${capture.reason === null ? '' : `, ${capture.reason}`}`);
+      reasons.push(
+        `capture: ${capture.state}${capture.reason === null ? '' : `, ${capture.reason}`}`,
+      );
     }
     return reasons;
   }
@@ -53,7 +55,8 @@ export class LiveState implements Observed {
   async metrics(): Promise<string> {
     const { capturedRows, capturePositionAge, topicLag, memoryOfSent, registry } = this.#metrics;
     if (this.#capture !== null) {
-      capturePositionAge.set(this.#capture.positionAgeSeconds ?? 0);
+      // Unknown is not zero: zero would read as fresh.
+      capturePositionAge.set(this.#capture.positionAgeSeconds ?? Number.NaN);
       // Capture counts by itself; the registry shows its count.
       capturedRows.reset();
       for (const [kind, rows] of Object.entries(this.#capture.capturedRows)) {
@@ -69,7 +72,13 @@ export class LiveState implements Observed {
     return registry.metrics();
   }
 
-  async #deliverStatus({ stream, sender }: { stream: DeliveryStream; sender: Sender }): Promise<object> {
+  async #deliverStatus({
+    stream,
+    sender,
+  }: {
+    stream: DeliveryStream;
+    sender: Sender;
+  }): Promise<object> {
     const counted = await this.#metrics.deliveries.get();
     const outcomes = OUTCOMES.map((outcome) => [
       outcome,

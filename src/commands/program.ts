@@ -28,7 +28,8 @@ export interface Exit {
 const NEEDS_KAFKA = {
   KAFKA_BROKERS: 'without Kafka, the command run captures and delivers in one process',
 };
-const RATE_SHARE = 'part of the rate limits to use, above 0 and at most 1; less beside a live stream';
+const RATE_SHARE =
+  'part of the rate limits to use, above 0 and at most 1; less beside a live stream';
 
 /** The command line. Commander's own errors are thrown, so that main decides the exit code. */
 export function buildProgram(version: string, exit: Exit): Command {

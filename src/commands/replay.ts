@@ -32,7 +32,9 @@ async function ranges(topics: Topics, options: ReplayOptions): Promise<Partition
   const bounds = await topics.bounds(names);
   const known = new Set(bounds.map(({ topic }) => topic));
   if (!known.has(pageViews)) {
-    throw new UsageError(`there is no topic ${pageViews} in ${topics.description}; see KAFKA_TOPIC`);
+    throw new UsageError(
+      `there is no topic ${pageViews} in ${topics.description}; see KAFKA_TOPIC`,
+    );
   }
   const begins = await startOffsets(topics, options, bounds);
   const ends = await endOffsets(topics, options, [...known]);
@@ -88,7 +90,8 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
   const wanted = await ranges(topics, options);
   const total = wanted.reduce((sum, { begin, end }) => sum + end - begin, 0);
   logger.info({ messages: total }, `replaying from ${topics.description}`);
-  if (options.dryRun) return await dryRun(context, topics, wanted, new Rule(database.query, settings.rule));
+  if (options.dryRun)
+    return await dryRun(context, topics, wanted, new Rule(database.query, settings.rule));
   await using batch = new Batch(context, {
     query: database.query,
     share: options.rateShare,
@@ -124,7 +127,9 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     const unfinishedUsers = batch.engine.usersUnfinished;
     await batch.end(() => (finished ? 0 : unfinishedUsers));
     if (!finished) {
-      print(`Messages finished: ${finishedMessages} of ${total}; start the same replay again to send the rest`);
+      print(
+        `Messages finished: ${finishedMessages} of ${total}; start the same replay again to send the rest`,
+      );
     }
   }
   if (finished && batch.totals.processed === 0) print('No eligible user in this part of the topic');

@@ -46,6 +46,8 @@ export async function setupDatabase(context: CommandContext, reset: boolean): Pr
   } catch (error) {
     throw error instanceof UsageError ? error : explainDatabaseError(error, db);
   }
-  context.print(`Created customers and page_views in ${db.name} at ${db.host}:${db.port}, with seed data`);
+  context.print(
+    `Created customers and page_views in ${db.name} at ${db.host}:${db.port}, with seed data`,
+  );
   return 0;
 }

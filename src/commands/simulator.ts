@@ -22,7 +22,9 @@ export async function simulator(context: CommandContext, flags: SimulatorFlags):
     log: logger,
   });
   print(`Iterable simulator at ${server.url}`);
-  print(`  use it with   ITERABLE_API_BASE_URL=${server.url} ITERABLE_API_KEY=${flags.key ?? 'any'}`);
+  print(
+    `  use it with   ITERABLE_API_BASE_URL=${server.url} ITERABLE_API_KEY=${flags.key ?? 'any'}`,
+  );
   print(`  what it holds ${server.url}/`);
   await aborted(signal);
   return 0;

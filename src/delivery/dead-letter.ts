@@ -44,7 +44,8 @@ export async function keepDeadLetters(
       return await store.add(letters);
     } catch (error) {
       if (signal.aborted) throw error;
-      if (failures === 0) logger.error({ err: error }, 'a dead letter can not be kept; trying again');
+      if (failures === 0)
+        logger.error({ err: error }, 'a dead letter can not be kept; trying again');
       await sleep(KEEP_RETRY_MS, undefined, { signal });
     }
   }

@@ -109,7 +109,8 @@ function readDebezium(value: Json): Reading {
   const op = payload['op'];
   if (op === 't' || op === 'm') return NOTHING;
   const source = payload['source'];
-  const named = typeof source === 'object' && source !== null ? (source as Json)['table'] : undefined;
+  const named =
+    typeof source === 'object' && source !== null ? (source as Json)['table'] : undefined;
   const table = typeof named === 'string' ? named : 'page_views';
   return tableChange(table, op === 'c' || op === 'r', payload['after'], payload['before']);
 }

@@ -99,8 +99,14 @@ function logGate(logger: Logger, state: GateState): void {
         'Iterable refuses the API key: nothing is sent until it accepts it; check ITERABLE_API_KEY (a server-side key) and ITERABLE_API_BASE_URL (US or EU)',
       );
     case 'slow-down':
-      return logger.warn({ detail: state.detail }, 'Iterable says that its rate limit is exceeded; sending pauses');
+      return logger.warn(
+        { detail: state.detail },
+        'Iterable says that its rate limit is exceeded; sending pauses',
+      );
     case 'down':
-      return logger.warn({ detail: state.detail }, 'Iterable does not answer as it should; sending waits and tries again');
+      return logger.warn(
+        { detail: state.detail },
+        'Iterable does not answer as it should; sending waits and tries again',
+      );
   }
 }

@@ -1,4 +1,4 @@
-import { CALL_RETRIES, retryDelayMs } from './retry-schedule.ts';
+import { PROBES, retryDelayMs } from './retry-schedule.ts';
 import type { Verdict } from './read-response.ts';
 
 /** So many failures in a row, of whichever calls, mean that Iterable is down, not one record. */
@@ -76,12 +76,16 @@ export class CallGate {
     if (!this.isOpen && !probe) return;
     this.#failures += 1;
     if (verdict.kind === 'unauthorised') {
-      return this.#close('key-refused', `HTTP ${verdict.status} ${verdict.message}`.trim(), KEY_RETRY_MS);
+      return this.#close(
+        'key-refused',
+        `HTTP ${verdict.status} ${verdict.message}`.trim(),
+        KEY_RETRY_MS,
+      );
     }
     const status = verdict.status === null ? '' : `HTTP ${verdict.status} `;
     const detail = `${status}${verdict.message}`.trim();
     const attempt = Math.max(1, this.#failures - FAILURES_IN_A_ROW + 1);
-    const delayMs = retryDelayMs(CALL_RETRIES, attempt, this.#options.random(), verdict.retryAfterMs);
+    const delayMs = retryDelayMs(PROBES, attempt, this.#options.random(), verdict.retryAfterMs);
     if (verdict.status === 429) return this.#close('slow-down', detail, delayMs);
     if (this.#failures >= FAILURES_IN_A_ROW || probe) this.#close('down', detail, delayMs);
   }

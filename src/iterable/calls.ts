@@ -77,6 +77,7 @@ export class IterableCalls {
     const verdict = await http.post(endpoint, body);
     this.#inFlight -= 1;
     onAnswer(endpoint, verdict.status ?? 'error');
+    if (verdict.status === 429) budgets[endpoint].leaveMoreRoom();
     gate.report(verdict, probe);
     return verdict;
   }

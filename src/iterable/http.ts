@@ -5,10 +5,7 @@ import { type Verdict, cleanMessage, readResponse } from './read-response.ts';
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 
 export type Endpoint =
-  | '/api/users/update'
-  | '/api/events/track'
-  | '/api/users/bulkUpdate'
-  | '/api/events/trackBulk';
+  '/api/users/update' | '/api/events/track' | '/api/users/bulkUpdate' | '/api/events/trackBulk';
 
 export interface IterableHttpOptions {
   apiKey: string;

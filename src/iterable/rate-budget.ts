@@ -1,5 +1,5 @@
 import Bottleneck from 'bottleneck';
-import { type RateSchedule, StartWindow, rateSchedule } from './rate-schedule.ts';
+import { type RateSchedule, StartWindow, Widening, rateSchedule } from './rate-schedule.ts';
 
 /** How many ticks Bottleneck holds ahead, so that a late timer costs no permits. */
 const TICKS_AHEAD_MAX = 8;
@@ -29,6 +29,7 @@ export class RateBudget {
   readonly #waiters: Waiter[] = [];
   #schedule: RateSchedule | null = null;
   #window = new StartWindow(1, 0);
+  readonly #widening = new Widening();
   #stock = 0;
   #ticksAhead = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -66,6 +67,11 @@ export class RateBudget {
     });
   }
 
+  /** The server counted more than the limit: calls bunch on their way, so leave more room. */
+  leaveMoreRoom(): void {
+    this.#widening.widen(this.#now());
+  }
+
   /** Rejects everyone who waits, and whoever asks later. */
   close(reason: Error): void {
     this.#closed = reason;
@@ -91,7 +97,7 @@ export class RateBudget {
     if (this.#schedule === null || this.#closed !== null) return;
     while (this.#stock > 0 && this.#waiters.length > 0) {
       const now = this.#now();
-      const waitMs = this.#window.waitMs(now);
+      const waitMs = this.#window.waitMs(now, this.#widening.extraMs(now));
       if (waitMs > 0) {
         this.#timer ??= setTimeout(() => {
           this.#timer = null;

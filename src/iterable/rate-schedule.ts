@@ -10,7 +10,12 @@ export interface RateSchedule {
 /** Bottleneck starts about 400 jobs a second at most, so a tick grants a group of calls. */
 const TICKS_PER_SECOND_MAX = 250;
 /** Windows are this much longer than a second at the sender, for the network's jitter. */
-const JITTER_MS = 15;
+const JITTER_MS = 18;
+/** A 429 shows that the way there jitters more: windows grow by this much, up to the maximum … */
+const WIDEN_MS = 8;
+const WIDEN_MS_MAX = 80;
+/** … and shrink again by a millisecond in this time. */
+const NARROW_EVERY_MS = 5_000;
 
 /**
  * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is less than one call
@@ -25,6 +30,22 @@ export function rateSchedule(limitPerSecond: number, share: number): RateSchedul
   const permits = Math.max(1, Math.ceil(callsMax / (TICKS_PER_SECOND_MAX + 2)));
   const ticks = Math.max(callsMax / permits - 2, callsMax / permits / 2);
   return { permits, tickMs: 1000 / ticks, callsMax, windowMs };
+}
+
+/** How much longer windows are for now, after 429s. Pure: `nowMs` is monotonic. */
+export class Widening {
+  #ms = 0;
+  #atMs = 0;
+
+  /** A 429 has come. */
+  widen(nowMs: number): void {
+    this.#ms = Math.min(this.extraMs(nowMs) + WIDEN_MS, WIDEN_MS_MAX);
+    this.#atMs = nowMs;
+  }
+
+  extraMs(nowMs: number): number {
+    return Math.max(0, this.#ms - (nowMs - this.#atMs) / NARROW_EVERY_MS);
+  }
 }
 
 /**
@@ -43,9 +64,9 @@ export class StartWindow {
   }
 
   /** 0 when a call may start at `nowMs`, else the milliseconds to wait. */
-  waitMs(nowMs: number): number {
+  waitMs(nowMs: number, extraMs = 0): number {
     const oldest = this.#starts[this.#next] ?? Number.NEGATIVE_INFINITY;
-    return Math.max(0, oldest + this.#windowMs - nowMs);
+    return Math.max(0, oldest + this.#windowMs + extraMs - nowMs);
   }
 
   record(nowMs: number): void {

@@ -43,7 +43,8 @@ function field(body: unknown, name: 'code' | 'msg'): string | null {
 
 /** The bulk endpoints answer with counts and lists, without a code. */
 function isBulkAnswer(body: unknown): boolean {
-  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'successCount')) return false;
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'successCount'))
+    return false;
   return typeof (body as { successCount: unknown }).successCount === 'number';
 }
 
@@ -60,7 +61,8 @@ export function readResponse(
 ): Verdict {
   const body = parseJson(text);
   const code = field(body, 'code');
-  const message = cleanMessage(field(body, 'msg') ?? (body === undefined ? 'the body is not JSON' : ''));
+  const isOdd = body === undefined && status < 300;
+  const message = cleanMessage(field(body, 'msg') ?? (isOdd ? 'the body is not JSON' : ''));
   if (status === 401 || status === 403) return { kind: 'unauthorised', status, message };
   if (status === 408 || status === 429 || status >= 500) {
     return { kind: 'retry', status, message, retryAfterMs: readRetryAfter(retryAfter, nowMs) };

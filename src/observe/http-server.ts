@@ -32,7 +32,10 @@ const HEADERS = {
  */
 export function isExpectedHost(header: string | undefined, boundHost: string): boolean {
   if (boundHost === '0.0.0.0' || boundHost === '::') return true;
-  const host = (header ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '').toLowerCase();
+  const host = (header ?? '')
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '')
+    .toLowerCase();
   return host === boundHost.toLowerCase() || ['127.0.0.1', 'localhost', '::1'].includes(host);
 }
 
@@ -102,13 +105,28 @@ async function answer(
       return send(response, 503, TEXT_TYPE, `${reasons.join('\n')}\n`);
     }
     case '/metrics':
-      return send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', await observed.metrics());
+      return send(
+        response,
+        200,
+        'text/plain; version=0.0.4; charset=utf-8',
+        await observed.metrics(),
+      );
     case '/status':
-      return send(response, 200, JSON_TYPE, `${JSON.stringify(await observed.status(), null, 2)}\n`);
+      return send(
+        response,
+        200,
+        JSON_TYPE,
+        `${JSON.stringify(await observed.status(), null, 2)}\n`,
+      );
     case '/':
       return send(response, 200, TEXT_TYPE, await plainPage(observed));
     default:
-      return send(response, 404, TEXT_TYPE, 'there are /, /healthz, /readyz, /metrics and /status\n');
+      return send(
+        response,
+        404,
+        TEXT_TYPE,
+        'there are /, /healthz, /readyz, /metrics and /status\n',
+      );
   }
 }
 

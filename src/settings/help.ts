@@ -32,7 +32,8 @@ export function envExample(): string {
 /** The README's table. */
 export function settingsMarkdown(): string {
   const lines = ROWS.map((row) => {
-    const shown = row.required === true || row.default === null ? defaultText(row) : `\`${row.default}\``;
+    const shown =
+      row.required === true || row.default === null ? defaultText(row) : `\`${row.default}\``;
     return `| \`${row.name}\` | ${shown} | ${row.meaning} |`;
   });
   return ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...lines].join('\n');

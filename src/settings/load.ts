@@ -31,7 +31,10 @@ function isRequired(row: SettingRow, need: Need): boolean {
   return need === 'all' || row.group === 'Database';
 }
 
-function schemaFor(need: Need, alsoNeeds: Partial<Record<string, string>>): convict.Schema<Record<string, unknown>> {
+function schemaFor(
+  need: Need,
+  alsoNeeds: Partial<Record<string, string>>,
+): convict.Schema<Record<string, unknown>> {
   const properties = ROWS.map((row) => {
     const validate = (raw: unknown): void => {
       if (raw === null) {

@@ -15,7 +15,11 @@ export interface KafkaSettings {
   brokers: readonly string[];
   clientId: string;
   ssl: boolean;
-  sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | null;
+  sasl: {
+    mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+    username: string;
+    password: string;
+  } | null;
 }
 
 export interface TopicSettings {

@@ -46,7 +46,9 @@ function results(env: Readonly<Record<string, string>>): { path: string; content
 }
 
 function profiles(simulator: Simulator): unknown {
-  return Object.fromEntries([...simulator.users].map(([email, { dataFields }]) => [email, dataFields]));
+  return Object.fromEntries(
+    [...simulator.users].map(([email, { dataFields }]) => [email, dataFields]),
+  );
 }
 
 describe('backfill', () => {
@@ -58,7 +60,12 @@ describe('backfill', () => {
     expect(stdout).toMatch(/Successful \(both calls\): +3\n/);
     const { path, content } = results(on.env);
     expect(statSync(path).mode & 0o777).toBe(0o600);
-    expect(content).toMatchObject({ total_users: 3, successful: 3, partial_failures: 0, total_failures: 0 });
+    expect(content).toMatchObject({
+      total_users: 3,
+      successful: 3,
+      partial_failures: 0,
+      total_failures: 0,
+    });
     expect(content.records.map(({ email }) => email)).toEqual([
       'sarah.johnson@email.com',
       'mike.chen@email.com',
@@ -71,7 +78,10 @@ describe('backfill', () => {
     await using on = await stage();
     const { code, stdout } = await runToEnd(['backfill', '--dry-run'], on.env);
     expect(code).toBe(0);
-    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { user_id: string; users_update: object });
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { user_id: string; users_update: object });
     expect(lines.map(({ user_id }) => user_id)).toEqual(['1', '2', '3']);
     expect(lines[0]?.users_update).toEqual({
       email: 'sarah.johnson@email.com',
@@ -114,7 +124,10 @@ describe('backfill', () => {
   it('goes on with --resume where --limit ended', async () => {
     await using on = await stage();
     expect((await runToEnd(['backfill', '--limit', '2'], on.env)).code).toBe(0);
-    expect([...on.simulator.users.keys()]).toEqual(['sarah.johnson@email.com', 'mike.chen@email.com']);
+    expect([...on.simulator.users.keys()]).toEqual([
+      'sarah.johnson@email.com',
+      'mike.chen@email.com',
+    ]);
     on.simulator.reset();
     expect((await runToEnd(['backfill', '--resume'], on.env)).code).toBe(0);
     expect([...on.simulator.users.keys()]).toEqual(['emma.davis@email.com']);
@@ -184,9 +197,13 @@ describe('run', () => {
     await on.database.connection.query(
       "INSERT INTO customers (id, email, plan_type) VALUES (50, 'no address', 'pro'); INSERT INTO page_views (user_id, page) VALUES (50, 'pricing'), (9, 'settings')",
     );
-    await until('the new view is there', () => Promise.resolve(on.simulator.users.has('kate.taylor@email.com')));
+    await until('the new view is there', () =>
+      Promise.resolve(on.simulator.users.has('kate.taylor@email.com')),
+    );
     await until('the refusal is listed', async () =>
-      (await runToEnd(['dead-letters', 'list'], on.env)).stdout.includes('no usable e-mail address'),
+      (await runToEnd(['dead-letters', 'list'], on.env)).stdout.includes(
+        'no usable e-mail address',
+      ),
     );
     const before = on.simulator.stats().state;
     const replay = await runToEnd(['replay', '--from', '2026-01-01'], on.env);
@@ -241,9 +258,15 @@ describe('the command line', () => {
 
   it('names the nearest command and option for one that does not exist', async () => {
     const command = await runToEnd(['backfil'], {});
-    expect([command.code, command.stderr]).toEqual([2, expect.stringContaining('Did you mean backfill?')]);
+    expect([command.code, command.stderr]).toEqual([
+      2,
+      expect.stringContaining('Did you mean backfill?'),
+    ]);
     const option = await runToEnd(['backfill', '--dryrun'], {});
-    expect([option.code, option.stderr]).toEqual([2, expect.stringContaining('Did you mean --dry-run?')]);
+    expect([option.code, option.stderr]).toEqual([
+      2,
+      expect.stringContaining('Did you mean --dry-run?'),
+    ]);
   });
 
   it('exits 3 with one sentence when the database can not be reached', async () => {

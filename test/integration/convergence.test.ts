@@ -8,13 +8,20 @@ import { Workload } from '../support/workload.ts';
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
 
 interface Status {
-  deliver: { lag_messages: Record<string, number>; in_flight: { messages: number; deliveries: number } };
+  deliver: {
+    lag_messages: Record<string, number>;
+    in_flight: { messages: number; deliveries: number };
+  };
 }
 
 async function isCaughtUp(url: string): Promise<boolean> {
   const status = (await (await fetch(`${url}/status`)).json()) as Status;
   const { lag_messages: lag, in_flight: inFlight } = status.deliver;
-  return Object.values(lag).every((messages) => messages === 0) && inFlight.messages === 0 && inFlight.deliveries === 0;
+  return (
+    Object.values(lag).every((messages) => messages === 0) &&
+    inFlight.messages === 0 &&
+    inFlight.deliveries === 0
+  );
 }
 
 describe.each(['mysql', 'mariadb'] as const)('the stream, from %s', (flavour) => {

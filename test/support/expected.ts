@@ -76,14 +76,17 @@ export async function differences(connection: Connection, simulator: Simulator):
     // A field that became NULL is left out of later updates, so the old value may stay.
     for (const [name, value] of Object.entries(wanted.profile)) {
       const held = user.dataFields[name];
-      if (held !== value) problems.push(`hole: ${email} ${name} is ${String(held)}, not ${String(value)}`);
+      if (held !== value)
+        problems.push(`hole: ${email} ${name} is ${String(held)}, not ${String(value)}`);
     }
     const event = user.events.get(wanted.eventId);
     if (event === undefined) problems.push(`hole: ${email} has no ${wanted.eventId}`);
     else {
       const held = JSON.stringify({ createdAt: event.createdAt, dataFields: event.dataFields });
       if (held !== JSON.stringify(wanted.event)) {
-        problems.push(`hole: ${email} ${wanted.eventId} is ${held}, not ${JSON.stringify(wanted.event)}`);
+        problems.push(
+          `hole: ${email} ${wanted.eventId} is ${held}, not ${JSON.stringify(wanted.event)}`,
+        );
       }
     }
   }

@@ -30,7 +30,9 @@ export class Program implements AsyncDisposable {
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
     this.#child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
     this.ended = new Promise((resolve) => {
-      this.#child.once('close', (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr }));
+      this.#child.once('close', (code) =>
+        resolve({ code, stdout: this.stdout, stderr: this.stderr }),
+      );
     });
   }
 

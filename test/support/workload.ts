@@ -65,7 +65,14 @@ export class Workload {
     for (let i = 0; i < this.#customers; i++) {
       await this.#sql(
         'INSERT INTO customers (id, email, first_name, last_name, plan_type, candidate) VALUES (?, ?, ?, ?, ?, ?)',
-        [FIRST_CUSTOMER + i, this.#email(), this.#of(NAMES), this.#of(NAMES), this.#of(PLANS), this.#of(NAMES)],
+        [
+          FIRST_CUSTOMER + i,
+          this.#email(),
+          this.#of(NAMES),
+          this.#of(NAMES),
+          this.#of(PLANS),
+          this.#of(NAMES),
+        ],
       );
     }
   }
@@ -87,7 +94,10 @@ export class Workload {
     const dice = this.#random();
     if (dice < 0.6) return await this.#insertViews(this.#random() < 0.2 ? 5 : 1);
     if (dice < 0.75) {
-      return await this.#sql('UPDATE customers SET plan_type = ? WHERE id = ?', [this.#of(PLANS), this.#customer()]);
+      return await this.#sql('UPDATE customers SET plan_type = ? WHERE id = ?', [
+        this.#of(PLANS),
+        this.#customer(),
+      ]);
     }
     if (dice < 0.83) {
       return await this.#sql('UPDATE customers SET first_name = ?, candidate = ? WHERE id = ?', [
@@ -97,7 +107,10 @@ export class Workload {
       ]);
     }
     if (dice < 0.86) {
-      return await this.#sql('UPDATE customers SET email = ? WHERE id = ?', [this.#email(), this.#customer()]);
+      return await this.#sql('UPDATE customers SET email = ? WHERE id = ?', [
+        this.#email(),
+        this.#customer(),
+      ]);
     }
     if (dice < 0.92) {
       return await this.#sql(
@@ -106,12 +119,14 @@ export class Workload {
       );
     }
     if (dice < 0.95) {
-      return await this.#sql('UPDATE page_views SET user_id = ? WHERE user_id = ? ORDER BY id LIMIT 1', [
-        this.#customer(),
-        this.#customer(),
-      ]);
+      return await this.#sql(
+        'UPDATE page_views SET user_id = ? WHERE user_id = ? ORDER BY id LIMIT 1',
+        [this.#customer(), this.#customer()],
+      );
     }
-    await this.#sql('DELETE FROM page_views WHERE user_id = ? ORDER BY id DESC LIMIT 2', [this.#customer()]);
+    await this.#sql('DELETE FROM page_views WHERE user_id = ? ORDER BY id DESC LIMIT 2', [
+      this.#customer(),
+    ]);
   }
 
   /** Late ones, equal times, and some too old to count. */

@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { UserDelivery } from '../../src/delivery/deliver-user.ts';
-import { ENGINE_DEFAULTS, Engine, type LookOutcome, type WorkItem } from '../../src/delivery/engine.ts';
+import {
+  ENGINE_DEFAULTS,
+  Engine,
+  type LookOutcome,
+  type WorkItem,
+} from '../../src/delivery/engine.ts';
 import type { Visibility } from '../../src/delivery/looks.ts';
 import { SentMemory } from '../../src/delivery/sent-memory.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
@@ -36,7 +41,7 @@ class World {
   overlaps = 0;
   refuses = false;
   failingLooks = 0;
-  executed: ((gtid: string) => boolean | null) = () => null;
+  executed: (gtid: string) => boolean | null = () => null;
   readonly engine: Engine;
 
   constructor(options: Partial<typeof ENGINE_DEFAULTS> = {}, slowMs = 0) {
@@ -55,7 +60,13 @@ class World {
           await sleep(slowMs);
           this.busy.delete(eligible.userId);
           this.sent.push(eligible);
-          const refused = { kind: 'refused', status: 400, code: null, message: '', body: null } as const;
+          const refused = {
+            kind: 'refused',
+            status: 400,
+            code: null,
+            message: '',
+            body: null,
+          } as const;
           return { user: eligible, update: this.refuses ? refused : OK, track: OK };
         },
         waitingForBudget: () => 0,
@@ -187,7 +198,12 @@ describe('Engine', () => {
   });
 
   it('ends, whatever happens, with each user sent as the database has it, one delivery at a time', async () => {
-    const step = fc.record({ user: fc.nat(5), view: fc.nat(1000), eligible: fc.boolean(), wait: fc.nat(3) });
+    const step = fc.record({
+      user: fc.nat(5),
+      view: fc.nat(1000),
+      eligible: fc.boolean(),
+      wait: fc.nat(3),
+    });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
         const world = new World({ usersPerLookMax: 2, deliveriesMax: 3 }, 1);

@@ -16,7 +16,9 @@ describe('InFlight', () => {
   it('moves past the oldest unfinished item only, in whatever order items are finished', () => {
     const order = fc
       .integer({ min: 1, max: 60 })
-      .chain((count) => fc.shuffledSubarray([...Array(count).keys()]).map((done) => ({ count, done })));
+      .chain((count) =>
+        fc.shuffledSubarray([...Array(count).keys()]).map((done) => ({ count, done })),
+      );
     fc.assert(
       fc.property(order, ({ count, done }) => {
         const flight = new InFlight<number>();
@@ -29,7 +31,9 @@ describe('InFlight', () => {
           finished.add(index);
           expect(flight.finishedPosition).toBe(oracle(positions, finished));
         }
-        expect(flight.size).toBe(count - positions.filter((p) => p <= (flight.finishedPosition ?? 0)).length);
+        expect(flight.size).toBe(
+          count - positions.filter((p) => p <= (flight.finishedPosition ?? 0)).length,
+        );
       }),
     );
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { StartWindow, rateSchedule } from '../../src/iterable/rate-schedule.ts';
+import { StartWindow, Widening, rateSchedule } from '../../src/iterable/rate-schedule.ts';
 
 function mostInAnyWindow(starts: readonly number[], windowMs: number): number {
   let most = 0;
@@ -34,7 +34,12 @@ describe('rateSchedule', () => {
   });
 
   it('uses at least 98 percent of 500 and of 2000, and of the halves that two instances get', () => {
-    for (const [limit, share] of [[500, 1], [500, 0.5], [2000, 1], [2000, 0.5]] as const) {
+    for (const [limit, share] of [
+      [500, 1],
+      [500, 0.5],
+      [2000, 1],
+      [2000, 0.5],
+    ] as const) {
       const schedule = rateSchedule(limit, share);
       expect(schedule).not.toBeNull();
       const { permits = 0, tickMs = 1, callsMax = 0, windowMs = 1 } = schedule ?? {};
@@ -51,18 +56,24 @@ describe('rateSchedule', () => {
 
   it('adds up to no more than the limit over the instances of a group', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 8 }), (parts) => {
-        const all = parts.reduce((sum, part) => sum + part, 0);
-        fc.pre(all > 0);
-        const calls = parts.map((part) => rateSchedule(500, part / all)?.callsMax ?? 0);
-        expect(calls.reduce((sum, value) => sum + value, 0)).toBeLessThanOrEqual(500);
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 8 }),
+        (parts) => {
+          const all = parts.reduce((sum, part) => sum + part, 0);
+          fc.pre(all > 0);
+          const calls = parts.map((part) => rateSchedule(500, part / all)?.callsMax ?? 0);
+          expect(calls.reduce((sum, value) => sum + value, 0)).toBeLessThanOrEqual(500);
+        },
+      ),
     );
   });
 });
 
 describe('StartWindow', () => {
-  const gaps = fc.array(fc.double({ min: 0, max: 40, noNaN: true }), { minLength: 1, maxLength: 300 });
+  const gaps = fc.array(fc.double({ min: 0, max: 40, noNaN: true }), {
+    minLength: 1,
+    maxLength: 300,
+  });
 
   it('lets no window hold more starts than allowed, however the calls come', () => {
     fc.assert(
@@ -86,5 +97,19 @@ describe('StartWindow', () => {
     for (let i = 0; i < 10; i++) before.record(i);
     const after = new StartWindow(5, 1000, before.starts());
     expect(after.waitMs(10)).toBe(995);
+  });
+});
+
+describe('Widening', () => {
+  it('leaves more room after each 429, not without end, and gives it back with time', () => {
+    const widening = new Widening();
+    expect(widening.extraMs(0)).toBe(0);
+    widening.widen(0);
+    const once = widening.extraMs(0);
+    expect(once).toBeGreaterThan(0);
+    for (let i = 0; i < 100; i++) widening.widen(0);
+    expect(widening.extraMs(0)).toBeLessThanOrEqual(80);
+    expect(widening.extraMs(60_000)).toBeLessThan(widening.extraMs(0));
+    expect(widening.extraMs(10_000_000)).toBe(0);
   });
 });

@@ -16,7 +16,10 @@ const REQUEST = { userId: '7', view: { id: '123', page: 'pricing' }, isChange: f
 const CHANGE = { userId: '7', view: null, isChange: true };
 
 function read(value: unknown, format: TopicFormat = 'page_view'): unknown {
-  const reading = readMessage({ value: typeof value === 'string' ? value : JSON.stringify(value) }, format);
+  const reading = readMessage(
+    { value: typeof value === 'string' ? value : JSON.stringify(value) },
+    format,
+  );
   return reading.kind === 'requests' ? reading.requests : reading;
 }
 
@@ -31,16 +34,27 @@ describe('readMessage: page_view and user_change', () => {
   });
 
   it('keeps ids above 2^53 to the digit, as numbers and as strings', () => {
-    const text = '{"id":18446744073709551610,"user_id":"9007199254740993","page":"home","event_time":null}';
+    const text =
+      '{"id":18446744073709551610,"user_id":"9007199254740993","page":"home","event_time":null}';
     expect(read(text)).toEqual([
-      { userId: '9007199254740993', view: { id: '18446744073709551610', page: 'home' }, isChange: false },
+      {
+        userId: '9007199254740993',
+        view: { id: '18446744073709551610', page: 'home' },
+        isChange: false,
+      },
     ]);
   });
 
   it('names what is missing or wrong, without the content', () => {
     const { user_id: _, ...withoutUser } = VIEW;
-    expect(read(withoutUser)).toEqual({ kind: 'unreadable', problem: 'the field user_id is missing' });
-    expect(read({ ...VIEW, id: 'jane@x.org' })).toEqual({ kind: 'unreadable', problem: 'the field id is not an id' });
+    expect(read(withoutUser)).toEqual({
+      kind: 'unreadable',
+      problem: 'the field user_id is missing',
+    });
+    expect(read({ ...VIEW, id: 'jane@x.org' })).toEqual({
+      kind: 'unreadable',
+      problem: 'the field id is not an id',
+    });
     expect(read('no json')).toEqual({ kind: 'unreadable', problem: 'the message is not JSON' });
     expect(read('[1]')).toEqual({ kind: 'unreadable', problem: 'the message is not an object' });
   });
@@ -73,7 +87,9 @@ describe('readMessage: debezium', () => {
     expect(read(customer, 'debezium')).toEqual([CHANGE]);
     const other = { before: null, after: { id: 1 }, source: { table: 'orders' }, op: 'c' };
     expect(read(other, 'debezium')).toEqual({ kind: 'nothing' });
-    expect(read({ before: null, after: null, source, op: 't' }, 'debezium')).toEqual({ kind: 'nothing' });
+    expect(read({ before: null, after: null, source, op: 't' }, 'debezium')).toEqual({
+      kind: 'nothing',
+    });
     expect(read({ ts_ms: 1 }, 'debezium')).toEqual({ kind: 'nothing' });
   });
 });
@@ -93,7 +109,13 @@ describe('readMessage: maxwell', () => {
   });
 
   it('reads changes of customers and passes over what has no row of ours', () => {
-    const customer = { ...insert, table: 'customers', type: 'update', data: { id: 7 }, old: { plan_type: 'free' } };
+    const customer = {
+      ...insert,
+      table: 'customers',
+      type: 'update',
+      data: { id: 7 },
+      old: { plan_type: 'free' },
+    };
     expect(read(customer, 'maxwell')).toEqual([CHANGE]);
     expect(read({ ...insert, type: 'bootstrap-start' }, 'maxwell')).toEqual({ kind: 'nothing' });
     expect(read({ ...insert, table: 'orders' }, 'maxwell')).toEqual({ kind: 'nothing' });

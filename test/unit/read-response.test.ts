@@ -14,7 +14,9 @@ describe('readResponse', () => {
     expect(kindOf(200)).toBe('ok');
     expect(kindOf(202)).toBe('ok');
     expect(kindOf(200, '{"code":"BadParams","msg":"no"}')).toBe('refused');
-    expect(kindOf(200, '{"code":"Success","msg":"Event page_view is disallowed from tracking."}')).toBe('refused');
+    expect(
+      kindOf(200, '{"code":"Success","msg":"Event page_view is disallowed from tracking."}'),
+    ).toBe('refused');
     expect(kindOf(200, '<html>hello</html>')).toBe('refused');
     expect(kindOf(200, '')).toBe('refused');
     expect(kindOf(200, 'null')).toBe('refused');
@@ -35,14 +37,18 @@ describe('readResponse', () => {
     for (const status of [408, 429, 500, 502, 503, 504, 599, 301, 302]) {
       expect([status, kindOf(status)]).toEqual([status, 'retry']);
     }
-    for (const status of [401, 403]) expect([status, kindOf(status)]).toEqual([status, 'unauthorised']);
+    for (const status of [401, 403])
+      expect([status, kindOf(status)]).toEqual([status, 'unauthorised']);
     for (const status of [400, 404, 409, 413, 422]) {
       expect([status, kindOf(status)]).toEqual([status, 'refused']);
     }
   });
 
   it('keeps status, code and message of a refusal, without addresses or line breaks', () => {
-    const body = JSON.stringify({ code: 'InvalidEmailAddressError', msg: 'bad\naddress jane@x.org!' });
+    const body = JSON.stringify({
+      code: 'InvalidEmailAddressError',
+      msg: 'bad\naddress jane@x.org!',
+    });
     expect(readResponse(400, null, body, NOW)).toMatchObject({
       kind: 'refused',
       status: 400,
@@ -60,7 +66,8 @@ describe('readResponse', () => {
         (status, header, body) => {
           const verdict = readResponse(status, header, body, NOW);
           expect(['ok', 'refused', 'retry', 'unauthorised']).toContain(verdict.kind);
-          if (verdict.kind === 'retry') expect(verdict.retryAfterMs ?? 0).toBeLessThanOrEqual(600_000);
+          if (verdict.kind === 'retry')
+            expect(verdict.retryAfterMs ?? 0).toBeLessThanOrEqual(600_000);
         },
       ),
     );

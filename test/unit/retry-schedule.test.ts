@@ -19,7 +19,9 @@ describe('retryDelayMs', () => {
   it('never comes back before the time that the server named', () => {
     fc.assert(
       fc.property(fc.nat(600_000), random, (retryAfterMs, chance) => {
-        expect(retryDelayMs(CALL_RETRIES, 1, chance, retryAfterMs)).toBeGreaterThanOrEqual(retryAfterMs);
+        expect(retryDelayMs(CALL_RETRIES, 1, chance, retryAfterMs)).toBeGreaterThanOrEqual(
+          retryAfterMs,
+        );
       }),
     );
   });

@@ -24,7 +24,12 @@ describe('settings', () => {
   it('have the defaults of the contract', () => {
     const settings = loadSettings(options(REQUIRED));
     expect(settings.db).toMatchObject({ port: 3306, password: '', timeZone: '+00:00', ssl: false });
-    expect(settings.topics).toEqual({ kafka: null, topic: 'page_views', partitions: 6, stateDir: './state' });
+    expect(settings.topics).toEqual({
+      kafka: null,
+      topic: 'page_views',
+      partitions: 6,
+      stateDir: './state',
+    });
     expect(settings).toMatchObject({
       topicFormat: 'page_view',
       groupId: 'iterable-sync',
@@ -43,18 +48,42 @@ describe('settings', () => {
   it('come from the environment first, then .env, then the JSON file', () => {
     const directory = mkdtempSync(join(tmpdir(), 'settings-'));
     const configFile = join(directory, 'profile.json');
-    writeFileSync(configFile, JSON.stringify({ DB_PORT: 1, DB_HOST: 'json', DB_NAME: 'json', RULE_PAGES: ['a', 'b'] }));
+    writeFileSync(
+      configFile,
+      JSON.stringify({ DB_PORT: 1, DB_HOST: 'json', DB_NAME: 'json', RULE_PAGES: ['a', 'b'] }),
+    );
     writeFileSync(join(directory, '.env'), 'DB_HOST=dotenv\nDB_NAME=dotenv\n');
     const { DB_HOST: _host, DB_NAME: _name, ...rest } = REQUIRED;
-    const settings = loadSettings({ env: { ...rest, DB_NAME: 'env' }, directory, configFile, need: 'all' });
+    const settings = loadSettings({
+      env: { ...rest, DB_NAME: 'env' },
+      directory,
+      configFile,
+      need: 'all',
+    });
     expect(settings.db).toMatchObject({ name: 'env', host: 'dotenv', port: 1 });
     expect(settings.rule.pages).toEqual(['a', 'b']);
   });
 
   it('are all checked, and every problem is named in one message without a secret', () => {
-    const env = { DB_PORT: 'x', HTTP_PORT: '70000', DB_PASSWORD: 'hunter2', KAFKA_SASL_MECHANISM: 'plain', KAFKA_BROKERS: 'b' };
+    const env = {
+      DB_PORT: 'x',
+      HTTP_PORT: '70000',
+      DB_PASSWORD: 'hunter2',
+      KAFKA_SASL_MECHANISM: 'plain',
+      KAFKA_BROKERS: 'b',
+    };
     const { problems } = readSettings(options(env));
-    for (const name of ['DB_HOST', 'DB_PORT', 'DB_USER', 'DB_NAME', 'ITERABLE_API_KEY', 'HTTP_PORT', 'KAFKA_BROKERS', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD']) {
+    for (const name of [
+      'DB_HOST',
+      'DB_PORT',
+      'DB_USER',
+      'DB_NAME',
+      'ITERABLE_API_KEY',
+      'HTTP_PORT',
+      'KAFKA_BROKERS',
+      'KAFKA_SASL_USERNAME',
+      'KAFKA_SASL_PASSWORD',
+    ]) {
       expect(problems.filter((problem) => problem.startsWith(`${name}:`))).toHaveLength(1);
     }
     expect(problems.join()).not.toContain('hunter2');
@@ -73,11 +102,21 @@ describe('settings', () => {
     const directory = mkdtempSync(join(tmpdir(), 'settings-'));
     const configFile = join(directory, 'profile.json');
     writeFileSync(configFile, '{"DB_HOTS":"x"}');
-    expect(() => readSettings({ env: {}, directory, configFile, need: 'none' })).toThrow(/did you mean DB_HOST/);
+    expect(() => readSettings({ env: {}, directory, configFile, need: 'none' })).toThrow(
+      /did you mean DB_HOST/,
+    );
   });
 
   it('read the levels of the first version, and UTC in any spelling', () => {
-    const settings = loadSettings(options({ ...REQUIRED, LOG_LEVEL: 'WARNING', DB_TIME_ZONE: 'utc', HTTP_PORT: 'off', LOG_FILE: 'off' }));
+    const settings = loadSettings(
+      options({
+        ...REQUIRED,
+        LOG_LEVEL: 'WARNING',
+        DB_TIME_ZONE: 'utc',
+        HTTP_PORT: 'off',
+        LOG_FILE: 'off',
+      }),
+    );
     expect(settings.log).toEqual({ level: 'warn', file: null });
     expect(settings.db.timeZone).toBe('+00:00');
     expect(settings.http.port).toBeNull();

@@ -41,8 +41,12 @@ export class EmbeddedLog {
     this.#slice = db.prepare(
       'SELECT id, time, key, value, headers FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?',
     );
-    this.#at = db.prepare('SELECT id, time + ahead AS reached FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT 1');
-    this.#mark = db.prepare('INSERT OR IGNORE INTO marks (partition_id, at, next) VALUES (?, ?, ?)');
+    this.#at = db.prepare(
+      'SELECT id, time + ahead AS reached FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT 1',
+    );
+    this.#mark = db.prepare(
+      'INSERT OR IGNORE INTO marks (partition_id, at, next) VALUES (?, ?, ?)',
+    );
     this.#saveCheckpoint = db.prepare(
       'INSERT INTO checkpoints (source, value) VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET value = excluded.value',
     );

@@ -101,7 +101,8 @@ export class EmbeddedMember implements GroupMember {
         return this.#deps.log.slice(position, Number.MAX_SAFE_INTEGER, BATCH_MESSAGES);
       } catch (error) {
         if (troubleOf(error) === 'broken' || troubleOf(error) === 'other') throw error;
-        if (failures === 0) this.#deps.logger.warn({ err: error }, 'the topics file can not be read');
+        if (failures === 0)
+          this.#deps.logger.warn({ err: error }, 'the topics file can not be read');
         await sleep(RETRY_MS);
         if (this.#stopped) return [];
       }

@@ -69,11 +69,7 @@ export class EmbeddedTopics implements Topics {
     );
   }
 
-  join(
-    groupId: string,
-    topics: readonly string[],
-    handlers: MemberHandlers,
-  ): Promise<GroupMember> {
+  join(groupId: string, topics: readonly string[], handlers: MemberHandlers): Promise<GroupMember> {
     const member = new EmbeddedMember({
       log: this.#log,
       groupId,
@@ -100,7 +96,7 @@ export class EmbeddedTopics implements Topics {
     signal: AbortSignal,
   ): AsyncIterable<ReceivedMessage[]> {
     for (const { topic, partition, begin, end } of ranges) {
-      for (let offset = begin; offset < end && !signal.aborted; ) {
+      for (let offset = begin; offset < end && !signal.aborted;) {
         const messages = this.#log.slice({ topic, partition, offset }, end, READ_MESSAGES);
         const last = messages.at(-1);
         if (last === undefined) break;
@@ -139,7 +135,8 @@ export class EmbeddedTopics implements Topics {
     try {
       const { dropped, unread } = this.#log.dropOld(Date.now() - RETENTION_MS, RETENTION_MESSAGES);
       if (dropped > 0) this.#logger.debug({ dropped }, 'dropped old messages');
-      if (unread > 0) this.#logger.warn({ unread }, 'dropped old messages that were never delivered');
+      if (unread > 0)
+        this.#logger.warn({ unread }, 'dropped old messages that were never delivered');
     } catch (error) {
       this.#logger.debug({ err: error }, 'old messages could not be dropped now');
     }

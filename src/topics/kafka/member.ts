@@ -49,7 +49,12 @@ export class KafkaMember implements GroupMember {
       maxWaitTimeInMs: FETCH_WAIT_MS,
       minBytes: 1,
       allowAutoTopicCreation: false,
-      retry: { retries: 1_000_000, initialRetryTime: 100, maxRetryTime: 2_000, restartOnFailure: () => Promise.resolve(true) },
+      retry: {
+        retries: 1_000_000,
+        initialRetryTime: 100,
+        maxRetryTime: 2_000,
+        restartOnFailure: () => Promise.resolve(true),
+      },
     });
   }
 
@@ -61,7 +66,9 @@ export class KafkaMember implements GroupMember {
     const consumer = this.#consumer;
     const { handlers, topics, logger } = this.#deps;
     consumer.on(consumer.events.REBALANCING, () => handlers.onRebalancing());
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment));
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
+      this.#joined(payload.memberAssignment),
+    );
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       handlers.onRebalancing();
       const { message } = payload.error;
@@ -80,7 +87,11 @@ export class KafkaMember implements GroupMember {
   async commit(offsets: readonly TopicOffset[]): Promise<void> {
     const owned = offsets.filter((at) => this.#owned.has(keyOf(at)));
     if (owned.length === 0) return;
-    const commits = owned.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) }));
+    const commits = owned.map(({ topic, partition, offset }) => ({
+      topic,
+      partition,
+      offset: String(offset),
+    }));
     try {
       await this.#consumer.commitOffsets(commits);
     } catch (error) {
@@ -90,7 +101,8 @@ export class KafkaMember implements GroupMember {
   }
 
   async lag(): Promise<ReadonlyMap<string, number>> {
-    if (this.#lag !== null && performance.now() - this.#lag.atMs < LAG_CACHE_MS) return this.#lag.value;
+    if (this.#lag !== null && performance.now() - this.#lag.atMs < LAG_CACHE_MS)
+      return this.#lag.value;
     const { topics, groupId } = this.#deps;
     const admin = await this.#deps.admin();
     const committed = await admin.fetchOffsets({ groupId, topics: [...topics] });
@@ -123,17 +135,18 @@ export class KafkaMember implements GroupMember {
 
   /** Takes a batch in; heartbeats go on while there is no room for it. */
   async #eachBatch(payload: EachBatchPayload): Promise<void> {
-    const { batch, heartbeat, resolveOffset, isStale, isRunning } = payload;
-    if (isStale() || !isRunning()) return;
-    let isTaken = false;
-    const taken = this.#deps.handlers.onMessages(receivedMessages(payload)).then(() => (isTaken = true));
+    if (payload.isStale() || !payload.isRunning()) return;
+    const progress = { isTaken: false };
+    const taken = this.#deps.handlers.onMessages(receivedMessages(payload)).then(() => {
+      progress.isTaken = true;
+    });
     await Promise.race([taken, sleep(HEARTBEAT_MS / 2)]);
-    while (!isTaken && isRunning()) {
-      await heartbeat();
+    while (!progress.isTaken && payload.isRunning()) {
+      await payload.heartbeat();
       await Promise.race([taken, sleep(HEARTBEAT_MS / 2)]);
     }
-    resolveOffset(batch.lastOffset());
-    await heartbeat();
+    payload.resolveOffset(payload.batch.lastOffset());
+    await payload.heartbeat();
   }
 }
 

@@ -52,7 +52,9 @@ export class KafkaPublisher implements Publisher {
       this.#checkpoint = checkpoint;
       this.#checkpointTimer ??= setTimeout(() => {
         this.#checkpointTimer = null;
-        this.#last = this.#last.then(() => this.#saveCheckpoint(this.#closing.signal)).catch(() => undefined);
+        this.#last = this.#last
+          .then(() => this.#saveCheckpoint(this.#closing.signal))
+          .catch(() => undefined);
       }, CHECKPOINT_EVERY_MS);
     });
     this.#last = done.catch(() => undefined);

@@ -32,19 +32,22 @@ export async function* readRanges(
   });
   try {
     await consumer.connect();
-    await consumer.subscribe({ topics: [...new Set(ranges.map(({ topic }) => topic))], fromBeginning: true });
+    await consumer.subscribe({
+      topics: [...new Set(ranges.map(({ topic }) => topic))],
+      fromBeginning: true,
+    });
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       eachBatch: async (payload) => {
-        const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload;
+        const { batch } = payload;
         const key = `${batch.topic}/${batch.partition}`;
         const range = left.get(key);
         if (range === undefined) {
           consumer.pause([{ topic: batch.topic, partitions: [batch.partition] }]);
           return;
         }
-        if (isStale()) return;
+        if (payload.isStale()) return;
         const messages = receivedMessages(payload).filter(
           ({ offset }) => offset >= range.begin && offset < range.end,
         );
@@ -52,10 +55,10 @@ export async function* readRanges(
         if (Number(batch.lastOffset()) + 1 >= range.end) left.delete(key);
         heardAtMs = performance.now();
         wake();
-        resolveOffset(batch.lastOffset());
-        while (batches.length > BUFFERED_BATCHES_MAX && isRunning()) {
+        payload.resolveOffset(batch.lastOffset());
+        while (batches.length > BUFFERED_BATCHES_MAX && payload.isRunning()) {
           await new Promise((resolve) => setTimeout(resolve, 20));
-          await heartbeat();
+          await payload.heartbeat();
           heardAtMs = performance.now();
         }
       },

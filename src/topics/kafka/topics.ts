@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
 import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings, TopicSettings } from '../../settings/types.ts';
@@ -23,6 +24,14 @@ import { readRanges } from './read-ranges.ts';
 const QUESTION_RETRIES = 4;
 const LASTING_RETRIES = 20;
 const BROKER_DEFAULT = -1;
+/** A partition without a leader gets one soon. */
+const LEADER_MS_MAX = 15_000;
+const LEADER_WAIT_MS = 100;
+const LEADERLESS: ReadonlySet<string> = new Set([
+  'NOT_LEADER_FOR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+]);
 
 export type KafkaTopicSettings = TopicSettings & { kafka: KafkaSettings };
 
@@ -46,7 +55,9 @@ export class KafkaTopics implements Topics {
     this.#asking = createClient(settings.kafka, logger, QUESTION_RETRIES);
     this.#lasting = createClient(settings.kafka, logger, LASTING_RETRIES);
     const { deadLetters } = this.names;
-    this.#letters = new KafkaDeadLetters(this.#lasting, deadLetters, () => this.#readWhole(deadLetters));
+    this.#letters = new KafkaDeadLetters(this.#lasting, deadLetters, () =>
+      this.#readWhole(deadLetters),
+    );
     this.deadLetters = this.#letters;
   }
 
@@ -156,11 +167,19 @@ export class KafkaTopics implements Topics {
     yield* this.read(await this.bounds([topic]), new AbortController().signal);
   }
 
+  /** Asks again while a leader is being found: right after a topic is made, or while one moves. */
   async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
-    try {
-      return await question(await this.#connected());
-    } catch (error) {
-      throw explainKafkaError(error, this.#settings.kafka);
+    const end = performance.now() + LEADER_MS_MAX;
+    for (;;) {
+      try {
+        return await question(await this.#connected());
+      } catch (error) {
+        const isPassing = LEADERLESS.has((error as { type?: string }).type ?? '');
+        if (!isPassing || performance.now() > end) {
+          throw explainKafkaError(error, this.#settings.kafka);
+        }
+        await sleep(LEADER_WAIT_MS);
+      }
     }
   }
 

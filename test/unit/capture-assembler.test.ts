@@ -1,0 +1,121 @@
+import { describe, expect, test } from 'vitest';
+import { Assembler, type Loss } from '../../src/capture/assembler.ts';
+import { EventTimes } from '../../src/capture/event-time.ts';
+import type { CaptureEvent } from '../../src/capture/events.ts';
+import { PositionTracker } from '../../src/capture/position.ts';
+import { RowMessages } from '../../src/capture/row-messages.ts';
+import type { OutgoingMessage } from '../../src/topics/port.ts';
+
+const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const NAMES = { pageViews: 'v', userChanges: 'u', deadLetters: 'd', checkpoints: 'c' };
+const COLUMNS = {
+  id: 'id',
+  userId: 'user_id',
+  page: 'page',
+  device: 'device',
+  browser: 'browser',
+  location: 'location',
+  eventTime: 'event_time',
+  isWallTime: false,
+};
+
+function assembled() {
+  const messages: OutgoingMessage[] = [];
+  const losses: Loss[] = [];
+  const tracker = new PositionTracker('mysql', { gtidSet: '' });
+  const assembler = new Assembler({
+    database: 'shop',
+    messages: new RowMessages(NAMES, new EventTimes('+00:00')),
+    tracker,
+    outbox: {
+      add: (fill) => void fill(messages),
+      mark: (action) => action(),
+    },
+    nowMs: () => 5_500,
+    onLoss: (loss) => losses.push(loss),
+    onWarning: () => undefined,
+  });
+  const at = { file: 'f.1', position: 100 };
+  const begin = (n: number, commitMs: number): CaptureEvent => ({
+    ...at,
+    kind: 'begin',
+    gtid: `${UUID}:${n}`,
+    commitMs,
+    seconds: 5,
+    isOpen: false,
+    isXa: false,
+  });
+  const statement = (text: string): CaptureEvent => ({
+    ...at,
+    kind: 'statement',
+    schema: 'shop',
+    text,
+  });
+  const row = (id: number): CaptureEvent => ({
+    kind: 'rows',
+    table: 'page_views',
+    operation: 'insert',
+    columns: COLUMNS,
+    rows: [{ id, user_id: 1, page: 'home' }],
+  });
+  const handle = (...events: CaptureEvent[]): void => {
+    for (const event of events) assembler.handle(event);
+  };
+  const place = (): string => (tracker.current() as { gtidSet: string }).gtidSet;
+  return { messages, losses, handle, begin, statement, row, at, place };
+}
+
+describe('the assembler', () => {
+  test('lets rows go at once, and moves the place only at the end of their transaction', () => {
+    const t = assembled();
+    t.handle(t.begin(1, 5_001), t.statement('BEGIN'), t.row(1));
+    expect(t.messages).toHaveLength(1);
+    expect(t.place()).toBe('');
+    t.handle({ ...t.at, kind: 'end' });
+    expect(t.place()).toBe(`${UUID}:1`);
+  });
+
+  test('gives an XA transaction the time and the position of its commit', () => {
+    const t = assembled();
+    const xid = '1:61:';
+    t.handle(t.begin(1, 5_001), t.statement("XA START X'61',X'',1"), t.row(1));
+    t.handle(t.statement("XA END X'61',X'',1"), { ...t.at, kind: 'prepare', xid });
+    t.handle(t.begin(2, 5_002), t.statement('BEGIN'), t.row(2), { ...t.at, kind: 'end' });
+    expect(t.messages.map(({ timestampMs }) => timestampMs)).toEqual([5_002]);
+    expect(t.place()).toBe(`${UUID}:2`);
+    t.handle(t.begin(3, 5_003), t.statement("XA COMMIT X'61',X'',1"));
+    expect(t.messages.map(({ timestampMs }) => timestampMs)).toEqual([5_002, 5_003]);
+    expect(t.messages[1]?.headers).toEqual({ schema: 'page_view/1', position: `${UUID}:3` });
+    expect(t.place()).toBe(`${UUID}:1-3`);
+    expect(t.losses).toEqual([]);
+  });
+
+  test('asks to start anew when an XA transaction commits whose rows were never seen', () => {
+    const t = assembled();
+    t.handle(t.begin(3, 5_003), t.statement("XA ROLLBACK X'61',X'',1"));
+    expect(t.losses).toEqual([]);
+    t.handle(t.begin(4, 5_004), t.statement("XA COMMIT X'61',X'',1"));
+    expect(t.losses.map(({ kind }) => kind)).toEqual(['start anew']);
+  });
+
+  test('takes a table made by SELECT for one transaction, and DDL for one of its own', () => {
+    const t = assembled();
+    t.handle(t.begin(1, 5_001), t.statement('CREATE TABLE other (id INT)'));
+    expect(t.place()).toBe(`${UUID}:1`);
+    t.handle(t.begin(2, 5_002), t.statement('BEGIN'));
+    t.handle(t.statement('CREATE TABLE x (id INT) START TRANSACTION'), t.row(1));
+    expect(t.place()).toBe(`${UUID}:1`);
+    t.handle({ ...t.at, kind: 'end' });
+    expect(t.place()).toBe(`${UUID}:1-2`);
+  });
+
+  test('refuses rows as text and what can not be read, and leaves the place before them', () => {
+    const t = assembled();
+    t.handle(t.begin(1, 5_001), t.statement('BEGIN'));
+    t.handle(t.statement('UPDATE customers SET a = 1'));
+    t.handle({ kind: 'unreadable', sentence: 'set it' });
+    expect(t.losses.map(({ kind }) => kind)).toEqual(['refused', 'refused']);
+    expect(t.losses[1]?.sentence).toBe('set it');
+    expect(t.place()).toBe('');
+  });
+});
