@@ -14,11 +14,7 @@ import { simulatorDefaults, type SimulatorOptions } from './options.ts';
 import { Statistics, type Delivery } from './statistics.ts';
 import type { SimulatedUser, StoreCounts } from './store.ts';
 
-export { simulatorDefaults, type SimulatorOptions } from './options.ts';
-export type { Endpoint, RateLimits } from './endpoints.ts';
-export type { Faults, RandomFault } from './faults.ts';
-export type { Delivery } from './statistics.ts';
-export type { SimulatedEvent, SimulatedUser } from './store.ts';
+export type { Faults } from './faults.ts';
 
 export type SimulatorStats = ReturnType<Statistics['snapshot']> & { state: StoreCounts };
 

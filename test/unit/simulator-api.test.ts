@@ -79,7 +79,7 @@ describe('the API', () => {
     ['an empty key', { 'Api-Key': '' }],
     ['a wrong key', { 'Api-Key': 'other' }],
   ])('refuses %s with 401 BadApiKey', async (_name, headers) => {
-    const reply = await call(simulator, 'users/update', update, headers as Record<string, string>);
+    const reply = await call(simulator, 'users/update', update, headers);
     expect(reply).toMatchObject({ status: 401, body: { code: 'BadApiKey' } });
     expect(simulator.users.size).toBe(0);
   });
