@@ -1,0 +1,78 @@
+/**
+ * Measures the program on real servers and prints one table. `--quick` is small, for CI: it fails
+ * only where something is missing at the end, not where a machine is slow. Names given as arguments
+ * (capture, latency, backlog, catch-up, backfill) choose a part.
+ */
+import { cpus, totalmem } from 'node:os';
+import { quietKnownWarnings } from '../src/commands/warnings.ts';
+import { backfillReading, backfillSending } from './backfills.ts';
+import { type Measure, backlog, captureRate, catchUp, latency } from './measures.ts';
+import { type Stage, openStage } from './stage.ts';
+
+type Part = (stage: Stage) => Promise<Measure[]>;
+
+const quick = process.argv.includes('--quick');
+const chosen = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
+const size = <T>(full: T, small: T): T => (quick ? small : full);
+
+const PARTS: Record<string, Part> = {
+  capture: async (stage) => [
+    await captureRate(stage, 'Kafka', size(400_000, 20_000), 1000),
+    await captureRate(stage, 'embedded', size(400_000, 20_000), 1000),
+    await captureRate(stage, 'Kafka', size(10_000, 500), 1),
+    await captureRate(stage, 'embedded', size(10_000, 500), 1),
+  ],
+  latency: async (stage) => [
+    await latency(stage, 'embedded', 200, size(20, 3)),
+    await latency(stage, 'Kafka', 200, size(20, 3)),
+    await latency(stage, 'embedded', 450, size(20, 3)),
+    await latency(stage, 'Kafka', 450, size(20, 3)),
+  ],
+  backlog: async (stage) => [
+    await backlog(stage, 'embedded', size(20_000, 1_500), 1),
+    ...(quick
+      ? []
+      : [await backlog(stage, 'Kafka', 20_000, 1), await backlog(stage, 'Kafka', 20_000, 2)]),
+  ],
+  'catch-up': async (stage) => [
+    await catchUp(stage, 'embedded', size(300_000, 10_000)),
+    await catchUp(stage, 'Kafka', size(300_000, 10_000)),
+  ],
+  backfill: async (stage) => [
+    ...(await backfillReading(stage, size(200_000, 2_000), size(10, 3))),
+    ...(await backfillSending(stage, size(10_000, 500), 20)),
+  ],
+};
+
+function print(measures: readonly Measure[]): void {
+  const widths = [
+    Math.max(...measures.map(({ name }) => name.length)),
+    Math.max(...measures.map(({ value }) => value.length)),
+  ] as const;
+  for (const { name, value, bar, ok } of measures) {
+    const verdict = ok === null ? '' : ok ? 'met' : 'MISSED';
+    process.stdout.write(
+      `${name.padEnd(widths[0])}  ${value.padEnd(widths[1])}  ${bar}  ${verdict}`.trimEnd() + '\n',
+    );
+  }
+}
+
+quietKnownWarnings(process);
+for (const name of chosen) {
+  if (!(name in PARTS))
+    throw new Error(`there is no part ${name}; there are ${Object.keys(PARTS).join(', ')}`);
+}
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+await using stage = await openStage(say);
+const measures: Measure[] = [];
+for (const [name, part] of Object.entries(PARTS)) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue;
+  say(`measuring: ${name}`);
+  measures.push(...(await part(stage)));
+}
+const gigabytes = (totalmem() / 2 ** 30).toFixed(0);
+process.stdout.write(
+  `${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, ${gigabytes} GB, Node ${process.versions.node}, ` +
+    `${stage.server.flavour} ${stage.server.version}, simulator and servers on the same machine\n\n`,
+);
+print(measures);
