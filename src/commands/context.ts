@@ -17,6 +17,8 @@ export interface CommandContext {
 
 export interface CommandOptions extends Pick<LoadOptions, 'need' | 'alsoNeeds'> {
   config: string | null;
+  /** Exit code where a stop finds more to send. */
+  stoppedExitCode?: number;
 }
 
 /** Reads the settings, opens the log, and runs a command's body; returns its exit code. */
@@ -32,8 +34,9 @@ export async function runCommand(
     ...(options.alsoNeeds === undefined ? {} : { alsoNeeds: options.alsoNeeds }),
   });
   await using log = openLog(settings.log, process.stderr.isTTY);
-  using shutdown = listenForSignals((name) =>
-    log.logger.info(`${name}: stopping; once more stops at once`),
+  using shutdown = listenForSignals(
+    (name) => log.logger.info(`${name}: stopping; once more stops at once`),
+    options.stoppedExitCode ?? 0,
   );
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   try {

@@ -28,7 +28,7 @@ async function select(topics: Topics, { ids, all }: Selection): Promise<DeadLett
 
 function line(letter: DeadLetter): string {
   const user = letter.userId === null ? '-' : letter.userId;
-  return [letter.id, user, letter.time, letter.reason].join('\t');
+  return [letter.id, user, letter.reason, letter.time].join('\t');
 }
 
 /** Prints the deliveries that were refused for good: a line each, or JSON. */
@@ -44,7 +44,7 @@ export async function listDeadLetters(
     return 0;
   }
   if (letters.length === 0) print('No dead letters');
-  else print(['id', 'user', 'time', 'reason'].join('\t'));
+  else print(['id', 'user', 'reason', 'time'].join('\t'));
   for (const letter of letters) print(line(letter));
   return 0;
 }

@@ -16,6 +16,7 @@ import {
 import { replay } from './replay.ts';
 import { runStream } from './run.ts';
 import { setupDatabase } from './setup-db.ts';
+import { STOPPED_EXIT_CODE } from './shutdown.ts';
 import { simulator } from './simulator.ts';
 
 type Body = (context: CommandContext) => Promise<number>;
@@ -94,7 +95,7 @@ function addBatchCommands(program: Command, run: Run): void {
     .option('--limit <n>', 'at most so many users', positiveInteger)
     .option('--rate-share <share>', RATE_SHARE, share, 1)
     .action((options: BackfillFlags) =>
-      run({ need: 'all' }, (context) =>
+      run({ need: 'all', stoppedExitCode: STOPPED_EXIT_CODE }, (context) =>
         backfill(context, {
           dryRun: options.dryRun === true,
           bulk: options.bulk === true,
@@ -116,7 +117,7 @@ function addBatchCommands(program: Command, run: Run): void {
       if ((options.from === undefined) === (options.fromOffset === undefined)) {
         throw new UsageError('replay: say either --from TIME or --from-offset PARTITION:OFFSET');
       }
-      return run({ need: 'all' }, (context) =>
+      return run({ need: 'all', stoppedExitCode: STOPPED_EXIT_CODE }, (context) =>
         replay(context, {
           fromMs: options.from ?? null,
           fromOffsets: options.fromOffset ?? [],

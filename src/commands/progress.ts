@@ -21,7 +21,7 @@ export class Progress implements Disposable {
 
   set(done: number): void {
     this.#done = done;
-    if (this.#bar !== null) return this.#bar.update(done, { rate: this.#rate().toFixed(0) });
+    if (this.#bar !== null) return this.#bar.update(done, { rate: this.#rate().toFixed(0), left: this.#left() });
     if (performance.now() < this.#lineAtMs) return;
     this.#lineAtMs = performance.now() + LINE_EVERY_MS;
     process.stderr.write(`${this.#line()}\n`);
@@ -32,10 +32,10 @@ export class Progress implements Disposable {
   }
 
   #openBar(): SingleBar {
-    const format = `{bar} {value}/{total} ${this.#what} | {rate}/s | {eta_formatted} left`;
+    const format = `{bar} {value}/{total} ${this.#what} | {rate}/s | {left}`;
     const options = { format, hideCursor: true, stream: process.stderr, barsize: 30, fps: 5 };
     const bar = new cliProgress.SingleBar(options, cliProgress.Presets.rect);
-    bar.start(this.#total, 0, { rate: '0' });
+    bar.start(this.#total, 0, { rate: '0', left: '' });
     return bar;
   }
 
@@ -45,8 +45,12 @@ export class Progress implements Disposable {
   }
 
   #line(): string {
+    return `${this.#done}/${this.#total} ${this.#what}, ${this.#rate().toFixed(0)}/s, ${this.#left()}`;
+  }
+
+  #left(): string {
     const rate = this.#rate();
-    const left = rate > 0 ? `${Math.ceil((this.#total - this.#done) / rate)} s left` : 'waiting';
-    return `${this.#done}/${this.#total} ${this.#what}, ${rate.toFixed(0)}/s, ${left}`;
+    if (this.#done >= this.#total) return 'done';
+    return rate > 0 ? `${Math.ceil((this.#total - this.#done) / rate)} s left` : 'waiting';
   }
 }

@@ -11,8 +11,8 @@ import type { IterableSettings } from '../settings/types.ts';
 const BULK_UPDATE_PER_SECOND = 5;
 const TRACK_BULK_PER_SECOND = 10;
 /** A clean stop leaves this much time to calls that are out, and to the second of a pair. */
-const STOP_GRACE_MS = 7_000;
-const STOP_CUT_MS = 1_000;
+const STOP_GRACE_MS = 6_000;
+const STOP_CUT_MS = 500;
 
 export interface SenderOptions {
   settings: IterableSettings;
@@ -82,7 +82,8 @@ export class Sender implements AsyncDisposable {
   }
 }
 
-async function within(promise: Promise<void>, ms: number): Promise<void> {
+/** Waits for a promise, but no longer than `ms`. */
+export async function within(promise: Promise<void>, ms: number): Promise<void> {
   const timer = new AbortController();
   const timeout = sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined);
   await Promise.race([promise, timeout]);

@@ -9,13 +9,14 @@ import { deliverUser, isSent } from './deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
 import { Intake } from './intake.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
-import type { Sender } from './sender.ts';
+import { type Sender, within } from './sender.ts';
 import { SentMemory } from './sent-memory.ts';
 import { readVisibility } from './visibility.ts';
 
 /** About 200 bytes a user. */
 const MEMORY_USERS_MAX = 200_000;
 const COMMIT_EVERY_MS = 100;
+const STOP_STEP_MS_MAX = 1_200;
 
 export interface StreamDeps {
   topics: Topics;
@@ -132,8 +133,10 @@ export class DeliveryStream {
     await this.#deps.sender.stop(() => this.#engine.drained());
     this.#stop.abort();
     if (this.#commits !== null) clearInterval(this.#commits);
-    await this.#commit();
-    await this.#member?.[Symbol.asyncDispose]();
+    // A broker that is away must not hold up the stop: what is not committed comes again.
+    await within(this.#commit(), STOP_STEP_MS_MAX);
+    const leaving = this.#member?.[Symbol.asyncDispose]();
+    await within(Promise.resolve(leaving), STOP_STEP_MS_MAX);
   }
 
   /** One commit at a time; what a failed one held is held by the next. */
