@@ -21,7 +21,8 @@ export class Progress implements Disposable {
 
   set(done: number): void {
     this.#done = done;
-    if (this.#bar !== null) return this.#bar.update(done, { rate: this.#rate().toFixed(0), left: this.#left() });
+    if (this.#bar !== null)
+      return this.#bar.update(done, { rate: this.#rate().toFixed(0), left: this.#left() });
     if (performance.now() < this.#lineAtMs) return;
     this.#lineAtMs = performance.now() + LINE_EVERY_MS;
     process.stderr.write(`${this.#line()}\n`);
