@@ -9,6 +9,10 @@ const { version } = JSON.parse(
 ) as { version: string };
 
 quietKnownWarnings(process);
+// `iterable-sync backfill --dry-run | head`: whoever read has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+});
 try {
   const exit = { code: 0 };
   await buildProgram(version, exit).parseAsync();
