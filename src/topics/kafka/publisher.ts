@@ -33,7 +33,8 @@ export class KafkaPublisher implements Publisher {
   readonly #deps: PublisherDeps;
   #producer: Producer | null = null;
   #last: Promise<void> = Promise.resolve();
-  #checkpoint: { source: string; value: string } | null = null;
+  /** Not saved yet, by source. */
+  #checkpoints = new Map<string, string>();
   #checkpointTimer: NodeJS.Timeout | null = null;
   readonly #closing = new AbortController();
 
@@ -49,11 +50,11 @@ export class KafkaPublisher implements Publisher {
     const done = this.#last.then(async () => {
       if (messages.length > 0) await this.#send(byTopic(messages), signal);
       if (checkpoint === undefined) return;
-      this.#checkpoint = checkpoint;
+      this.#checkpoints.set(checkpoint.source, checkpoint.value);
       this.#checkpointTimer ??= setTimeout(() => {
         this.#checkpointTimer = null;
         this.#last = this.#last
-          .then(() => this.#saveCheckpoint(this.#closing.signal))
+          .then(() => this.#saveCheckpoints(this.#closing.signal))
           .catch(() => undefined);
       }, CHECKPOINT_EVERY_MS);
     });
@@ -62,8 +63,7 @@ export class KafkaPublisher implements Publisher {
   }
 
   async loadCheckpoint(source: string): Promise<string | null> {
-    if (this.#checkpoint?.source === source) return this.#checkpoint.value;
-    return await this.#deps.loadCheckpoint(source);
+    return this.#checkpoints.get(source) ?? (await this.#deps.loadCheckpoint(source));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -71,22 +71,21 @@ export class KafkaPublisher implements Publisher {
     await this.#last;
     // One try of a few seconds: a broker that is away must not hold up the stop.
     const limit = setTimeout(() => this.#closing.abort(), 3_000);
-    await this.#saveCheckpoint(this.#closing.signal).catch(() => undefined);
+    await this.#saveCheckpoints(this.#closing.signal).catch(() => undefined);
     clearTimeout(limit);
     this.#closing.abort();
     await this.#producer?.disconnect().catch(() => undefined);
   }
 
-  async #saveCheckpoint(signal: AbortSignal): Promise<void> {
-    const checkpoint = this.#checkpoint;
-    if (checkpoint === null) return;
-    this.#checkpoint = null;
-    const { source, value } = checkpoint;
+  async #saveCheckpoints(signal: AbortSignal): Promise<void> {
+    const checkpoints = this.#checkpoints;
+    if (checkpoints.size === 0) return;
+    this.#checkpoints = new Map();
     try {
-      const messages = [{ key: source, value }];
+      const messages = [...checkpoints].map(([key, value]) => ({ key, value }));
       await this.#send([{ topic: this.#deps.checkpointsTopic, messages }], signal);
     } catch (error) {
-      this.#checkpoint ??= checkpoint;
+      this.#checkpoints = new Map([...checkpoints, ...this.#checkpoints]);
       throw error;
     }
   }
