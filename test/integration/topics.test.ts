@@ -1,105 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import type { TopicSettings } from '../../src/settings/types.ts';
-import { openTopics } from '../../src/topics/open.ts';
-import type {
-  Assignment,
-  DeadLetter,
-  GroupMember,
-  MemberHandlers,
-  OutgoingMessage,
-  ReceivedMessage,
-  Topics,
-} from '../../src/topics/port.ts';
 import { until } from '../support/program.ts';
-import { freshTopicPrefix, injectServices } from '../support/services.ts';
+import { freshTopicPrefix } from '../support/services.ts';
+import { Reader, letter, message, open, readAll, settingsFor } from '../support/topics.ts';
 
-const logger = pino({ level: 'silent' });
 const WRITER = new URL('../support/topics-writer.ts', import.meta.url).pathname;
-
-function settingsFor(kind: 'embedded' | 'Kafka'): TopicSettings {
-  const brokers = injectServices().kafkaBrokers;
-  const kafka = { brokers, clientId: 'test', ssl: false, sasl: null };
-  return {
-    kafka: kind === 'Kafka' ? kafka : null,
-    topic: freshTopicPrefix(),
-    partitions: 6,
-    stateDir: mkdtempSync(join(tmpdir(), 'topics-')),
-  };
-}
-
-async function open(settings: TopicSettings): Promise<Topics> {
-  const topics = await openTopics(settings, logger);
-  await topics.ensureTopics();
-  return topics;
-}
-
-function message(
-  topic: string,
-  key: number,
-  value: string,
-  timestampMs = Date.now(),
-): OutgoingMessage {
-  return { topic, key: String(key), value, timestampMs, headers: { schema: 'test/1' } };
-}
-
-/** A member that remembers what it was given. */
-class Reader implements MemberHandlers {
-  readonly received: ReceivedMessage[] = [];
-  readonly assignments: Assignment[] = [];
-  gate: Promise<void> = Promise.resolve();
-  member: GroupMember | null = null;
-
-  onAssigned(assignment: Assignment): void {
-    this.assignments.push(assignment);
-    this.received.length = 0;
-  }
-
-  onRebalancing(): void {}
-
-  async onMessages(messages: readonly ReceivedMessage[]): Promise<void> {
-    this.received.push(...messages);
-    await this.gate;
-  }
-
-  async join(topics: Topics, group: string): Promise<this> {
-    const { pageViews, userChanges } = topics.names;
-    this.member = await topics.join(group, [pageViews, userChanges], this);
-    return this;
-  }
-
-  values(): string[] {
-    return this.received.map(({ value }) => value ?? '');
-  }
-
-  async leave(): Promise<void> {
-    await this.member?.[Symbol.asyncDispose]();
-  }
-}
-
-async function readAll(
-  topics: Topics,
-  ranges: Parameters<Topics['read']>[0],
-): Promise<ReceivedMessage[]> {
-  const all: ReceivedMessage[] = [];
-  for await (const batch of topics.read(ranges, new AbortController().signal)) all.push(...batch);
-  return all;
-}
-
-const letter = (id: string, time: string, reason = 'refused'): DeadLetter => ({
-  id,
-  userId: '7',
-  pageViewId: '1',
-  reason,
-  status: 400,
-  code: 'BadParams',
-  time,
-});
 
 describe.each(['embedded', 'Kafka'] as const)('%s topics', (kind) => {
   it('keep the order of a key, the bytes, the headers and the time', async () => {
@@ -306,7 +212,7 @@ describe('Kafka topics', () => {
         (assignments.at(-1)?.partitions ?? [])
           .filter((one) => one.topic === topic)
           .map(({ partition }) => partition)
-          .sort();
+          .toSorted((a, b) => a - b);
       expect(of(topics.names.pageViews)).toEqual(of(topics.names.userChanges));
       expect(of(topics.names.pageViews)).toHaveLength(3);
     }
