@@ -42,8 +42,9 @@ export interface TopicOffset extends TopicPartition {
 export interface Publisher extends AsyncDisposable {
   /**
    * Appends in order and resolves when every message is durable (Kafka: acks from all in-sync
-   * replicas; embedded: fsync). `checkpoint`, when given, is saved only after the messages are
-   * durable (embedded: in the same transaction). Calls are carried out one after the other.
+   * replicas; embedded: written, and lost by a power cut only together with everything after it).
+   * `checkpoint`, when given, is saved only after the messages are durable (embedded: in the same
+   * transaction). Calls are carried out one after the other.
    * Retries while the broker is unreachable until `signal` aborts; then rejects.
    */
   publish(
