@@ -32,6 +32,11 @@ export class LiveState implements Observed {
     const reasons = [...this.#troubles].map(([part, reason]) => `${part}: ${reason}`);
     if (this.deliver !== null && this.deliver.stream.share === null) {
       reasons.push('deliver: no partitions assigned yet');
+    } else if (
+      this.deliver !== null &&
+      this.deliver.sender.budgets['/api/users/update'].share === 0
+    ) {
+      reasons.push('deliver: sending begins a second after the partitions were assigned');
     }
     const capture = this.#capture;
     if (capture !== null && capture.state !== 'streaming') {

@@ -1,4 +1,4 @@
-import { PROBES, retryDelayMs } from './retry-schedule.ts';
+import { PROBES, SLOW_DOWNS, retryDelayMs } from './retry-schedule.ts';
 import type { Verdict } from './read-response.ts';
 
 /** So many failures in a row, of whichever calls, mean that Iterable is down, not one record. */
@@ -85,7 +85,8 @@ export class CallGate {
     const status = verdict.status === null ? '' : `HTTP ${verdict.status} `;
     const detail = `${status}${verdict.message}`.trim();
     const attempt = Math.max(1, this.#failures - FAILURES_IN_A_ROW + 1);
-    const delayMs = retryDelayMs(PROBES, attempt, this.#options.random(), verdict.retryAfterMs);
+    const schedule = verdict.status === 429 ? SLOW_DOWNS : PROBES;
+    const delayMs = retryDelayMs(schedule, attempt, this.#options.random(), verdict.retryAfterMs);
     if (verdict.status === 429) return this.#close('slow-down', detail, delayMs);
     if (this.#failures >= FAILURES_IN_A_ROW || probe) this.#close('down', detail, delayMs);
   }

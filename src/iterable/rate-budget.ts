@@ -43,6 +43,11 @@ export class RateBudget {
     this.#now = options.now;
   }
 
+  /** The share that counts now. */
+  get share(): number {
+    return this.#share;
+  }
+
   get waiting(): number {
     return this.#waiters.length;
   }
@@ -82,6 +87,7 @@ export class RateBudget {
 
   #apply(share: number): void {
     this.#raise = null;
+    if (share > this.#share) this.#widening.begin(this.#now());
     this.#share = share;
     this.#stock = 0;
     this.#schedule = rateSchedule(this.#limitPerSecond, share);

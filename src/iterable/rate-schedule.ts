@@ -15,7 +15,10 @@ const JITTER_MS = 18;
 const WIDEN_MS = 8;
 const WIDEN_MS_MAX = 80;
 /** … and shrink again by a millisecond in this time. */
-const NARROW_EVERY_MS = 5_000;
+const NARROW_EVERY_MS = 1_000;
+/** A new share begins with so much more room, for connections and code that are still cold. */
+const COLD_MS = 60;
+const WARM_AFTER_MS = 3_000;
 
 /**
  * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is less than one call
@@ -32,18 +35,29 @@ export function rateSchedule(limitPerSecond: number, share: number): RateSchedul
   return { permits, tickMs: 1000 / ticks, callsMax, windowMs };
 }
 
-/** How much longer windows are for now, after 429s. Pure: `nowMs` is monotonic. */
+/** How much longer windows are for now: after a cold start, and after 429s. `nowMs` is monotonic. */
 export class Widening {
   #ms = 0;
   #atMs = 0;
+  #coldSinceMs = Number.NEGATIVE_INFINITY;
+
+  /** A larger share begins. */
+  begin(nowMs: number): void {
+    this.#coldSinceMs = nowMs;
+  }
 
   /** A 429 has come. */
   widen(nowMs: number): void {
-    this.#ms = Math.min(this.extraMs(nowMs) + WIDEN_MS, WIDEN_MS_MAX);
+    this.#ms = Math.min(this.#widenedMs(nowMs) + WIDEN_MS, WIDEN_MS_MAX);
     this.#atMs = nowMs;
   }
 
   extraMs(nowMs: number): number {
+    const cold = COLD_MS * (1 - (nowMs - this.#coldSinceMs) / WARM_AFTER_MS);
+    return Math.max(0, cold, this.#widenedMs(nowMs));
+  }
+
+  #widenedMs(nowMs: number): number {
     return Math.max(0, this.#ms - (nowMs - this.#atMs) / NARROW_EVERY_MS);
   }
 }
