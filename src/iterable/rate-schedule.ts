@@ -10,15 +10,15 @@ export interface RateSchedule {
 /** Bottleneck starts about 400 jobs a second at most, so a tick grants a group of calls. */
 const TICKS_PER_SECOND_MAX = 250;
 /** Windows are this much longer than a second at the sender, for the network's jitter. */
-const JITTER_MS = 18;
+const JITTER_MS = 15;
 /** A 429 shows that the way there jitters more: windows grow by this much, up to the maximum … */
 const WIDEN_MS = 8;
 const WIDEN_MS_MAX = 80;
 /** … and shrink again by a millisecond in this time. */
 const NARROW_EVERY_MS = 1_000;
 /** A new share begins with so much more room, for connections and code that are still cold. */
-const COLD_MS = 60;
-const WARM_AFTER_MS = 3_000;
+const COLD_MS = 30;
+const WARM_AFTER_MS = 2_000;
 
 /**
  * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is less than one call

@@ -101,11 +101,11 @@ describe('StartWindow', () => {
 });
 
 describe('Widening', () => {
-  it('leaves more room at the beginning of a share, for three seconds', () => {
+  it('leaves more room at the beginning of a share, for two seconds', () => {
     const widening = new Widening();
     widening.begin(1000);
     expect(widening.extraMs(1000)).toBeGreaterThan(20);
-    expect(widening.extraMs(4000)).toBe(0);
+    expect(widening.extraMs(3000)).toBe(0);
   });
 
   it('leaves more room after each 429, not without end, and gives it back with time', () => {
