@@ -39,6 +39,10 @@ export function isExpectedHost(header: string | undefined, boundHost: string): b
   return host === boundHost.toLowerCase() || ['127.0.0.1', 'localhost', '::1'].includes(host);
 }
 
+class PortTakenError extends UnavailableError {}
+
+const DEFAULT_PORT = 9464;
+
 /** Serves /healthz, /readyz, /metrics, /status and /, or returns null where HTTP_PORT is off. */
 export async function serveObserved(
   settings: HttpSettings,
@@ -56,7 +60,11 @@ export async function serveObserved(
     },
   );
   server.maxConnections = 100;
-  await listen(server, host, port);
+  await listen(server, host, port).catch(async (error: unknown) => {
+    // Several instances on one machine: who did not choose a port gets another one.
+    if (port !== DEFAULT_PORT || !(error instanceof PortTakenError)) throw error;
+    await listen(server, host, 0);
+  });
   const address = server.address() as AddressInfo;
   const shown = host.includes(':') ? `[${host}]` : host;
   return {
@@ -71,12 +79,10 @@ export async function serveObserved(
 async function listen(server: Server, host: string, port: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = error.code === 'EADDRINUSE' ? 'is taken' : `can not be used (${error.code})`;
-      reject(
-        new UnavailableError(
-          `HTTP_PORT ${port} on ${host} ${taken}; choose another one, 0 for any free one, or off`,
-        ),
-      );
+      const isTaken = error.code === 'EADDRINUSE';
+      const problem = isTaken ? 'is taken' : `can not be used (${error.code})`;
+      const message = `HTTP_PORT ${port} on ${host} ${problem}; choose another one, 0 for any free one, or off`;
+      reject(isTaken ? new PortTakenError(message) : new UnavailableError(message));
     });
     server.listen(port, host, resolve);
   });

@@ -67,7 +67,9 @@ export function readSources(
     const given = [env[row.name], dotEnv[row.name], json.get(row.name)].find(
       (value) => value !== undefined && (mayBeEmpty || value.trim() !== ''),
     );
-    if (given !== undefined) values.set(row.name, 'secret' in row ? given : given.trim());
+    // A password may end in a space; everything else that does was pasted so.
+    const isPassword = row.name.endsWith('PASSWORD');
+    if (given !== undefined) values.set(row.name, isPassword ? given : given.trim());
   }
   return values;
 }

@@ -58,7 +58,7 @@ export const SETTINGS_TABLE = [
   { group: 'Rule', name: 'RULE_PAGES', kind: 'list', default: 'pricing,settings', meaning: 'Pages that count, comma separated.' },
   { group: 'Rule', name: 'RULE_LOOKBACK_DAYS', kind: 'positiveInt', default: '7', meaning: 'How many days back a view counts, from midnight in DB_TIME_ZONE.' },
   { group: 'HTTP', name: 'HTTP_HOST', kind: 'text', default: '127.0.0.1', meaning: 'Address that /healthz, /readyz, /metrics and /status listen on.' },
-  { group: 'HTTP', name: 'HTTP_PORT', kind: 'portOrOff', default: '9464', meaning: 'Its port; 0 takes any free one, off none.' },
+  { group: 'HTTP', name: 'HTTP_PORT', kind: 'portOrOff', default: '9464', meaning: 'Its port; 0 takes any free one, off none. Where the default is taken, any free one is.' },
   { group: 'Logs and results', name: 'LOG_LEVEL', kind: { oneOf: ['debug', 'info', 'warn', 'error', 'silent'] }, default: 'info', meaning: 'Level on the console: debug, info, warn, error or silent. The log file is always at debug.' },
   { group: 'Logs and results', name: 'LOG_FILE', kind: 'text', default: './logs/iterable-sync.log', meaning: 'Log file, rotated at 20 MB, ten kept; off for none.' },
   { group: 'Logs and results', name: 'RESULTS_DIR', kind: 'text', default: '.', meaning: 'Folder of the results files of backfill and replay.' },
