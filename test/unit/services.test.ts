@@ -74,15 +74,22 @@ describe('preparing', () => {
 
   test('one who waits for another is told for whom', async () => {
     const lines: string[] = [];
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const first = withLock(cache, 'thing', quiet, () => promise);
+    const entered = Promise.withResolvers<void>();
+    const leave = Promise.withResolvers<void>();
+    const first = withLock(cache, 'thing', quiet, async () => {
+      entered.resolve();
+      await leave.promise;
+    });
+    await entered.promise;
     const second = withLock(
       cache,
       'thing',
-      (line) => lines.push(line),
+      (line) => {
+        lines.push(line);
+        leave.resolve();
+      },
       async () => 'done',
     );
-    setTimeout(resolve, 50);
     expect(await second).toBe('done');
     await first;
     expect(lines).toEqual([`waiting for process ${process.pid}, which prepares thing`]);
