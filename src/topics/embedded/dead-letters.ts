@@ -1,16 +1,20 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { DeadLetter, DeadLetterStore } from '../port.ts';
+import { explained } from './sqlite-error.ts';
 
 /** Dead letters in the topics file. */
 export class EmbeddedDeadLetters implements DeadLetterStore {
   readonly #db: DatabaseSync;
 
-  constructor(db: DatabaseSync) {
+  readonly #file: string;
+
+  constructor(db: DatabaseSync, file: string) {
     this.#db = db;
+    this.#file = file;
   }
 
   add(letters: readonly DeadLetter[]): Promise<void> {
-    return attempt(() => {
+    return this.#attempt(() => {
       const add = this.#db.prepare(
         'INSERT INTO dead_letters (id, time, letter) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET time = excluded.time, letter = excluded.letter',
       );
@@ -19,7 +23,7 @@ export class EmbeddedDeadLetters implements DeadLetterStore {
   }
 
   list(): Promise<DeadLetter[]> {
-    return attempt(() =>
+    return this.#attempt(() =>
       this.#db
         .prepare('SELECT letter FROM dead_letters ORDER BY time, id')
         .all()
@@ -28,14 +32,18 @@ export class EmbeddedDeadLetters implements DeadLetterStore {
   }
 
   remove(ids: readonly string[]): Promise<void> {
-    return attempt(() => {
+    return this.#attempt(() => {
       const remove = this.#db.prepare('DELETE FROM dead_letters WHERE id = ?');
       for (const id of ids) remove.run(id);
     });
   }
-}
 
-/** A synchronous body whose failure is a rejection. */
-async function attempt<T>(body: () => T): Promise<T> {
-  return await Promise.resolve().then(body);
+  /** A synchronous body whose failure is a rejection. */
+  async #attempt<T>(body: () => T): Promise<T> {
+    try {
+      return await Promise.resolve().then(body);
+    } catch (error) {
+      throw explained(this.#file, error);
+    }
+  }
 }

@@ -28,6 +28,7 @@ export class EmbeddedLog {
   readonly #advance: StatementSync;
   readonly #slice: StatementSync;
   readonly #at: StatementSync;
+  readonly #since: StatementSync;
   readonly #mark: StatementSync;
   readonly #saveCheckpoint: StatementSync;
   readonly #saveOffset: StatementSync;
@@ -43,6 +44,9 @@ export class EmbeddedLog {
     );
     this.#at = db.prepare(
       'SELECT id, time + ahead AS reached FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT 1',
+    );
+    this.#since = db.prepare(
+      'SELECT id FROM log WHERE id >= ? AND id < ? AND time >= ? ORDER BY id LIMIT 1',
     );
     this.#mark = db.prepare(
       'INSERT OR IGNORE INTO marks (partition_id, at, next) VALUES (?, ?, ?)',
@@ -67,7 +71,7 @@ export class EmbeddedLog {
     });
   }
 
-  /** All of it or nothing, on disk when it returns. */
+  /** All of it or nothing, written when it returns (see file.ts for what a power cut takes). */
   append(
     messages: readonly OutgoingMessage[],
     checkpoint: { source: string; value: string } | null,
@@ -143,7 +147,9 @@ export class EmbeddedLog {
         if (row === undefined || Number(row['reached']) >= timeMs) high = middle;
         else low = Number(row['id']) - base + 1;
       }
-      return { topic, partition, offset: low };
+      // Where older messages were dropped, the highest may have been one of them.
+      const found = this.#since.get(base + low, base + next, timeMs);
+      return { topic, partition, offset: found === undefined ? next : Number(found['id']) - base };
     });
   }
 

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
 import type { GroupMember, MemberHandlers, TopicOffset } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
-import { troubleOf } from './sqlite-error.ts';
+import { explained, troubleOf } from './sqlite-error.ts';
 
 const BATCH_MESSAGES = 500;
 /** How soon messages of another process are noticed. */
@@ -11,6 +11,8 @@ const RETRY_MS = 250;
 
 export interface MemberDeps {
   log: EmbeddedLog;
+  /** For messages. */
+  file: string;
   groupId: string;
   topics: readonly string[];
   handlers: MemberHandlers;
@@ -41,7 +43,9 @@ export class EmbeddedMember implements GroupMember {
     const { log, groupId, topics, handlers } = this.#deps;
     this.#positions = log.groupOffsets(groupId, topics);
     handlers.onAssigned({ partitions: this.#positions, share: 1 });
-    this.#loop = this.#run().catch((error: unknown) => this.#failed.reject(error as Error));
+    this.#loop = this.#run().catch((error: unknown) =>
+      this.#failed.reject(explained(this.#deps.file, error)),
+    );
   }
 
   async commit(offsets: readonly TopicOffset[]): Promise<void> {
@@ -91,6 +95,8 @@ export class EmbeddedMember implements GroupMember {
       found = true;
       this.#positions[index] = { ...position, offset: last.offset + 1 };
       await this.#deps.handlers.onMessages(messages);
+      // Everything here is synchronous: without a turn, a long backlog holds up timers and sockets.
+      await turn();
     }
     return found;
   }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
 import type { OutgoingMessage, Publisher } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
-import { type SqliteTrouble, troubleOf } from './sqlite-error.ts';
+import { type SqliteTrouble, explained, troubleOf } from './sqlite-error.ts';
 
 const WAIT_MS: Readonly<Record<SqliteTrouble, number | null>> = {
   busy: 10,
@@ -36,8 +36,12 @@ export class EmbeddedPublisher implements Publisher {
     return done;
   }
 
-  loadCheckpoint(source: string): Promise<string | null> {
-    return Promise.resolve(this.#log.loadCheckpoint(source));
+  async loadCheckpoint(source: string): Promise<string | null> {
+    try {
+      return await Promise.resolve(this.#log.loadCheckpoint(source));
+    } catch (error) {
+      throw explained(this.#file, error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,7 +63,7 @@ export class EmbeddedPublisher implements Publisher {
       } catch (error) {
         const trouble = troubleOf(error);
         const waitMs = WAIT_MS[trouble];
-        if (waitMs === null || signal?.aborted === true) throw error;
+        if (waitMs === null || signal?.aborted === true) throw explained(this.#file, error);
         if (trouble === 'space' && !hasComplained) {
           hasComplained = true;
           const reason = (error as Error).message;

@@ -24,6 +24,12 @@ export function troubleOf(error: unknown): SqliteTrouble {
   return typeof code === 'number' ? (TROUBLES[code & 0xff] ?? 'other') : 'other';
 }
 
+/** The error to go on with: the sentence for a broken file, anything else as it is. */
+export function explained(file: string, error: unknown): Error {
+  if (troubleOf(error) === 'broken') return brokenFile(file, error);
+  return error instanceof Error ? error : new Error(String(error));
+}
+
 /** The sentence for a file that can not be read. */
 export function brokenFile(file: string, cause: unknown): UnavailableError {
   const why = cause instanceof Error ? cause.message : String(cause);

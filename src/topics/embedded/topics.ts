@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
 import type { TopicSettings } from '../../settings/types.ts';
 import { topicNames } from '../names.ts';
@@ -19,12 +20,12 @@ import { EmbeddedLog } from './log.ts';
 import { holdGroup } from './member-lock.ts';
 import { EmbeddedMember } from './member.ts';
 import { EmbeddedPublisher } from './publisher.ts';
+import { dropAllOld } from './retention.ts';
+import { explained } from './sqlite-error.ts';
 
 /** A day more than the rule looks back by default. */
 export const RETENTION_MS = 8 * 24 * 60 * 60 * 1000;
 const RETENTION_EVERY_MS = 60_000;
-/** Deleted at a time, so that nobody waits long for it. */
-const RETENTION_MESSAGES = 10_000;
 const READ_MESSAGES = 1_000;
 
 /** The topics in one SQLite file, for one machine. Several processes may use it at once. */
@@ -37,6 +38,8 @@ export class EmbeddedTopics implements Topics {
   readonly #db: DatabaseSync;
   readonly #log: EmbeddedLog;
   readonly #retention: NodeJS.Timeout;
+  readonly #closing = new AbortController();
+  #isDropping = false;
   #waiters: (() => void)[] = [];
 
   private constructor(settings: TopicSettings, logger: Logger, db: DatabaseSync) {
@@ -46,8 +49,8 @@ export class EmbeddedTopics implements Topics {
     this.names = topicNames(settings.topic);
     this.description = `embedded file ${topicsFile(settings.stateDir)}`;
     this.#log = new EmbeddedLog(db);
-    this.deadLetters = new EmbeddedDeadLetters(db);
-    this.#retention = setInterval(() => this.#dropOld(), RETENTION_EVERY_MS);
+    this.deadLetters = new EmbeddedDeadLetters(db, topicsFile(settings.stateDir));
+    this.#retention = setInterval(() => void this.#dropOld(), RETENTION_EVERY_MS);
     this.#retention.unref();
   }
 
@@ -58,8 +61,9 @@ export class EmbeddedTopics implements Topics {
 
   ensureTopics(): Promise<void> {
     const { pageViews, userChanges } = this.names;
-    this.#log.ensureTopics([pageViews, userChanges], this.#settings.partitions);
-    return Promise.resolve();
+    return this.#attempt(() =>
+      this.#log.ensureTopics([pageViews, userChanges], this.#settings.partitions),
+    );
   }
 
   publisher(): Promise<Publisher> {
@@ -70,25 +74,34 @@ export class EmbeddedTopics implements Topics {
   }
 
   join(groupId: string, topics: readonly string[], handlers: MemberHandlers): Promise<GroupMember> {
-    const member = new EmbeddedMember({
-      log: this.#log,
-      groupId,
-      topics,
-      handlers,
-      nextAppend: (timeoutMs) => this.#nextAppend(timeoutMs),
-      logger: this.#logger,
-      lock: holdGroup(this.#settings.stateDir, groupId),
+    return this.#attempt(() => {
+      const lock = holdGroup(this.#settings.stateDir, groupId);
+      const member = new EmbeddedMember({
+        log: this.#log,
+        file: topicsFile(this.#settings.stateDir),
+        groupId,
+        topics,
+        handlers,
+        nextAppend: (timeoutMs) => this.#nextAppend(timeoutMs),
+        logger: this.#logger,
+        lock,
+      });
+      try {
+        member.start();
+      } catch (error) {
+        lock[Symbol.dispose]();
+        throw error;
+      }
+      return member;
     });
-    member.start();
-    return Promise.resolve(member);
   }
 
   bounds(topics: readonly string[]): Promise<PartitionBounds[]> {
-    return Promise.resolve(this.#log.bounds(topics));
+    return this.#attempt(() => this.#log.bounds(topics));
   }
 
   offsetsAtTime(topic: string, timeMs: number): Promise<TopicOffset[]> {
-    return Promise.resolve(this.#log.offsetsAtTime(topic, timeMs));
+    return this.#attempt(() => this.#log.offsetsAtTime(topic, timeMs));
   }
 
   async *read(
@@ -97,17 +110,22 @@ export class EmbeddedTopics implements Topics {
   ): AsyncIterable<ReceivedMessage[]> {
     for (const { topic, partition, begin, end } of ranges) {
       for (let offset = begin; offset < end && !signal.aborted;) {
-        const messages = this.#log.slice({ topic, partition, offset }, end, READ_MESSAGES);
+        const messages = await this.#attempt(() =>
+          this.#log.slice({ topic, partition, offset }, end, READ_MESSAGES),
+        );
         const last = messages.at(-1);
         if (last === undefined) break;
         offset = last.offset + 1;
         yield messages;
+        // All of this is synchronous: without a turn, a long read holds up timers, sockets and signals.
+        await turn();
       }
     }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#retention);
+    this.#closing.abort();
     this.#wake();
     this.#db.close();
     return Promise.resolve();
@@ -131,14 +149,28 @@ export class EmbeddedTopics implements Topics {
     });
   }
 
-  #dropOld(): void {
+  /** A synchronous body whose failure is a rejection, with a sentence for a broken file. */
+  async #attempt<T>(body: () => T): Promise<T> {
     try {
-      const { dropped, unread } = this.#log.dropOld(Date.now() - RETENTION_MS, RETENTION_MESSAGES);
+      return await Promise.resolve().then(body);
+    } catch (error) {
+      throw explained(topicsFile(this.#settings.stateDir), error);
+    }
+  }
+
+  async #dropOld(): Promise<void> {
+    if (this.#isDropping) return;
+    this.#isDropping = true;
+    try {
+      const beforeMs = Date.now() - RETENTION_MS;
+      const { dropped, unread } = await dropAllOld(this.#log, beforeMs, this.#closing.signal);
       if (dropped > 0) this.#logger.debug({ dropped }, 'dropped old messages');
       if (unread > 0)
         this.#logger.warn({ unread }, 'dropped old messages that were never delivered');
     } catch (error) {
       this.#logger.debug({ err: error }, 'old messages could not be dropped now');
+    } finally {
+      this.#isDropping = false;
     }
   }
 }

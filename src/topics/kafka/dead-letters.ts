@@ -42,11 +42,13 @@ export class KafkaDeadLetters implements DeadLetterStore, AsyncDisposable {
   async #send(messages: Message[]): Promise<void> {
     if (messages.length === 0) return;
     this.#producer ??= this.#connect();
+    const connecting = this.#producer;
     try {
-      const producer = await this.#producer;
+      const producer = await connecting;
       await producer.send({ topic: this.#topic, messages, acks: -1 });
     } catch (error) {
-      this.#producer = null;
+      if (this.#producer === connecting) this.#producer = null;
+      void connecting.then((producer) => producer.disconnect()).catch(() => undefined);
       throw error;
     }
   }

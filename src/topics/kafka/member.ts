@@ -15,6 +15,10 @@ const LAG_CACHE_MS = 1_000;
 /** The group has another generation, or another owner, by now: their offsets are theirs. */
 const STALE = /ILLEGAL_GENERATION|UNKNOWN_MEMBER_ID|REBALANCE_IN_PROGRESS|FENCED_INSTANCE_ID/;
 
+/** What kafkajs answers by joining the group again. */
+const REJOIN =
+  /^(REBALANCE_IN_PROGRESS|NOT_COORDINATOR_FOR_GROUP|ILLEGAL_GENERATION|UNKNOWN_MEMBER_ID)$/;
+
 export interface MemberDeps {
   kafka: Kafka;
   admin: () => Promise<Admin>;
@@ -35,6 +39,10 @@ export class KafkaMember implements GroupMember {
   readonly #consumer: Consumer;
   readonly #failed = Promise.withResolvers<never>();
   #owned = new Set<string>();
+  /** A heartbeat has told of a rebalance: what was fetched before is not handed over any more. */
+  #isVoid = false;
+  /** Batches handed over whose taking in was cut short: kafkajs fetches them again. */
+  #cutShort = new Map<string, { upto: number; taken: Promise<void> }>();
   #lag: { atMs: number; value: Map<string, number> } | null = null;
 
   constructor(deps: MemberDeps) {
@@ -64,13 +72,13 @@ export class KafkaMember implements GroupMember {
 
   async start(): Promise<void> {
     const consumer = this.#consumer;
-    const { handlers, topics, logger } = this.#deps;
-    consumer.on(consumer.events.REBALANCING, () => handlers.onRebalancing());
+    const { topics, logger } = this.#deps;
+    consumer.on(consumer.events.REBALANCING, () => this.#voided());
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
       this.#joined(payload.memberAssignment),
     );
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      handlers.onRebalancing();
+      this.#voided();
       const { message } = payload.error;
       if (payload.restart) return logger.warn(`Kafka: ${message}; joining the group again`);
       this.#failed.reject(new UnavailableError(`Kafka: the consumer can not go on: ${message}`));
@@ -129,27 +137,73 @@ export class KafkaMember implements GroupMember {
       ids.map((partition) => ({ topic, partition })),
     );
     this.#owned = new Set(partitions.map(keyOf));
+    this.#isVoid = false;
+    this.#cutShort.clear();
     const share = partitions.length / Math.max(1, this.#deps.partitionsInAll);
     this.#deps.handlers.onAssigned({ partitions, share });
   }
 
-  /** Takes a batch in; heartbeats go on while there is no room for it. */
+  #voided(): void {
+    if (this.#isVoid) return;
+    this.#isVoid = true;
+    this.#deps.handlers.onRebalancing();
+  }
+
+  /**
+   * Takes a batch in; heartbeats go on while there is no room for it. kafkajs hands over all batches
+   * of a fetch before it joins the group again, so after the first that learns of a rebalance the
+   * others pass at once: each waiting for room would keep the whole group waiting.
+   */
   async #eachBatch(payload: EachBatchPayload): Promise<void> {
-    if (payload.isStale() || !payload.isRunning()) return;
-    const progress = { isTaken: false };
-    const taken = this.#deps.handlers.onMessages(receivedMessages(payload)).then(() => {
-      progress.isTaken = true;
-    });
-    await Promise.race([taken, sleep(HEARTBEAT_MS / 2)]);
-    while (!progress.isTaken && payload.isRunning()) {
+    if (this.#isVoid || payload.isStale() || !payload.isRunning()) return;
+    const { batch } = payload;
+    const key = keyOf(batch);
+    const taken = this.#handOver(key, payload);
+    try {
+      let isTaken = await endsWithin(taken, HEARTBEAT_MS / 2);
+      while (!isTaken && payload.isRunning()) {
+        await payload.heartbeat();
+        isTaken = await endsWithin(taken, HEARTBEAT_MS / 2);
+      }
+      if (!isTaken) return;
+      payload.resolveOffset(batch.lastOffset());
+      this.#cutShort.delete(key);
       await payload.heartbeat();
-      await Promise.race([taken, sleep(HEARTBEAT_MS / 2)]);
+    } catch (error) {
+      if (REJOIN.test((error as { type?: string }).type ?? '')) this.#voided();
+      throw error;
     }
-    payload.resolveOffset(payload.batch.lastOffset());
-    await payload.heartbeat();
+  }
+
+  /**
+   * Gives the messages to the handler, but those only once that it was given before the connection
+   * broke, when kafkajs fetches the batch again without a rebalance.
+   */
+  #handOver(key: string, payload: EachBatchPayload): Promise<void> {
+    const before = this.#cutShort.get(key);
+    const messages = receivedMessages(payload).filter(
+      ({ offset }) => offset >= (before?.upto ?? 0),
+    );
+    const last = messages.at(-1);
+    if (last === undefined) return before?.taken ?? Promise.resolve();
+    const handed = this.#deps.handlers.onMessages(messages);
+    const taken = Promise.all([before?.taken, handed]).then(() => undefined);
+    this.#cutShort.set(key, { upto: last.offset + 1, taken });
+    return taken;
   }
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
+}
+
+/** Whether the work is done after at most `ms`. @throws what the work throws. */
+async function endsWithin(work: Promise<void>, ms: number): Promise<boolean> {
+  const over = new AbortController();
+  try {
+    const tooLate = sleep(ms, false, { signal: over.signal }).catch(() => false);
+    return await Promise.race([work.then(() => true), tooLate]);
+  } finally {
+    over.abort();
+  }
 }

@@ -5,6 +5,7 @@ import type { OutgoingMessage, Publisher } from '../port.ts';
 
 const ALL_IN_SYNC_REPLICAS = -1;
 const CHECKPOINT_EVERY_MS = 100;
+const CLOSE_MS_MAX = 3_000;
 const RETRY_MS = [100, 250, 500, 1_000, 2_000];
 
 export interface PublisherDeps {
@@ -68,13 +69,13 @@ export class KafkaPublisher implements Publisher {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#checkpointTimer !== null) clearTimeout(this.#checkpointTimer);
+    // A few seconds for what is under way: a broker that is away must not hold up the stop.
+    const limit = setTimeout(() => this.#closing.abort(), CLOSE_MS_MAX);
     await this.#last;
-    // One try of a few seconds: a broker that is away must not hold up the stop.
-    const limit = setTimeout(() => this.#closing.abort(), 3_000);
     await this.#saveCheckpoints(this.#closing.signal).catch(() => undefined);
     clearTimeout(limit);
     this.#closing.abort();
-    await this.#producer?.disconnect().catch(() => undefined);
+    await this.#discard();
   }
 
   async #saveCheckpoints(signal: AbortSignal): Promise<void> {
@@ -90,29 +91,51 @@ export class KafkaPublisher implements Publisher {
     }
   }
 
-  /** Tries until it is acknowledged, or `signal` aborts. */
-  async #send(topicMessages: TopicMessages[], signal: AbortSignal | undefined): Promise<void> {
+  /** Tries until it is acknowledged, or `given` aborts, or the publisher has closed: then rejects. */
+  async #send(topicMessages: TopicMessages[], given: AbortSignal | undefined): Promise<void> {
+    const closing = this.#closing.signal;
+    const signal = given === undefined ? closing : AbortSignal.any([given, closing]);
     for (let failures = 0; ; failures++) {
       try {
-        const producer = await this.#connected();
-        await producer.sendBatch({ topicMessages, acks: ALL_IN_SYNC_REPLICAS });
+        // One try of kafkajs lasts for its own retries, far longer than a stop may.
+        await orAborted(this.#try(topicMessages), signal);
         if (failures > 0) this.#deps.logger.info('Kafka takes messages again');
         return;
       } catch (error) {
-        if (signal?.aborted === true) throw error;
+        if (signal.aborted) {
+          // What it has still to send must not come after what the next producer sends.
+          void this.#discard();
+          throw error;
+        }
+        const halves = isTooLarge(error) ? inHalves(topicMessages) : null;
+        if (halves !== null) {
+          await this.#discard();
+          for (const half of halves) await this.#send(half, given);
+          return;
+        }
         if (failures === 0) {
           this.#deps.logger.warn(
-            `Kafka does not take messages (${(error as Error).message}); capture waits and tries again`,
+            `Kafka does not take messages (${(error as Error).message}); capture waits and tries again${adviceFor(error, topicMessages)}`,
           );
         }
         // Whatever its state is (fenced, out of order, disconnected), a new producer is as good:
         // what was not acknowledged is sent again, which can only repeat.
-        await this.#producer?.disconnect().catch(() => undefined);
-        this.#producer = null;
+        await this.#discard();
         const waitMs = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 1_000;
-        await sleep(waitMs, undefined, signal === undefined ? {} : { signal });
+        await sleep(waitMs, undefined, { signal });
       }
     }
+  }
+
+  async #try(topicMessages: TopicMessages[]): Promise<void> {
+    const producer = await this.#connected();
+    await producer.sendBatch({ topicMessages, acks: ALL_IN_SYNC_REPLICAS });
+  }
+
+  async #discard(): Promise<void> {
+    const producer = this.#producer;
+    this.#producer = null;
+    await producer?.disconnect().catch(() => undefined);
   }
 
   async #connected(): Promise<Producer> {
@@ -123,7 +146,49 @@ export class KafkaPublisher implements Publisher {
       allowAutoTopicCreation: false,
     });
     await producer.connect();
+    if (this.#closing.signal.aborted) {
+      await producer.disconnect();
+      throw new Error('the publisher has closed');
+    }
     this.#producer = producer;
     return producer;
+  }
+}
+
+const isTooLarge = (error: unknown): boolean =>
+  (error as { type?: string }).type === 'MESSAGE_TOO_LARGE';
+
+/** The same messages in two sends, in order; null for a single message. */
+function inHalves(all: TopicMessages[]): [TopicMessages[], TopicMessages[]] | null {
+  const [one, ...others] = all;
+  if (one === undefined) return null;
+  if (others.length > 0) return [[one], others];
+  const middle = Math.floor(one.messages.length / 2);
+  if (middle === 0) return null;
+  const { topic, messages } = one;
+  return [
+    [{ topic, messages: messages.slice(0, middle) }],
+    [{ topic, messages: messages.slice(middle) }],
+  ];
+}
+
+function adviceFor(error: unknown, topicMessages: TopicMessages[]): string {
+  const [first] = topicMessages;
+  if (!isTooLarge(error) || first === undefined) return '';
+  const [message] = first.messages;
+  const bytes = Buffer.byteLength(message?.value ?? '');
+  return `. Raise max.message.bytes of the topic ${first.topic} above the ${bytes} bytes that the row of key ${String(message?.key)} takes`;
+}
+
+/** The promise's outcome, or a rejection as soon as `signal` aborts. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason as Error);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }

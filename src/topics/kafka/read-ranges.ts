@@ -1,31 +1,55 @@
 import { randomUUID } from 'node:crypto';
 import type { Admin, Kafka } from 'kafkajs';
+import { UnavailableError } from '../../errors.ts';
 import type { PartitionBounds, ReceivedMessage } from '../port.ts';
 import { receivedMessages } from './received.ts';
 
-/** A partition whose end does not come: what is left are offsets without messages (markers). */
-const NOTHING_LEFT_MS = 10_000;
+/**
+ * So many answers in a row of every broker without a message: what is left of the ranges are offsets that have none
+ * (compacted, dropped, transaction markers). Answers, not time: a broker that is away gives none,
+ * and what it holds must not count as read.
+ */
+const EMPTY_FETCHES = 20;
+const FETCH_WAIT_MS = 250;
+const SILENCE_MS_MAX = 60_000;
 const BUFFERED_BATCHES_MAX = 8;
 
 /**
  * Reads ranges once through a group of its own, which is deleted afterwards (kafkajs can not read
  * without one).
+ * @throws UnavailableError when the brokers give no answer for a minute.
  */
 export async function* readRanges(
   kafka: Kafka,
   admin: Admin,
   wanted: readonly PartitionBounds[],
   signal: AbortSignal,
+  description: string,
 ): AsyncGenerator<ReceivedMessage[]> {
   const ranges = wanted.filter(({ begin, end }) => begin < end);
   if (ranges.length === 0) return;
   const left = new Map(ranges.map((range) => [`${range.topic}/${range.partition}`, range]));
   const groupId = `iterable-sync-read-${randomUUID()}`;
-  const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 250 });
+  const consumer = kafka.consumer({
+    groupId,
+    allowAutoTopicCreation: false,
+    maxWaitTimeInMs: FETCH_WAIT_MS,
+  });
   const batches: ReceivedMessage[][] = [];
   let wake: () => void = () => undefined;
   let failure: Error | null = null;
   let heardAtMs = performance.now();
+  const emptyFetches = new Map<number, number>();
+  consumer.on(consumer.events.FETCH_START, ({ payload: { nodeId } }) => {
+    emptyFetches.set(nodeId, emptyFetches.get(nodeId) ?? 0);
+  });
+  consumer.on(consumer.events.FETCH, ({ payload: { nodeId } }) => {
+    heardAtMs = performance.now();
+    emptyFetches.set(nodeId, (emptyFetches.get(nodeId) ?? 0) + 1);
+    wake();
+  });
+  const isAllEmpty = (): boolean =>
+    emptyFetches.size > 0 && [...emptyFetches.values()].every((n) => n > EMPTY_FETCHES);
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) failure = payload.error;
     wake();
@@ -53,7 +77,7 @@ export async function* readRanges(
         );
         if (messages.length > 0) batches.push(messages);
         if (Number(batch.lastOffset()) + 1 >= range.end) left.delete(key);
-        heardAtMs = performance.now();
+        emptyFetches.clear();
         wake();
         payload.resolveOffset(batch.lastOffset());
         while (batches.length > BUFFERED_BATCHES_MAX && payload.isRunning()) {
@@ -73,7 +97,12 @@ export async function* readRanges(
         continue;
       }
       if (failure !== null) throw failure as Error;
-      if (left.size === 0 || performance.now() - heardAtMs > NOTHING_LEFT_MS) return;
+      if (left.size === 0 || isAllEmpty()) return;
+      if (performance.now() - heardAtMs > SILENCE_MS_MAX) {
+        throw new UnavailableError(
+          `${description} gives no answer any more; check that it runs, and start again`,
+        );
+      }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 250);
         wake = () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
+import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings, TopicSettings } from '../../settings/types.ts';
 import { topicNames } from '../names.ts';
@@ -22,6 +23,7 @@ import { readRanges } from './read-ranges.ts';
 
 /** About ten seconds until "can not be reached". */
 const QUESTION_RETRIES = 4;
+const CONNECT_MS_MAX = 15_000;
 const LASTING_RETRIES = 20;
 const BROKER_DEFAULT = -1;
 /** A partition without a leader gets one soon. */
@@ -154,7 +156,7 @@ export class KafkaTopics implements Topics {
     ranges: readonly PartitionBounds[],
     signal: AbortSignal,
   ): AsyncIterable<ReceivedMessage[]> {
-    yield* readRanges(this.#lasting, await this.#connected(), ranges, signal);
+    yield* readRanges(this.#lasting, await this.#connected(), ranges, signal, this.description);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -186,8 +188,16 @@ export class KafkaTopics implements Topics {
   #connected(): Promise<Admin> {
     this.#admin ??= (async () => {
       const admin = this.#asking.admin();
-      await admin.connect();
-      return admin;
+      // Where something takes the connection and says nothing, kafkajs' own limits add up to minutes.
+      const isLate = await Promise.race([
+        admin.connect().then(() => false),
+        sleep(CONNECT_MS_MAX, true, { ref: false }),
+      ]);
+      if (!isLate) return admin;
+      void admin.disconnect().catch(() => undefined);
+      throw new UnavailableError(
+        `${this.description} can not be reached (no answer in ${CONNECT_MS_MAX / 1000} s); check KAFKA_BROKERS and KAFKA_SSL, and that it runs`,
+      );
     })();
     this.#admin.catch(() => {
       this.#admin = null;
