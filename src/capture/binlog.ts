@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import ZongJi from '@vlasky/zongji';
 import { connectionOptions } from '../database/connect.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
-import { readCommitTimeMs, readEventType } from './commit-time.ts';
+import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
 import type { LogPosition } from './position.ts';
 import { Translator, type ZongjiEvent } from './translate.ts';
@@ -59,6 +59,8 @@ export interface Binlog extends AsyncDisposable {
   resume(): void;
   /** Whether the server is heard at all: `performance.now()` of its last packet. */
   readonly lastHeardMs: number;
+  /** Everything before this place of the log was handed on. */
+  readonly reached: { file: string; position: number };
 }
 
 interface Packet {
@@ -115,7 +117,14 @@ export function openBinlog(options: BinlogOptions): Binlog {
   const connection = zongji.connection as unknown as RawConnection;
   prepareSessions(connection, zongji.ctrlConnection as unknown as RawConnection, onError);
   let lastHeardMs = performance.now();
-  onPackets(connection, (packet) => {
+  let reached = { file: '', position: 0 };
+  const onHandled = ({ buffer, offset, end }: Packet): void => {
+    const { file } = translator;
+    // A file begins with a Rotate, whose own position is none of that file.
+    if (file !== reached.file) reached = { file, position: 0 };
+    else reached.position = readLogPosition(buffer, offset, end) || reached.position;
+  };
+  const onPacket = (packet: Packet): void => {
     lastHeardMs = performance.now();
     if (isOver) return;
     const { buffer, offset, end } = packet;
@@ -132,12 +141,16 @@ export function openBinlog(options: BinlogOptions): Binlog {
         });
       }
     }
-  });
+  };
+  onPackets(connection, onPacket, onHandled);
   return {
     pause: () => connection.pause(),
     resume: () => connection.resume(),
     get lastHeardMs() {
       return lastHeardMs;
+    },
+    get reached() {
+      return reached;
     },
     [Symbol.asyncDispose]: async () => {
       isOver = true;
@@ -164,12 +177,20 @@ function prepareSessions(
   control.query(`SET SESSION wait_timeout = ${SESSION_IDLE_S}`, check);
 }
 
-/** Shows every packet as it is handled (after a pause: when its turn comes), before zongji. */
-function onPackets(connection: RawConnection, look: (packet: Packet) => void): void {
+/** Shows every packet before and after zongji (in a pause: when its turn comes). */
+function onPackets(
+  connection: RawConnection,
+  before: (packet: Packet) => void,
+  after: (packet: Packet) => void,
+): void {
   const handlePacket = connection.handlePacket.bind(connection);
   connection.handlePacket = (packet) => {
-    if (packet !== undefined && !connection._paused) look(packet);
+    const isNow = packet !== undefined && !connection._paused;
+    // Handling moves the packet's offset.
+    const seen = isNow ? { buffer: packet.buffer, offset: packet.offset, end: packet.end } : null;
+    if (seen !== null) before(seen);
     handlePacket(packet);
+    if (seen !== null) after(seen);
   };
 }
 

@@ -6,6 +6,7 @@ import { UnavailableError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { DatabaseSettings, StartFrom } from '../settings/types.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
+import { AUDIT_INTERVAL_MS, Audit } from './audit.ts';
 import { publishEveryone } from './bootstrap.ts';
 import { checkSource, refusalOf } from './checks.ts';
 import { isTransient, noteFailures } from './failure.ts';
@@ -31,6 +32,8 @@ export interface CaptureDependencies {
   signal: AbortSignal;
   /** Called when the state changes; the object stays the same and is always up to date. */
   onStatus?: (status: CaptureStatus) => void;
+  /** Between two looks for rows that are not in the log; AUDIT_INTERVAL_MS by default. */
+  auditIntervalMs?: number;
 }
 
 /** Between two tries to connect: short at first, since most losses are restarts of the server. */
@@ -38,6 +41,8 @@ const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 10_000;
 /** Closing takes 8 s at most when all of it has to wait; a stop may take 10 s altogether. */
 const STOP_MS_MAX = 9_000;
+
+type CycleDependencies = CaptureDependencies & { audit: Audit };
 
 /** What one connected life came to. */
 type Cycle = { kind: 'stopped' } | { kind: 'again'; because: string; isTransient: boolean };
@@ -55,13 +60,14 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
   const { logger, signal } = dependencies;
   const status = new LiveStatus((now) => dependencies.onStatus?.(now));
   const topics = noteFailures(dependencies.publisher);
+  const audit = new Audit(dependencies.db, dependencies.auditIntervalMs ?? AUDIT_INTERVAL_MS);
   status.change('reconnecting', status.reason);
   let failures = 0;
   while (!signal.aborted) {
     const heardBefore = status.newestMs;
     using limit = stopLimit(signal);
     const cycle = await Promise.race([
-      runCycle({ ...dependencies, publisher: topics.publisher }, status, topics.failed),
+      runCycle({ ...dependencies, publisher: topics.publisher, audit }, status, topics.failed),
       limit.passed,
     ]);
     if (cycle.kind === 'stopped') return;
@@ -95,7 +101,7 @@ function stopLimit(signal: AbortSignal): Disposable & { passed: Promise<Cycle> }
 }
 
 async function runCycle(
-  dependencies: CaptureDependencies,
+  dependencies: CycleDependencies,
   status: LiveStatus,
   topicsFailed: WeakSet<object>,
 ): Promise<Cycle> {
@@ -124,10 +130,10 @@ function sentenceOf(error: unknown, db: DatabaseSettings): string {
 /** `control` holds the lock and answers questions; the binlog has connections of its own. */
 async function captureOver(
   control: Connection,
-  dependencies: CaptureDependencies,
+  dependencies: CycleDependencies,
   status: LiveStatus,
 ): Promise<Cycle> {
-  const { db, publisher, names, logger, signal } = dependencies;
+  const { db, publisher, names, logger, signal, audit } = dependencies;
   const refusal = refusalOf(await checkSource(control, db));
   if (refusal !== null) throw new UnavailableError(`capture can not start: ${refusal}`);
   const source = await readSource(control);
@@ -159,7 +165,9 @@ async function captureOver(
     names,
     checkpointSource,
     status,
+    audit,
     warn: (sentence) => logger.warn(`capture: ${sentence}`),
+    debug: (error, sentence) => logger.debug({ err: error }, `capture: ${sentence}`),
     signal,
     broken: guard.signal,
   });

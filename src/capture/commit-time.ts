@@ -4,6 +4,7 @@ const ANONYMOUS_GTID_LOG_EVENT = 34;
 
 /** Marker byte, then the common header of 19 bytes whose fifth byte is the type. */
 const TYPE_OFFSET = 5;
+const LOG_POSITION_OFFSET = 14;
 const BODY_OFFSET = 20;
 /** flags 1, uuid 16, gno 8, then the logical clock: type 1, last_committed 8, sequence_number 8. */
 const CLOCK_TYPE_OFFSET = BODY_OFFSET + 25;
@@ -32,6 +33,11 @@ export function readCommitTimeMs(packet: Buffer, start: number, end: number): nu
 /** The event type of a packet of the dump, or -1. */
 export function readEventType(packet: Buffer, start: number, end: number): number {
   return end - start < BODY_OFFSET ? -1 : packet.readUInt8(start + TYPE_OFFSET);
+}
+
+/** Where the event of a packet ends in its file, modulo 2^32; 0 where that is not said. */
+export function readLogPosition(packet: Buffer, start: number, end: number): number {
+  return end - start < BODY_OFFSET ? 0 : packet.readUInt32LE(start + LOG_POSITION_OFFSET);
 }
 
 /** A header's time has whole seconds: the best estimate is now, as far as the second allows. */

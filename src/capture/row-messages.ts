@@ -38,7 +38,7 @@ function textJson(row: Row, column: string | null): string {
 }
 
 /** Sizes are for the queue's bound: characters, and what a message costs beside them. */
-const MESSAGE_BYTES = 200;
+export const MESSAGE_BYTES = 200;
 
 /** Makes the topics' messages of changed rows. No state but a memo of the last time written. */
 export class RowMessages {

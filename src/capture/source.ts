@@ -39,7 +39,7 @@ const QUERY_MS_MAX = 10_000;
 export async function rowsOf(
   connection: Connection,
   sql: string,
-  values: (string | number | readonly string[])[] = [],
+  values: (string | number | readonly (string | number)[])[] = [],
 ): Promise<Rows> {
   const [rows] = await connection.query({ sql, timeout: QUERY_MS_MAX }, values);
   return rows as Rows;

@@ -1,12 +1,14 @@
 import type { DatabaseSettings } from '../settings/types.ts';
+import { USER_CHANGE_SCHEMA } from '../topics/messages.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
 import { Assembler, type Loss } from './assembler.ts';
+import { type Audit, type Unlogged, isPast, rangesText } from './audit.ts';
 import { openBinlog } from './binlog.ts';
 import { estimateCommitMs } from './commit-time.ts';
 import { EventTimes } from './event-time.ts';
 import { Outbox } from './outbox.ts';
 import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
-import { RowMessages } from './row-messages.ts';
+import { MESSAGE_BYTES, RowMessages, userChange } from './row-messages.ts';
 import { type Source, tablesOf } from './source.ts';
 import type { LiveStatus } from './status.ts';
 
@@ -25,7 +27,9 @@ export interface StreamOptions {
   names: TopicNames;
   checkpointSource: string;
   status: LiveStatus;
+  audit: Audit;
   warn: (sentence: string) => void;
+  debug: (error: unknown, sentence: string) => void;
   /** A stop was asked for. */
   signal: AbortSignal;
   /** Aborts when something beside the stream broke (the lock), with the error as its reason. */
@@ -41,7 +45,7 @@ export type StreamEnd =
  * publishing fails for good.
  */
 export async function stream(options: StreamOptions): Promise<StreamEnd> {
-  const { db, source, start, publisher, names, status, signal } = options;
+  const { db, source, start, publisher, names, status, signal, audit } = options;
   const tracker = new PositionTracker(source.flavour, start);
   const ending = Promise.withResolvers<StreamEnd>();
   const closing = new AbortController();
@@ -70,6 +74,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     },
     onWarning: options.warn,
   });
+  audit.begin(positionText(start));
   let quietSinceMs = performance.now();
   const binlog = openBinlog({
     db,
@@ -82,6 +87,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
       else if (event.kind === 'begin') {
         status.newestMs = event.commitMs ?? estimateCommitMs(Date.now(), event.seconds);
       }
+      if (event.kind === 'rows') audit.note(event);
       assembler.handle(event);
     },
     onError: (error) => ending.resolve({ kind: 'broken', error }),
@@ -106,6 +112,14 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     ending.resolve({ kind: 'broken', error: options.broken.reason as unknown });
   options.broken.addEventListener('abort', onBroken, { once: true });
   if (options.broken.aborted) onBroken();
+  const auditing = new AbortController();
+  const audited = audit.run({
+    serverUuid: source.serverUuid,
+    hasPassed: (place) => !outbox.isFull && isPast(binlog.reached, place),
+    onUnlogged: (found) => makeGood(found, outbox, options),
+    onError: (error) => options.debug(error, 'the audit is put off'),
+    signal: auditing.signal,
+  });
   try {
     const end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
     return end;
@@ -114,8 +128,29 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     signal.removeEventListener('abort', onStop);
     options.broken.removeEventListener('abort', onBroken);
     await binlog[Symbol.asyncDispose]();
+    auditing.abort();
+    await audited;
     await closeOutbox(outbox, signal, closing);
+    audit.end(positionText(tracker.current()));
   }
+}
+
+/** Asks for a look at the users whose rows the log does not have. */
+function makeGood({ table, ids, userIds }: Unlogged, outbox: Outbox, options: StreamOptions): void {
+  options.warn(
+    `${ids.length} rows of ${table} are not in the binlog (ids ${rangesText(ids)}): written with sql_log_bin=0, or past a filter? Their users are looked at again; let every session write to the binlog`,
+  );
+  const headers = { schema: USER_CHANGE_SCHEMA };
+  const nowMs = Date.now();
+  outbox.add(
+    (to) => {
+      for (const id of userIds) {
+        to.push(userChange(options.names.userChanges, id, 'audit', nowMs, headers));
+      }
+      return userIds.length * MESSAGE_BYTES;
+    },
+    { kind: `${table}.audit`, rows: ids.length },
+  );
 }
 
 /**

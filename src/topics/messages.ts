@@ -10,4 +10,6 @@ export type UserChangeCause =
   | 'customers.delete'
   | 'page_views.update'
   | 'page_views.delete'
-  | 'backfill';
+  | 'backfill'
+  /** Its row is in the table and not in the binlog. */
+  | 'audit';

@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from 'mysql2/promise';
+import { connect } from '../database/connect.ts';
+import type { DatabaseSettings } from '../settings/types.ts';
+import { CapturedIds, type Id, WORD_IDS, isAbove } from './captured-ids.ts';
+import type { CapturedTable, CaptureEvent, Row } from './events.ts';
+import { readLogEnd, readSource, rowsOf } from './source.ts';
+
+export const AUDIT_INTERVAL_MS = 60_000;
+
+/** The first look only notes where the tables end: rows in the log must be visible by then. */
+const FIRST_LOOK_MS = 1_000;
+/** Rows looked at in one query. */
+const PAGE_ROWS = 100_000;
+/** Rows whose users are asked for in one query. */
+const USERS_ROWS = 1_000;
+const WAIT_MS = 50;
+
+/** A place in the server's log. */
+interface Place {
+  file: string;
+  position: number;
+}
+
+/** Rows that are in the table and not in the log. */
+export interface Unlogged {
+  table: CapturedTable;
+  /** Ascending. */
+  ids: readonly Id[];
+  userIds: readonly Id[];
+}
+
+/** The stream that is audited. */
+export interface AuditedStream {
+  serverUuid: string;
+  /** Whether everything before this place was noted. */
+  hasPassed: (place: Place) => boolean;
+  onUnlogged: (found: Unlogged) => void;
+  onError: (error: unknown) => void;
+  signal: AbortSignal;
+}
+
+/** What is known of one table. */
+interface Look {
+  table: CapturedTable;
+  captured: CapturedIds;
+  /** The highest ids at the last two looks. */
+  maxima: Id[];
+}
+
+/**
+ * Finds rows that were inserted past the binlog (sql_log_bin=0, a filter, a replica that does not
+ * log what it applies). At intervals it compares the ids that are new in a table with those that
+ * the log has shown, once the log was read past the moment of that look.
+ *
+ * An id counts as new for two looks, so that transactions that commit out of order are seen.
+ * Lower ids, put in later by hand, and changes of rows are not seen: it is no proof, but a guard.
+ */
+export class Audit {
+  readonly #db: DatabaseSettings;
+  readonly #intervalMs: number;
+  readonly #looks: readonly Look[];
+  #place: string | null = null;
+
+  constructor(db: DatabaseSettings, intervalMs: number) {
+    this.#db = db;
+    this.#intervalMs = intervalMs;
+    const tables: CapturedTable[] = ['page_views', 'customers'];
+    this.#looks = tables.map((table) => ({ table, captured: new CapturedIds(), maxima: [] }));
+  }
+
+  /** A stream begins. What was noted counts only when it goes on where the last one ended. */
+  begin(place: string): void {
+    if (place !== this.#place) for (const look of this.#looks) forget(look);
+    this.#place = null;
+  }
+
+  end(place: string): void {
+    this.#place = place;
+  }
+
+  /** The log has these rows. */
+  note(event: Extract<CaptureEvent, { kind: 'rows' }>): void {
+    if (event.operation === 'delete') return;
+    const look = this.#looks.find(({ table }) => table === event.table);
+    for (const row of event.rows) {
+      const after = event.operation === 'update' ? (row as { after: Row }).after : (row as Row);
+      const id = after[event.columns.id];
+      if (isId(id)) look?.captured.add(id);
+    }
+  }
+
+  /** Looks at intervals, until the signal. Never rejects: what fails now is done next time. */
+  async run(stream: AuditedStream): Promise<void> {
+    let waitMs = Math.min(FIRST_LOOK_MS, this.#intervalMs);
+    while (await elapsed(waitMs, stream.signal)) {
+      waitMs = this.#intervalMs;
+      try {
+        await this.#lookOnce(stream);
+      } catch (error) {
+        if (!stream.signal.aborted) stream.onError(error);
+      }
+    }
+  }
+
+  async #lookOnce(stream: AuditedStream): Promise<void> {
+    const connection = await connect(this.#db);
+    try {
+      // Behind one address there may be several servers, with a log each.
+      if ((await readSource(connection)).serverUuid !== stream.serverUuid) return;
+      for (const look of this.#looks) await this.#compare(connection, look, stream);
+    } finally {
+      connection.destroy();
+    }
+  }
+
+  async #compare(connection: Connection, look: Look, stream: AuditedStream): Promise<void> {
+    const { table, captured, maxima } = look;
+    const [row] = await rowsOf(connection, `SELECT MAX(id) AS top FROM ${table}`);
+    const top = row?.['top'] ?? 0;
+    const [from] = maxima;
+    // Emptied, or keys that do not count up: begin again.
+    if (!isId(top) || captured.isFull || (from !== undefined && isAbove(from, top))) {
+      return forget(look);
+    }
+    let at = from ?? top;
+    while (isAbove(top, at)) {
+      const range = [at, top];
+      const [page] = await rowsOf(
+        connection,
+        `SELECT MAX(id) AS last FROM (SELECT id FROM ${table} WHERE id > ? AND id <= ? ORDER BY id LIMIT ${PAGE_ROWS}) AS page`,
+        range,
+      );
+      const last = page?.['last'];
+      if (!isId(last)) break;
+      const ids = await unlogged(connection, look, [at, last], stream);
+      if (stream.signal.aborted || captured.isFull) return;
+      for (let i = 0; i < ids.length; i += USERS_ROWS) {
+        const some = ids.slice(i, i + USERS_ROWS);
+        stream.onUnlogged({ table, ids: some, userIds: await usersOf(connection, table, some) });
+        for (const id of some) captured.add(id);
+      }
+      at = last;
+    }
+    look.maxima = [...maxima.slice(-1), top];
+    captured.forgetTo(look.maxima[0] ?? top);
+  }
+}
+
+/** Ids of the range that the log had not shown when it was read past them. */
+async function unlogged(
+  connection: Connection,
+  { table, captured }: Look,
+  range: readonly [Id, Id],
+  { hasPassed, signal }: AuditedStream,
+): Promise<Id[]> {
+  const words = await rowsOf(
+    connection,
+    `SELECT id DIV ${WORD_IDS} AS word, BIT_OR(1 << (id % ${WORD_IDS})) AS bits
+     FROM ${table} WHERE id > ? AND id <= ? GROUP BY id DIV ${WORD_IDS}`,
+    [...range],
+  );
+  const missing = (): Id[] =>
+    words.flatMap((row) => captured.missing(row['word'] as Id, Number(row['bits'])));
+  if (missing().length === 0) return [];
+  // A row is in the log before it is visible, so all that was seen above is before this place.
+  const place = await readLogEnd(connection);
+  while (!hasPassed(place)) if (!(await elapsed(WAIT_MS, signal))) return [];
+  return missing();
+}
+
+async function usersOf(
+  connection: Connection,
+  table: CapturedTable,
+  ids: readonly Id[],
+): Promise<readonly Id[]> {
+  if (table === 'customers') return ids;
+  const sql = 'SELECT DISTINCT user_id AS userId FROM page_views WHERE id IN (?)';
+  const rows = await rowsOf(connection, sql, [ids]);
+  return rows.map((row) => row['userId']).filter((id): id is Id => id !== null);
+}
+
+function forget(look: Look): void {
+  look.captured.clear();
+  look.maxima = [];
+}
+
+function isId(value: unknown): value is Id {
+  return typeof value === 'number' || (typeof value === 'string' && /^\d+$/.test(value));
+}
+
+/** Whether the time has passed without the signal. */
+async function elapsed(ms: number, signal: AbortSignal): Promise<boolean> {
+  return await sleep(ms, true, { signal }).catch(() => false);
+}
+
+/** For people: `101 to 105, 200`. */
+export function rangesText(ids: readonly Id[]): string {
+  const ranges: { first: Id; last: Id }[] = [];
+  for (const id of ids) {
+    const range = ranges.at(-1);
+    if (range !== undefined && BigInt(range.last) + 1n === BigInt(id)) range.last = id;
+    else ranges.push({ first: id, last: id });
+  }
+  const texts = ranges.map(({ first, last }) =>
+    first === last ? `${first}` : `${first} to ${last}`,
+  );
+  return texts.length <= 5 ? texts.join(', ') : `${texts.slice(0, 5).join(', ')} and more`;
+}
+
+/** Whether `at` is `place` or after it. Files are numbered, with more digits when need be. */
+export function isPast(at: Place, { file, position }: Place): boolean {
+  const numberOf = (name: string): number => Number(/\.(\d+)$/.exec(name)?.[1] ?? Number.NaN);
+  if (at.file === file) return at.position >= position;
+  return numberOf(at.file) > numberOf(file);
+}
