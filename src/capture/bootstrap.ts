@@ -1,5 +1,5 @@
 import type { Publisher, TopicNames } from '../topics/port.ts';
-import { USER_CHANGE_SCHEMA } from '../topics/messages.ts';
+import { USER_CHANGE_SCHEMA, type UserChangeCause } from '../topics/messages.ts';
 import { userChange } from './row-messages.ts';
 
 export interface BootstrapOptions {
@@ -18,16 +18,28 @@ export interface BootstrapOptions {
  */
 export async function publishEveryone(options: BootstrapOptions): Promise<number | null> {
   const { publisher, names, checkpoint, signal } = options;
+  const users = await publishLooks(publisher, names, options.eligibleUserIds(), 'backfill', signal);
+  if (signal.aborted) return null;
+  await publisher.publish([], checkpoint, signal);
+  return users;
+}
+
+/** Asks for a look at each of these users; how many there were when `signal` came or all had. */
+export async function publishLooks(
+  publisher: Publisher,
+  { userChanges }: TopicNames,
+  userIds: AsyncIterable<readonly (number | string)[]>,
+  cause: UserChangeCause,
+  signal: AbortSignal,
+): Promise<number> {
   const headers = { schema: USER_CHANGE_SCHEMA };
   let users = 0;
-  for await (const ids of options.eligibleUserIds()) {
-    if (signal.aborted) return null;
+  for await (const ids of userIds) {
+    if (signal.aborted) break;
     const nowMs = Date.now();
-    const messages = ids.map((id) => userChange(names.userChanges, id, 'backfill', nowMs, headers));
+    const messages = ids.map((id) => userChange(userChanges, id, cause, nowMs, headers));
     await publisher.publish(messages, undefined, signal);
     users += ids.length;
   }
-  if (signal.aborted) return null;
-  await publisher.publish([], checkpoint, signal);
   return users;
 }

@@ -38,7 +38,7 @@ export interface CaptureDependencies {
 
 /** Between two tries to connect: short at first, since most losses are restarts of the server. */
 const RETRY_FIRST_MS = 250;
-const RETRY_MAX_MS = 10_000;
+const RETRY_MAX_MS = 5_000;
 /** Closing takes 8 s at most when all of it has to wait; a stop may take 10 s altogether. */
 const STOP_MS_MAX = 9_000;
 

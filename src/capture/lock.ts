@@ -6,13 +6,15 @@ import { rowsOf } from './source.ts';
 /** One wait for the lock; a stop is noticed this late at most. */
 const WAIT_S = 1;
 
-const LOCK_CHECK_INTERVAL_MS = 5_000;
+const LOCK_CHECK_INTERVAL_MS = 2_000;
+const LOCK_CHECK_MS_MAX = 5_000;
 
 /**
  * The server ends the lock's session when it hears nothing for so long: a link that broke without
- * a word must not keep the lock from everyone, ourselves included.
+ * a word must not keep the lock from everyone, ourselves included. A standby takes over within
+ * 10 s by it.
  */
-const LOCK_SESSION_IDLE_S = 30;
+const LOCK_SESSION_IDLE_S = 8;
 
 /** The name of the lock that one capture of a database into a topic holds. At most 64 characters. */
 export function lockName(database: string, topic: string): string {
@@ -47,9 +49,8 @@ export async function takeLock(
 
 /** Whether this connection still holds the lock. Rejects when the connection is gone. */
 async function holdsLock(connection: Connection, name: string): Promise<boolean> {
-  const [row] = await rowsOf(connection, 'SELECT IS_USED_LOCK(?) = CONNECTION_ID() AS held', [
-    name,
-  ]);
+  const sql = 'SELECT IS_USED_LOCK(?) = CONNECTION_ID() AS held';
+  const [row] = await rowsOf(connection, sql, [name], LOCK_CHECK_MS_MAX);
   return Number(row?.['held']) === 1;
 }
 

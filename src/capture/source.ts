@@ -40,8 +40,9 @@ export async function rowsOf(
   connection: Connection,
   sql: string,
   values: (string | number | readonly (string | number)[])[] = [],
+  timeoutMs = QUERY_MS_MAX,
 ): Promise<Rows> {
-  const [rows] = await connection.query({ sql, timeout: QUERY_MS_MAX }, values);
+  const [rows] = await connection.query({ sql, timeout: timeoutMs }, values);
   return rows as Rows;
 }
 

@@ -1,5 +1,6 @@
 import { openDatabase } from '../database/open.ts';
 import { runCapture } from '../capture/capture.ts';
+import { publishLooks } from '../capture/bootstrap.ts';
 import { Rule } from '../rule/rule.ts';
 import { Sender } from '../delivery/sender.ts';
 import { DeliveryStream } from '../delivery/stream.ts';
@@ -42,11 +43,18 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         metrics,
         logger,
         connectionsMax: CONNECTIONS_MAX,
+        mayStart: () => stream?.isCurrent ?? true,
         onGateChange: (gate) => state.set('iterable', gate.reason === null ? null : gate.detail),
       })
     : null;
   await using publisher = parts.capture ? await topics.publisher() : null;
   let capture: Promise<void> = Promise.resolve();
+  const rule = new Rule(database.query, settings.rule);
+  const eligibleUserIds = async function* (): AsyncGenerator<string[]> {
+    for await (const page of rule.everyone(BOOTSTRAP_PAGE_CUSTOMERS)) {
+      yield page.map((user) => user.userId);
+    }
+  };
   if (sender !== null) {
     stream = new DeliveryStream({
       topics,
@@ -58,23 +66,24 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       metrics,
       logger,
       onTrouble: (reason) => state.set('database', reason),
+      lookAtEveryone: async (stopping) => {
+        await using temporary = publisher === null ? await topics.publisher() : null;
+        const to = publisher ?? temporary;
+        if (to !== null)
+          await publishLooks(to, topics.names, eligibleUserIds(), 'retention', stopping);
+      },
     });
     state.deliver = { stream, sender };
     await stream.start();
     running.push(stream.failed);
   }
   if (publisher !== null) {
-    const rule = new Rule(database.query, settings.rule);
     capture = runCapture({
       db: settings.db,
       publisher,
       names: topics.names,
       startFrom: settings.startFrom,
-      eligibleUserIds: async function* () {
-        for await (const page of rule.everyone(BOOTSTRAP_PAGE_CUSTOMERS)) {
-          yield page.map((user) => user.userId);
-        }
-      },
+      eligibleUserIds,
       logger,
       signal: stopCapture,
       onStatus: (status) => state.captureStatus(status),

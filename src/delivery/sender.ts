@@ -20,6 +20,8 @@ export interface SenderOptions {
   logger: Logger;
   connectionsMax: number;
   onGateChange?: (state: GateState) => void;
+  /** Whether this instance may still send (see GroupMember.isCurrent). Default: always. */
+  mayStart?: () => boolean;
 }
 
 /** Everything between a payload and Iterable: budgets, gate, retries, connections. */
@@ -32,7 +34,9 @@ export class Sender implements AsyncDisposable {
   constructor(options: SenderOptions) {
     const { settings, metrics, logger } = options;
     const now = (): number => performance.now();
-    const budget = (limitPerSecond: number): RateBudget => new RateBudget({ limitPerSecond, now });
+    const mayStart = options.mayStart ?? (() => true);
+    const budget = (limitPerSecond: number): RateBudget =>
+      new RateBudget({ limitPerSecond, now, mayStart });
     this.http = new IterableHttp({ ...settings, connectionsMax: options.connectionsMax });
     this.gate = new CallGate({
       now,

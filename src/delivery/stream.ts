@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Query } from '../rule/rule.ts';
 import { Rule } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RuleSettings, TopicFormat } from '../settings/types.ts';
-import type { GroupMember, ReceivedMessage, Topics } from '../topics/port.ts';
+import type { GroupMember, ReceivedMessage, TopicOffset, Topics } from '../topics/port.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
@@ -17,6 +18,7 @@ import { readVisibility } from './visibility.ts';
 const MEMORY_USERS_MAX = 200_000;
 const COMMIT_EVERY_MS = 100;
 const STOP_STEP_MS_MAX = 1_200;
+const LOOK_AT_EVERYONE_RETRY_MS = 2_000;
 
 export interface StreamDeps {
   topics: Topics;
@@ -29,6 +31,8 @@ export interface StreamDeps {
   logger: Logger;
   /** Told what keeps delivery from moving, or null. */
   onTrouble: (reason: string | null) => void;
+  /** Asks for a look at every eligible user, durably: what the topics lost is made good by it. */
+  lookAtEveryone: (signal: AbortSignal) => Promise<void>;
 }
 
 /** A member of the consumer group that delivers: topic → rule → Iterable. */
@@ -43,6 +47,9 @@ export class DeliveryStream {
   #commits: NodeJS.Timeout | null = null;
   #committing: Promise<void> = Promise.resolve();
   #share: number | null = null;
+  /** Nothing is committed before it has ended. */
+  #makingGood: Promise<void> = Promise.resolve();
+  #isUnmended = false;
 
   constructor(deps: StreamDeps, options: EngineOptions = ENGINE_DEFAULTS) {
     this.#deps = deps;
@@ -99,6 +106,11 @@ export class DeliveryStream {
     return this.#share;
   }
 
+  /** Whether the group can still take this member for one of its own. */
+  get isCurrent(): boolean {
+    return this.#member?.isCurrent ?? true;
+  }
+
   get inFlight(): { messages: number; deliveries: number } {
     return { messages: this.#engine.unfinished, deliveries: this.#engine.deliveriesInFlight };
   }
@@ -118,6 +130,13 @@ export class DeliveryStream {
         logger.info({ partitions: partitions.length, share }, 'delivering');
       },
       onMessages: (messages: readonly ReceivedMessage[]) => this.#intake.accept(messages),
+      onLost: (begins) => {
+        logger.warn(
+          { partitions: begins },
+          'messages were deleted before this group read them (retention); all eligible users are looked at again',
+        );
+        this.#makingGood = this.#makingGood.then(() => this.#makeGood(begins));
+      },
     });
     this.#commits = setInterval(() => void this.#commit(), COMMIT_EVERY_MS);
   }
@@ -142,6 +161,8 @@ export class DeliveryStream {
   /** One commit at a time; what a failed one held is held by the next. */
   #commit(): Promise<void> {
     this.#committing = this.#committing.then(async () => {
+      await this.#makingGood;
+      if (this.#isUnmended) return;
       const member = this.#member;
       const moved = this.#intake.progress.takeMoved();
       if (member === null || moved.length === 0) return;
@@ -153,6 +174,25 @@ export class DeliveryStream {
       }
     });
     return this.#committing;
+  }
+
+  /** Until it has worked, or the program stops: then the loss is found again at the next start. */
+  async #makeGood(begins: readonly TopicOffset[]): Promise<void> {
+    const { signal } = this.#stop;
+    this.#isUnmended = true;
+    while (!signal.aborted) {
+      try {
+        await this.#deps.lookAtEveryone(signal);
+        if (signal.aborted) return;
+        await this.#member?.commit(begins);
+        this.#isUnmended = false;
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#databaseTrouble(error);
+        await sleep(LOOK_AT_EVERYONE_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
   }
 
   #databaseTrouble(error: unknown): void {

@@ -1,5 +1,5 @@
 import { gtidMembership, isMysqlGtid } from '../database/gtid-set.ts';
-import type { Query, Rule } from '../rule/rule.ts';
+import { LOOK_MS_MAX, type Query, type Rule } from '../rule/rule.ts';
 import type { Look, Visibility } from './looks.ts';
 
 /**
@@ -22,7 +22,7 @@ export async function readVisibility(
   }
   const views = await rule.visibleViews([...viewIds]);
   if (!hasGtids) return { views, hasExecuted: () => null };
-  const rows = await query('SELECT @@GLOBAL.gtid_executed AS executed', {});
+  const rows = await query('SELECT @@GLOBAL.gtid_executed AS executed', {}, LOOK_MS_MAX);
   const isMember = gtidMembership(String(rows[0]?.['executed']));
   return { views, hasExecuted: (gtid) => (isMysqlGtid(gtid) ? isMember(gtid) : null) };
 }

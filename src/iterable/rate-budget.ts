@@ -5,11 +5,14 @@ import { type RateSchedule, StartWindow, Widening, rateSchedule } from './rate-s
 const TICKS_AHEAD_MAX = 8;
 /** How long a larger share waits, so that the starts of who had it before are out of the window. */
 export const RAISE_DELAY_MS = 1050;
+const MAY_NOT_START_MS = 50;
 
 export interface RateBudgetOptions {
   limitPerSecond: number;
   /** Monotonic, in milliseconds. */
   now: () => number;
+  /** Asked right before each start; while it says no, nothing starts. Default: always. */
+  mayStart?: () => boolean;
 }
 
 interface Waiter {
@@ -25,6 +28,7 @@ interface Waiter {
 export class RateBudget {
   readonly #limitPerSecond: number;
   readonly #now: () => number;
+  readonly #mayStart: () => boolean;
   #limiter = new Bottleneck();
   readonly #waiters: Waiter[] = [];
   #schedule: RateSchedule | null = null;
@@ -41,6 +45,7 @@ export class RateBudget {
   constructor(options: RateBudgetOptions) {
     this.#limitPerSecond = options.limitPerSecond;
     this.#now = options.now;
+    this.#mayStart = options.mayStart ?? (() => true);
   }
 
   /** The share that counts now. */
@@ -103,7 +108,9 @@ export class RateBudget {
     if (this.#schedule === null || this.#closed !== null) return;
     while (this.#stock > 0 && this.#waiters.length > 0) {
       const now = this.#now();
-      const waitMs = this.#window.waitMs(now, this.#widening.extraMs(now));
+      const waitMs = this.#mayStart()
+        ? this.#window.waitMs(now, this.#widening.extraMs(now))
+        : MAY_NOT_START_MS;
       if (waitMs > 0) {
         this.#timer ??= setTimeout(() => {
           this.#timer = null;

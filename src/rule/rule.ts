@@ -2,10 +2,14 @@ import { readFileSync } from 'node:fs';
 import type { RuleSettings } from '../settings/types.ts';
 import { type EligibleUser, toEligibleUser } from './eligible-user.ts';
 
-/** Runs one parameterised statement (`:name` placeholders) in a session in DB_TIME_ZONE. */
+/**
+ * Runs one parameterised statement (`:name` placeholders) in a session in DB_TIME_ZONE. Rejects
+ * when it takes longer than `timeoutMs` (some default where it is not given).
+ */
 export type Query = (
   sql: string,
   parameters: Readonly<Record<string, unknown>>,
+  timeoutMs?: number,
 ) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
 /** A user or page view id in decimal, as a value that MySQL compares as an integer. */
@@ -15,6 +19,8 @@ export function sqlInteger(id: string): number | bigint {
 }
 
 const RULE_TEXT = new URL('../../sql/rule.sql', import.meta.url);
+/** For questions about a few users, which take milliseconds: a link that is dead is found by it. */
+export const LOOK_MS_MAX = 10_000;
 const MARKER = '/* narrowed */';
 
 /**
@@ -39,7 +45,8 @@ export class Rule {
   /** The eligible among these users. */
   async among(userIds: readonly string[]): Promise<EligibleUser[]> {
     if (userIds.length === 0) return [];
-    return this.#run('AND c.id IN (:user_ids)', { user_ids: userIds.map(sqlInteger) });
+    const narrowed = 'AND c.id IN (:user_ids)';
+    return this.#run(narrowed, { user_ids: userIds.map(sqlInteger) }, LOOK_MS_MAX);
   }
 
   /** The eligible users with `afterId` < id ≤ `lastId`, in id order. */
@@ -84,17 +91,21 @@ export class Rule {
   /** Which of these page views other sessions can see now. */
   async visibleViews(pageViewIds: readonly string[]): Promise<Set<string>> {
     if (pageViewIds.length === 0) return new Set();
-    const rows = await this.#query('SELECT id FROM page_views WHERE id IN (:ids)', {
-      ids: pageViewIds.map(sqlInteger),
-    });
+    const sql = 'SELECT id FROM page_views WHERE id IN (:ids)';
+    const rows = await this.#query(sql, { ids: pageViewIds.map(sqlInteger) }, LOOK_MS_MAX);
     return new Set(rows.map((row) => String(row['id'])));
   }
 
-  async #run(narrowed: string, parameters: Record<string, unknown>): Promise<EligibleUser[]> {
-    const rows = await this.#query(this.#text.replace(MARKER, narrowed), {
-      ...this.#parameters,
-      ...parameters,
-    });
+  async #run(
+    narrowed: string,
+    parameters: Record<string, unknown>,
+    timeoutMs?: number,
+  ): Promise<EligibleUser[]> {
+    const rows = await this.#query(
+      this.#text.replace(MARKER, narrowed),
+      { ...this.#parameters, ...parameters },
+      timeoutMs,
+    );
     return rows.map(toEligibleUser);
   }
 }

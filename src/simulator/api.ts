@@ -147,6 +147,7 @@ export class Api {
   #apply(endpoint: Endpoint, call: Call, at: number): Answer {
     const { answer: given, accepted } = call.carryOut(this.#options.nowMs());
     this.#statistics.accepted(endpoint, at, accepted);
+    this.#options.onAccepted?.(endpoint, at, accepted);
     return given;
   }
 

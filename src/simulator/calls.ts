@@ -30,6 +30,9 @@ export interface Accepted {
   email: string | null;
   /** Event id; null for a profile. */
   id: string | null;
+  dataFields: DataFields;
+  /** Epoch seconds; null for a profile, and for an event that did not say. */
+  createdAt: number | null;
 }
 
 export interface Outcome {
@@ -128,7 +131,7 @@ export class Project {
     const checked = this.#checkOne(update, { category: 'user' });
     if ('refused' in checked) return refusedWith(checked.refused);
     this.store.update(checked.item, atMs);
-    return { answer: SUCCESS, accepted: [{ email: emailOf(update.identity), id: null }] };
+    return { answer: SUCCESS, accepted: [acceptedUpdate(update)] };
   }
 
   #track(event: TrackedEvent, atMs: number): Outcome {
@@ -143,7 +146,7 @@ export class Project {
     const id = this.store.track(checked.item, atMs);
     return {
       answer: answer(200, 'Success', '', { id }),
-      accepted: [{ email: emailOf(event.identity), id }],
+      accepted: [acceptedEvent(event, id)],
     };
   }
 
@@ -154,7 +157,7 @@ export class Project {
     const checked = this.#checkAll(passed, draft, () => ({ category: 'user' }));
     if ('refused' in checked) return refusedWith(checked.refused);
     for (const update of checked.item) this.store.update(update, atMs);
-    const accepted = checked.item.map(({ identity }) => ({ email: emailOf(identity), id: null }));
+    const accepted = checked.item.map(acceptedUpdate);
     return { answer: json(result.ofUsers(accepted.length, draft)), accepted };
   }
 
@@ -170,10 +173,9 @@ export class Project {
       eventName,
     }));
     if ('refused' in checked) return refusedWith(checked.refused);
-    const accepted = checked.item.map((event) => ({
-      email: emailOf(event.identity),
-      id: this.store.track(event, atMs),
-    }));
+    const accepted = checked.item.map((event) =>
+      acceptedEvent(event, this.store.track(event, atMs)),
+    );
     return { answer: json(result.ofEvents(accepted.length, draft)), accepted };
   }
 
@@ -220,6 +222,15 @@ export class Project {
     const refusal = identity.email === null ? null : this.#refusalOf(identity.key);
     return refusal === null ? null : answer(refusal.status, refusal.code, refusal.msg);
   }
+}
+
+function acceptedUpdate({ identity, dataFields }: UserUpdate): Accepted {
+  return { email: emailOf(identity), id: null, dataFields, createdAt: null };
+}
+
+function acceptedEvent(event: TrackedEvent, id: string): Accepted {
+  const { identity, dataFields, createdAt } = event;
+  return { email: emailOf(identity), id, dataFields, createdAt };
 }
 
 function emailOf(identity: Identity): string | null {

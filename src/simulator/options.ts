@@ -1,6 +1,7 @@
 /** What the simulator can be told, and what it takes where nothing is said. */
 import type { Logger } from '../observe/logger.ts';
-import { DOCUMENTED_LIMITS, type RateLimits } from './endpoints.ts';
+import type { Accepted } from './calls.ts';
+import { DOCUMENTED_LIMITS, type Endpoint, type RateLimits } from './endpoints.ts';
 
 export interface SimulatorOptions {
   /** The address to listen on. */
@@ -30,6 +31,8 @@ export interface SimulatorOptions {
   connectionsMax: number;
   /** Gets one line a request, at debug, without e-mail addresses. */
   log: Logger | null;
+  /** Told of everything that is carried out, in that order; `at` as in `deliveries`. */
+  onAccepted: ((endpoint: Endpoint, at: number, accepted: readonly Accepted[]) => void) | null;
   /** Epoch milliseconds with a fraction; must never go backwards. */
   nowMs: () => number;
 }
@@ -49,6 +52,7 @@ export const simulatorDefaults: Readonly<SimulatorOptions> = Object.freeze({
   deliveriesMax: 200_000,
   connectionsMax: 2_000,
   log: null,
+  onAccepted: null,
   nowMs: () => performance.timeOrigin + performance.now(),
 });
 

@@ -12,4 +12,6 @@ export type UserChangeCause =
   | 'page_views.delete'
   | 'backfill'
   /** Its row is in the table and not in the binlog. */
-  | 'audit';
+  | 'audit'
+  /** Its message may have been deleted before it was read. */
+  | 'retention';

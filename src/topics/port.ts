@@ -77,6 +77,11 @@ export interface MemberHandlers {
    * delaying it is the back-pressure (the member keeps its place in the group meanwhile).
    */
   onMessages(messages: readonly ReceivedMessage[]): Promise<void>;
+  /**
+   * Messages that the group had not read are gone from these partitions (retention), which begin
+   * at these offsets now. Nothing that comes after them is committed before the handler was called.
+   */
+  onLost(begins: readonly TopicOffset[]): void;
 }
 
 /** A member of a consumer group. Disposing leaves the group; it commits nothing by itself. */
@@ -87,6 +92,12 @@ export interface GroupMember extends AsyncDisposable {
   lag(): Promise<ReadonlyMap<string, number>>;
   /** Rejects when the member can not go on (the process should exit 3); never resolves. */
   readonly failed: Promise<never>;
+  /**
+   * Whether the partitions can still be ours: false once the group has not been heard of for nearly
+   * as long as it waits for a silent member before it gives them to another (a process that was
+   * frozen and wakes up, a broker that is away).
+   */
+  readonly isCurrent: boolean;
 }
 
 /** A delivery refused for good, or a message that could not be read. */

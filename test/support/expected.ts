@@ -16,11 +16,15 @@ const RULE = `
            ROW_NUMBER() OVER (PARTITION BY c.id ORDER BY pv.event_time DESC, pv.id DESC) AS view_rank
     FROM customers c JOIN page_views pv ON c.id = pv.user_id
     WHERE c.plan_type = 'pro' AND pv.page IN ('pricing','settings')
-      AND pv.event_time >= DATE_SUB(CURDATE(), INTERVAL 7 DAY))
+      AND pv.event_time >= DATE_SUB(CURDATE(), INTERVAL 7 DAY)
+      /* users */)
   SELECT * FROM ranked_views WHERE view_rank = 1 ORDER BY id`;
 
 /** What Iterable should hold for one user. */
 export interface Expected {
+  userId: string;
+  /** Lower-cased. */
+  email: string;
   profile: Record<string, unknown>;
   eventId: string;
   event: Record<string, unknown>;
@@ -30,13 +34,19 @@ function withoutNulls(fields: Record<string, unknown>): Record<string, unknown> 
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
 
-/** By e-mail address, lower-cased. */
-export async function expectedNow(connection: Connection): Promise<Map<string, Expected>> {
-  const [rows] = await connection.query(RULE);
+/** By e-mail address, lower-cased; of these users alone where they are given. */
+export async function expectedNow(
+  connection: Connection,
+  userIds: readonly string[] | null = null,
+): Promise<Map<string, Expected>> {
+  const sql = userIds === null ? RULE : RULE.replace('/* users */', 'AND c.id IN (?)');
+  const [rows] = await connection.query(sql, userIds === null ? [] : [userIds]);
   return new Map(
     (rows as Row[]).map((row) => [
       String(row['email']).toLowerCase(),
       {
+        userId: String(row['id']),
+        email: String(row['email']).toLowerCase(),
         profile: withoutNulls({
           first_name: row['first_name'],
           last_name: row['last_name'],

@@ -26,18 +26,9 @@ export async function freshDatabase(server: DatabaseAddress): Promise<FreshDatab
   const { host, port, user, password } = server;
   const name = `test_${randomBytes(6).toString('hex')}`;
   const settings = { host, port, user, password, name, ssl: false, timeZone: '+00:00' };
-  const connection = await createConnection({
-    host,
-    port,
-    user,
-    password,
-    timezone: 'Z',
-    supportBigNumbers: true,
-    multipleStatements: true,
-  });
+  const connection = await connectTo(settings, null);
   await connection.query(`CREATE DATABASE ${name}`);
   await connection.query(`USE ${name}`);
-  await connection.query("SET time_zone = '+00:00'");
   return {
     settings,
     connection,
@@ -49,6 +40,27 @@ export async function freshDatabase(server: DatabaseAddress): Promise<FreshDatab
       await last.end();
     },
   };
+}
+
+/** A writer's connection, in UTC; `database` null: none chosen. */
+export async function connectTo(
+  { host, port, user, password }: DatabaseSettings,
+  database: string | null,
+): Promise<Connection> {
+  const connection = await createConnection({
+    host,
+    port,
+    user,
+    password,
+    timezone: 'Z',
+    supportBigNumbers: true,
+    multipleStatements: true,
+    ...(database === null ? {} : { database }),
+  });
+  // A server that goes away is found by the next query.
+  connection.on('error', () => undefined);
+  await connection.query("SET time_zone = '+00:00'");
+  return connection;
 }
 
 /** A name for topics and groups that no other test has. */
@@ -67,5 +79,7 @@ export const startOwnMariadb = (flags: readonly string[] = []): Promise<Database
   startMariadb({ say, flags });
 
 /** A broker of the test's own. Some 3 s. */
-export const startOwnKafka = (properties: Record<string, string> = {}): Promise<KafkaServer> =>
-  startKafka({ say, properties });
+export const startOwnKafka = (
+  properties: Record<string, string> = {},
+  port?: number,
+): Promise<KafkaServer> => startKafka({ say, properties, ...(port === undefined ? {} : { port }) });

@@ -11,6 +11,7 @@ await topics.join(process.argv[3] ?? '', [pageViews, userChanges], {
   onAssigned: () => undefined,
   onRebalancing: () => undefined,
   onMessages: () => Promise.resolve(),
+  onLost: () => undefined,
 });
 process.stdout.write('joined\n');
 setInterval(() => undefined, 60_000);

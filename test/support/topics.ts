@@ -11,6 +11,7 @@ import type {
   MemberHandlers,
   OutgoingMessage,
   ReceivedMessage,
+  TopicOffset,
   Topics,
 } from '../../src/topics/port.ts';
 import { freshTopicPrefix, injectServices } from './services.ts';
@@ -47,6 +48,7 @@ export function message(
 export class Reader implements MemberHandlers {
   readonly received: ReceivedMessage[] = [];
   readonly assignments: Assignment[] = [];
+  readonly lost: TopicOffset[] = [];
   gate: Promise<void> = Promise.resolve();
   member: GroupMember | null = null;
 
@@ -60,6 +62,10 @@ export class Reader implements MemberHandlers {
   async onMessages(messages: readonly ReceivedMessage[]): Promise<void> {
     this.received.push(...messages);
     await this.gate;
+  }
+
+  onLost(begins: readonly TopicOffset[]): void {
+    this.lost.push(...begins);
   }
 
   async join(topics: Topics, group: string): Promise<this> {

@@ -45,17 +45,31 @@ const PLACES = ['Austin, TX', null, '東京', '<b>&', 'a\tb'];
 const FIRST_CUSTOMER = 3_000_000_001;
 const FIRST_VIEW = 5_000_000_001;
 
+/** Told of the users that a transaction was about, once it is committed. */
+export type OnCommit = (userIds: readonly string[]) => Promise<void>;
+
 /** A random workload over some customers; every step is one transaction, or one rolled back. */
 export class Workload {
-  readonly #connection: Connection;
+  #connection: Connection;
   readonly #random: () => number;
   readonly #customers: number;
+  readonly #onCommit: OnCommit;
+  readonly #touched = new Set<number>();
   #emails = 0;
+  #viewsInserted = 0;
+  /** Page views that committed transactions inserted. */
+  viewsCommitted = 0;
 
-  constructor(connection: Connection, seed: number, customers: number) {
+  constructor(
+    connection: Connection,
+    seed: number,
+    customers: number,
+    onCommit: OnCommit = () => Promise.resolve(),
+  ) {
     this.#connection = connection;
     this.#random = randomFrom(seed);
     this.#customers = customers;
+    this.#onCommit = onCommit;
   }
 
   async setUp(): Promise<void> {
@@ -75,6 +89,13 @@ export class Workload {
         ],
       );
     }
+    await this.#noteEveryone();
+  }
+
+  /** Goes on over another connection; whether the last transaction was committed is seen there. */
+  async goOn(connection: Connection): Promise<void> {
+    this.#connection = connection;
+    await this.#noteEveryone();
   }
 
   async steps(count: number): Promise<void> {
@@ -83,11 +104,15 @@ export class Workload {
 
   async #step(): Promise<void> {
     const rollsBack = this.#random() < 0.08;
+    this.#touched.clear();
+    this.#viewsInserted = 0;
     await this.#connection.beginTransaction();
     const statements = this.#random() < 0.2 ? 3 : 1;
     for (let i = 0; i < statements; i++) await this.#statement();
-    if (rollsBack) await this.#connection.rollback();
-    else await this.#connection.commit();
+    if (rollsBack) return await this.#connection.rollback();
+    await this.#connection.commit();
+    this.viewsCommitted += this.#viewsInserted;
+    await this.#onCommit([...this.#touched].map(String));
   }
 
   async #statement(): Promise<void> {
@@ -138,6 +163,7 @@ export class Workload {
       'Chrome',
       this.#of(PLACES),
     ]);
+    this.#viewsInserted += count;
     const agoMinutes = this.#of([0, 0, 0, 5, 5, 60, 24 * 60, 6 * 24 * 60, 9 * 24 * 60]);
     await this.#sql(
       `INSERT INTO page_views (user_id, page, device, browser, location, event_time)
@@ -146,8 +172,15 @@ export class Workload {
     );
   }
 
+  async #noteEveryone(): Promise<void> {
+    const [rows] = await this.#connection.query('SELECT id FROM customers');
+    await this.#onCommit((rows as { id: number | string }[]).map(({ id }) => String(id)));
+  }
+
   #customer(): number {
-    return FIRST_CUSTOMER + Math.floor(this.#random() * this.#customers);
+    const id = FIRST_CUSTOMER + Math.floor(this.#random() * this.#customers);
+    this.#touched.add(id);
+    return id;
   }
 
   #email(): string {

@@ -166,6 +166,18 @@ export class EmbeddedLog {
     );
   }
 
+  /** Where partitions begin of which messages were dropped that the group had not read. */
+  lost(groupId: string, topics: readonly string[]): TopicOffset[] {
+    const saved = this.#db.prepare(
+      'SELECT offset FROM group_offsets WHERE group_id = ? AND partition_id = ?',
+    );
+    return topics.flatMap((topic) =>
+      this.#partitions(topic)
+        .filter(({ id, begin }) => Number(saved.get(groupId, id)?.['offset'] ?? 0) < begin)
+        .map(({ partition, begin }) => ({ topic, partition, offset: begin })),
+    );
+  }
+
   commit(groupId: string, offsets: readonly TopicOffset[]): void {
     this.#transaction(() => {
       for (const at of offsets) {

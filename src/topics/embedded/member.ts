@@ -39,10 +39,17 @@ export class EmbeddedMember implements GroupMember {
     return this.#failed.promise;
   }
 
+  /** The operating system gives the group's lock to nobody else while this process lives. */
+  get isCurrent(): boolean {
+    return true;
+  }
+
   start(): void {
     const { log, groupId, topics, handlers } = this.#deps;
     this.#positions = log.groupOffsets(groupId, topics);
     handlers.onAssigned({ partitions: this.#positions, share: 1 });
+    const lost = log.lost(groupId, topics);
+    if (lost.length > 0) handlers.onLost(lost);
     this.#loop = this.#run().catch((error: unknown) =>
       this.#failed.reject(explained(this.#deps.file, error)),
     );
@@ -90,9 +97,14 @@ export class EmbeddedMember implements GroupMember {
     for (const [index, position] of this.#positions.entries()) {
       if (this.#stopped) return found;
       const messages = await this.#slice(position);
+      const [first] = messages;
       const last = messages.at(-1);
-      if (last === undefined) continue;
+      if (first === undefined || last === undefined) continue;
       found = true;
+      // Offsets have no gaps but where old messages were dropped.
+      if (first.offset > position.offset) {
+        this.#deps.handlers.onLost([{ ...position, offset: first.offset }]);
+      }
       this.#positions[index] = { ...position, offset: last.offset + 1 };
       await this.#deps.handlers.onMessages(messages);
       // Everything here is synchronous: without a turn, a long backlog holds up timers and sockets.

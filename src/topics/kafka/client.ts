@@ -2,9 +2,15 @@ import { Kafka, type KafkaConfig, type SASLOptions, logLevel } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings } from '../../settings/types.ts';
+import { socketFactory } from './socket.ts';
 
 const CONNECT_MS_MAX = 5_000;
 const REQUEST_MS_MAX = 15_000;
+const SILENCE = {
+  answerMsMax: 10_000,
+  /** Above the time that a group may take (member.ts). */
+  rebalanceMsMax: 17_000,
+};
 
 function sasl(settings: KafkaSettings): { sasl?: SASLOptions } {
   if (settings.sasl === null) return {};
@@ -32,6 +38,7 @@ export function createClient(settings: KafkaSettings, logger: Logger, retries: n
     authenticationTimeout: CONNECT_MS_MAX,
     requestTimeout: REQUEST_MS_MAX,
     enforceRequestTimeout: true,
+    socketFactory: socketFactory(SILENCE),
     retry: { retries, initialRetryTime: 100, maxRetryTime: 2_000 },
     logLevel: logLevel.WARN,
     logCreator: logCreator(logger),

@@ -12,6 +12,9 @@ const REBALANCE_MS = 15_000;
 /** The longest wait of a fetch: a rebalance is noticed that soon when nothing comes. */
 const FETCH_WAIT_MS = 500;
 const LAG_CACHE_MS = 1_000;
+/** Heard of longer ago than this, the group may have given our partitions to another member. */
+const CURRENT_MS = SESSION_MS - 2 * HEARTBEAT_MS;
+const CHECK_RETRY_MS = 1_000;
 /** The group has another generation, or another owner, by now: their offsets are theirs. */
 const STALE = /ILLEGAL_GENERATION|UNKNOWN_MEMBER_ID|REBALANCE_IN_PROGRESS|FENCED_INSTANCE_ID/;
 
@@ -43,7 +46,12 @@ export class KafkaMember implements GroupMember {
   #isVoid = false;
   /** Batches handed over whose taking in was cut short: kafkajs fetches them again. */
   #cutShort = new Map<string, { upto: number; taken: Promise<void> }>();
-  #lag: { atMs: number; value: Map<string, number> } | null = null;
+  #read: { atMs: number; positions: Promise<Position[]> } | null = null;
+  /** Whether messages were lost before the assignment: commits wait for the answer. */
+  #checking: Promise<void> = Promise.resolve();
+  /** By partition, the offset after the last one handed over. */
+  readonly #next = new Map<string, number>();
+  readonly #clock = new HeardClock();
 
   constructor(deps: MemberDeps) {
     this.#deps = deps;
@@ -70,9 +78,14 @@ export class KafkaMember implements GroupMember {
     return this.#failed.promise;
   }
 
+  get isCurrent(): boolean {
+    return this.#clock.silentMs < CURRENT_MS;
+  }
+
   async start(): Promise<void> {
     const consumer = this.#consumer;
     const { topics, logger } = this.#deps;
+    consumer.on(consumer.events.HEARTBEAT, () => this.#clock.heard());
     consumer.on(consumer.events.REBALANCING, () => this.#voided());
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
       this.#joined(payload.memberAssignment),
@@ -101,6 +114,7 @@ export class KafkaMember implements GroupMember {
       offset: String(offset),
     }));
     try {
+      await this.#checking;
       await this.#consumer.commitOffsets(commits);
     } catch (error) {
       const { type, message } = error as { type?: string; message: string };
@@ -109,26 +123,15 @@ export class KafkaMember implements GroupMember {
   }
 
   async lag(): Promise<ReadonlyMap<string, number>> {
-    if (this.#lag !== null && performance.now() - this.#lag.atMs < LAG_CACHE_MS)
-      return this.#lag.value;
-    const { topics, groupId } = this.#deps;
-    const admin = await this.#deps.admin();
-    const committed = await admin.fetchOffsets({ groupId, topics: [...topics] });
-    const value = new Map<string, number>();
-    for (const topic of topics) {
-      const offsets = committed.find((one) => one.topic === topic)?.partitions ?? [];
-      let behind = 0;
-      for (const { partition, high, low } of await admin.fetchTopicOffsets(topic)) {
-        const saved = Number(offsets.find((one) => one.partition === partition)?.offset ?? -1);
-        behind += Math.max(0, Number(high) - Math.max(saved, Number(low)));
-      }
-      value.set(topic, behind);
+    const value = new Map<string, number>(this.#deps.topics.map((topic) => [topic, 0]));
+    for (const { topic, saved, low, high } of await this.#positions()) {
+      value.set(topic, (value.get(topic) ?? 0) + Math.max(0, high - Math.max(saved, low)));
     }
-    this.#lag = { atMs: performance.now(), value };
     return value;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#owned = new Set();
     await this.#consumer.disconnect().catch(() => undefined);
   }
 
@@ -139,8 +142,55 @@ export class KafkaMember implements GroupMember {
     this.#owned = new Set(partitions.map(keyOf));
     this.#isVoid = false;
     this.#cutShort.clear();
+    this.#next.clear();
+    this.#clock.heard();
+    this.#checking = this.#checkLost();
     const share = partitions.length / Math.max(1, this.#deps.partitionsInAll);
     this.#deps.handlers.onAssigned({ partitions, share });
+  }
+
+  /** Where the group and the partitions are, at most LAG_CACHE_MS old. */
+  #positions(): Promise<Position[]> {
+    const now = performance.now();
+    if (this.#read === null || now - this.#read.atMs > LAG_CACHE_MS) {
+      const positions = readPositions(this.#deps);
+      positions.catch(() => (this.#read = null));
+      this.#read = { atMs: now, positions };
+    }
+    return this.#read.positions;
+  }
+
+  /**
+   * After a rebalance, what the group has committed tells whether retention overtook it: kafkajs
+   * goes on at the oldest message then, and commits -2 for it (ConsumerGroup.setDefaultOffset).
+   */
+  async #checkLost(): Promise<void> {
+    const owned = this.#owned;
+    this.#read = null;
+    while (owned === this.#owned) {
+      try {
+        const lost = (await this.#positions()).filter(
+          (at) => owned.has(keyOf(at)) && Math.max(at.saved, 0) < at.low,
+        );
+        if (lost.length > 0) this.#deps.handlers.onLost(lost.map(beginOf));
+        return;
+      } catch (error) {
+        this.#deps.logger.debug({ err: error }, 'the offsets of the group could not be read');
+        await sleep(CHECK_RETRY_MS, undefined, { ref: false });
+      }
+    }
+  }
+
+  /** A gap may be a compacted or a transactional one; where the log begins after it, it was lost. */
+  async #checkGap(batch: EachBatchPayload['batch']): Promise<void> {
+    const key = keyOf(batch);
+    const expected = this.#next.get(key) ?? 0;
+    const isFirst = !this.#next.has(key);
+    this.#next.set(key, Number(batch.lastOffset()) + 1);
+    if (isFirst || Number(batch.firstOffset()) <= expected) return;
+    this.#read = null;
+    const at = (await this.#positions()).find((one) => keyOf(one) === key);
+    if (at !== undefined && at.low > expected) this.#deps.handlers.onLost([beginOf(at)]);
   }
 
   #voided(): void {
@@ -158,6 +208,7 @@ export class KafkaMember implements GroupMember {
     if (this.#isVoid || payload.isStale() || !payload.isRunning()) return;
     const { batch } = payload;
     const key = keyOf(batch);
+    await this.#checkGap(batch);
     const taken = this.#handOver(key, payload);
     try {
       let isTaken = await endsWithin(taken, HEARTBEAT_MS / 2);
@@ -190,6 +241,61 @@ export class KafkaMember implements GroupMember {
     const taken = Promise.all([before?.taken, handed]).then(() => undefined);
     this.#cutShort.set(key, { upto: last.offset + 1, taken });
     return taken;
+  }
+}
+
+/** How far a group and the log are in a partition. */
+interface Position extends TopicPartition {
+  /** Negative where nothing is committed. */
+  saved: number;
+  low: number;
+  high: number;
+}
+
+const beginOf = ({ topic, partition, low }: Position): TopicOffset => ({
+  topic,
+  partition,
+  offset: low,
+});
+
+async function readPositions({ admin, groupId, topics }: MemberDeps): Promise<Position[]> {
+  const asked = await admin();
+  const committed = await asked.fetchOffsets({ groupId, topics: [...topics] });
+  const all = await Promise.all(
+    topics.map(async (topic) => {
+      const saved = new Map(
+        committed
+          .find((one) => one.topic === topic)
+          ?.partitions.map(({ partition, offset }) => [partition, Number(offset)]),
+      );
+      const bounds = await asked.fetchTopicOffsets(topic);
+      return bounds.map(({ partition, low, high }) => ({
+        topic,
+        partition,
+        saved: saved.get(partition) ?? -1,
+        low: Number(low),
+        high: Number(high),
+      }));
+    }),
+  );
+  return all.flat();
+}
+
+/**
+ * How long nothing was heard, by the clock that counts longer: one stands still while a virtual
+ * machine is suspended, the other jumps when it is set.
+ */
+class HeardClock {
+  #atMs = Number.NEGATIVE_INFINITY;
+  #atEpochMs = Number.NEGATIVE_INFINITY;
+
+  get silentMs(): number {
+    return Math.max(performance.now() - this.#atMs, Date.now() - this.#atEpochMs);
+  }
+
+  heard(): void {
+    this.#atMs = performance.now();
+    this.#atEpochMs = Date.now();
   }
 }
 

@@ -1,0 +1,80 @@
+import { type Socket, connect, isIP } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ISocketFactory } from 'kafkajs';
+
+const KEEP_ALIVE_MS = 30_000;
+/** Requests whose answer may take as long as a rebalance: JoinGroup and SyncGroup. */
+const REBALANCE_REQUESTS: ReadonlySet<number> = new Set([11, 14]);
+
+export interface SilenceLimits {
+  /** For any answer, in milliseconds. */
+  answerMsMax: number;
+  /** For the answer that waits for the other members of the group. */
+  rebalanceMsMax: number;
+}
+
+interface Watched {
+  socket: Socket;
+  /** When the oldest request without an answer was written; null: nothing is owed. */
+  askedMs: number | null;
+  heardMs: number;
+  timer: NodeJS.Timeout | null;
+}
+
+/**
+ * kafkajs gives a request up after its time, but keeps the connection, and asks over it again and
+ * again: a half-open link would be asked for ever. Here a socket that owes an answer for too long
+ * is closed, and with it those that were not heard since it was asked; kafkajs opens others.
+ */
+export function socketFactory(limits: SilenceLimits): ISocketFactory {
+  const open = new Set<Watched>();
+  return ({ host, port, ssl, onConnect }) => {
+    const name = isIP(host) === 0 ? { servername: host } : {};
+    // kafkajs hands `false` and `true` through, whatever its types say.
+    const socket = ssl
+      ? connectTls({ host, port, ...name, ...ssl }, onConnect)
+      : connect({ host, port }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    watch(socket, open, limits);
+    return socket;
+  };
+}
+
+function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits): void {
+  const mine: Watched = { socket, askedMs: null, heardMs: performance.now(), timer: null };
+  open.add(mine);
+  const wait = (ms: number): void => {
+    if (mine.timer !== null) clearTimeout(mine.timer);
+    mine.timer = setTimeout(() => closeSilent(mine, open), ms).unref();
+  };
+  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+  socket.write = (...args: unknown[]): boolean => {
+    const isRebalance = REBALANCE_REQUESTS.has(requestKind(args[0]));
+    if (mine.askedMs === null) {
+      mine.askedMs = performance.now();
+      wait(isRebalance ? limits.rebalanceMsMax : limits.answerMsMax);
+    } else if (isRebalance) wait(limits.rebalanceMsMax);
+    return write(...args);
+  };
+  socket.on('data', () => {
+    mine.askedMs = null;
+    mine.heardMs = performance.now();
+    if (mine.timer !== null) clearTimeout(mine.timer);
+  });
+  socket.on('close', () => {
+    open.delete(mine);
+    if (mine.timer !== null) clearTimeout(mine.timer);
+  });
+}
+
+function closeSilent(silent: Watched, open: ReadonlySet<Watched>): void {
+  const sinceMs = silent.askedMs ?? 0;
+  for (const { socket, heardMs } of open) {
+    if (heardMs <= sinceMs) socket.destroy(new Error('the broker gives no answer'));
+  }
+}
+
+/** The request's API key: after four bytes of length (kafka.apache.org/protocol). */
+function requestKind(chunk: unknown): number {
+  return Buffer.isBuffer(chunk) && chunk.length >= 6 ? chunk.readInt16BE(4) : -1;
+}
