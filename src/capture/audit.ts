@@ -96,7 +96,7 @@ export class Audit {
     while (await elapsed(waitMs, stream.signal)) {
       waitMs = this.#intervalMs;
       try {
-        await this.#lookOnce(stream);
+        await Promise.race([this.#lookOnce(stream), aborted(stream.signal)]);
       } catch (error) {
         if (!stream.signal.aborted) stream.onError(error);
       }
@@ -105,12 +105,17 @@ export class Audit {
 
   async #lookOnce(stream: AuditedStream): Promise<void> {
     const connection = await connect(this.#db);
+    // A server that gives no answer must not hold up the next stream.
+    const end = (): void => connection.destroy();
+    stream.signal.addEventListener('abort', end, { once: true });
     try {
+      if (stream.signal.aborted) return;
       // Behind one address there may be several servers, with a log each.
       if ((await readSource(connection)).serverUuid !== stream.serverUuid) return;
       for (const look of this.#looks) await this.#compare(connection, look, stream);
     } finally {
-      connection.destroy();
+      stream.signal.removeEventListener('abort', end);
+      end();
     }
   }
 
@@ -187,6 +192,13 @@ function forget(look: Look): void {
 
 function isId(value: unknown): value is Id {
   return typeof value === 'number' || (typeof value === 'string' && /^\d+$/.test(value));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 /** Whether the time has passed without the signal. */
