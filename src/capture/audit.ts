@@ -6,7 +6,7 @@ import { CapturedIds, type Id, WORD_IDS, isAbove } from './captured-ids.ts';
 import type { CapturedTable, CaptureEvent, Row } from './events.ts';
 import { readLogEnd, readSource, rowsOf } from './source.ts';
 
-export const AUDIT_INTERVAL_MS = 60_000;
+export const AUDIT_INTERVAL_MS = 20_000;
 
 /** The first look only notes where the tables end: rows in the log must be visible by then. */
 const FIRST_LOOK_MS = 1_000;
