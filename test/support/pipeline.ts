@@ -161,14 +161,21 @@ export class Pipeline implements AsyncDisposable {
     });
   }
 
-  /** Waits until these programs have nothing left to do and Iterable holds what the rule says. */
+  /** Waits until Iterable holds what the rule says; how long that took, in milliseconds. */
+  async converge(timeoutMs = 60_000): Promise<number> {
+    const beganMs = performance.now();
+    const hasAll = async (): Promise<boolean> =>
+      (await differences(this.connection, this.simulator)).length === 0;
+    await until('Iterable holds what the rule says', hasAll, timeoutMs).catch(() => undefined);
+    return performance.now() - beganMs;
+  }
+
+  /** Waits until that is so and these programs have nothing left to do. */
   async settle(urls: readonly string[], timeoutMs = 60_000): Promise<void> {
+    await this.converge(timeoutMs);
     await until(
-      'Iterable holds what the rule says',
-      async () => {
-        for (const url of urls) if (!(await isCaughtUp(url))) return false;
-        return (await differences(this.connection, this.simulator)).length === 0;
-      },
+      'the programs have nothing left to do',
+      async () => (await Promise.all(urls.map(isCaughtUp))).every(Boolean),
       timeoutMs,
     ).catch(() => undefined);
   }

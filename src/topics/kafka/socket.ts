@@ -1,6 +1,6 @@
 import { type Socket, connect, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { ISocketFactory } from 'kafkajs';
+import kafkajs, { type ISocketFactory } from 'kafkajs';
 
 const KEEP_ALIVE_MS = 30_000;
 /** Requests whose answer may take as long as a rebalance: JoinGroup and SyncGroup. */
@@ -11,6 +11,11 @@ export interface SilenceLimits {
   answerMsMax: number;
   /** For the answer that waits for the other members of the group. */
   rebalanceMsMax: number;
+}
+
+interface Broker {
+  host: string;
+  port: number;
 }
 
 interface Watched {
@@ -25,6 +30,7 @@ interface Watched {
  * kafkajs gives a request up after its time, but keeps the connection, and asks over it again and
  * again: a half-open link would be asked for ever. Here a socket that owes an answer for too long
  * is closed, and with it those that were not heard since it was asked; kafkajs opens others.
+ * And what it writes to a socket that has just closed fails at once, and not when its time is over.
  */
 export function socketFactory(limits: SilenceLimits): ISocketFactory {
   const open = new Set<Watched>();
@@ -35,12 +41,12 @@ export function socketFactory(limits: SilenceLimits): ISocketFactory {
       ? connectTls({ host, port, ...name, ...ssl }, onConnect)
       : connect({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    watch(socket, open, limits);
+    watch(socket, open, limits, { host, port });
     return socket;
   };
 }
 
-function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits): void {
+function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits, broker: Broker): void {
   const mine: Watched = { socket, askedMs: null, heardMs: performance.now(), timer: null };
   open.add(mine);
   const wait = (ms: number): void => {
@@ -49,6 +55,7 @@ function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits): void 
   };
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   socket.write = (...args: unknown[]): boolean => {
+    if (socket.destroyed) throw closedError(broker);
     const isRebalance = REBALANCE_REQUESTS.has(requestKind(args[0]));
     if (mine.askedMs === null) {
       mine.askedMs = performance.now();
@@ -65,6 +72,12 @@ function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits): void 
     open.delete(mine);
     if (mine.timer !== null) clearTimeout(mine.timer);
   });
+}
+
+/** What kafkajs throws itself where it knows of it (its types don't): it looks at the name. */
+function closedError(broker: Broker): Error {
+  const error = new kafkajs.KafkaJSConnectionError('the connection is closed');
+  return Object.assign(error, { name: 'KafkaJSConnectionClosedError', ...broker });
 }
 
 function closeSilent(silent: Watched, open: ReadonlySet<Watched>): void {
