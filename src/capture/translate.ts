@@ -18,6 +18,8 @@ export interface ZongjiEvent {
   tableName: string;
   tableMap: Readonly<Record<number, { columns?: { name: string; type: number }[] }>>;
   hasSelfDescribingMetadata: () => boolean;
+  /** As the table had them when the event was written. */
+  columnNames: readonly string[];
   // Rows
   rows: readonly unknown[];
   columns_present_bitmap: Uint8Array;
@@ -127,7 +129,15 @@ export class Translator {
         `the binlog does not name the columns of ${known.table}; set binlog_row_metadata=FULL`,
       );
     }
-    const plan = planTable(known.table, event.tableMap[tableId]?.columns ?? []);
+    const columns = event.tableMap[tableId]?.columns ?? [];
+    // zongji takes the columns from information_schema, as they are now, where a MariaDB table has
+    // temporal columns of the form before 10.1.
+    if (!columns.every(({ name }, at) => name === event.columnNames[at])) {
+      return this.#unreadable(
+        `the columns of ${known.table} were changed before its rows were read, and its temporal columns have MariaDB's old form; run ALTER TABLE ${known.table} FORCE with mysql56_temporal_format=ON, then start again`,
+      );
+    }
+    const plan = planTable(known.table, columns);
     if ('missing' in plan) {
       return this.#unreadable(`the table ${known.table} had no column ${plan.missing}; add it`);
     }
