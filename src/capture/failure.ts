@@ -1,3 +1,4 @@
+import { isCertificateError } from '../database/explain.ts';
 import { UnavailableError } from '../errors.ts';
 import type { Publisher } from '../topics/port.ts';
 
@@ -15,6 +16,7 @@ const REFUSED = new Set([
   'ER_COLUMNACCESS_DENIED_ERROR',
   'ER_NOT_SUPPORTED_AUTH_MODE',
   'ER_ACCOUNT_HAS_BEEN_LOCKED',
+  'ER_SECURE_TRANSPORT_REQUIRED',
 ]);
 
 function codeOf(error: unknown): string | undefined {
@@ -28,6 +30,7 @@ function codeOf(error: unknown): string | undefined {
  * refuses needs a person, and so does an UnavailableError without a database error behind it.
  */
 export function isTransient(error: unknown): boolean {
+  if (isCertificateError(error) || isCertificateError((error as Error).cause ?? {})) return false;
   const code = codeOf(error);
   if (code === undefined) return !(error instanceof UnavailableError);
   return !REFUSED.has(code);

@@ -10,6 +10,12 @@ const UNREACHABLE = new Set([
   'ENETUNREACH',
 ]);
 
+/** Whether a TLS handshake failed by the certificate, and not by a link that broke. */
+export function isCertificateError(error: unknown): boolean {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'HANDSHAKE_SSL_ERROR' && /certificate|altnames/i.test(message);
+}
+
 /** One sentence for a database error: what, where, and what to do. Never the password. */
 export function explainDatabaseError(error: unknown, db: DatabaseSettings): UnavailableError {
   const { code, message, sqlMessage } = error as NodeJS.ErrnoException & { sqlMessage?: string };
@@ -18,9 +24,14 @@ export function explainDatabaseError(error: unknown, db: DatabaseSettings): Unav
     if (code !== undefined && UNREACHABLE.has(code)) {
       return `${where} can not be reached (${code}); check DB_HOST and DB_PORT, and that it runs`;
     }
+    if (isCertificateError(error)) {
+      return `the certificate of ${where} is not accepted (${message}); set NODE_EXTRA_CA_CERTS to the file of the authority that signed it, and DB_HOST to a name that it is for`;
+    }
     switch (code ?? '') {
       case 'ER_ACCESS_DENIED_ERROR':
-        return `${where} refuses the user ${db.user}; check DB_USER and DB_PASSWORD`;
+        return `${where} refuses the user ${db.user}; check DB_USER and DB_PASSWORD${db.ssl ? '' : ', and set DB_SSL=true if the user must come by TLS'}`;
+      case 'ER_SECURE_TRANSPORT_REQUIRED':
+        return `${where} takes no connections without TLS; set DB_SSL=true`;
       case 'ER_DBACCESS_DENIED_ERROR':
         return `the user ${db.user} may not use the database ${db.name}; grant it (README, "Grants"), or check DB_NAME`;
       case 'ER_BAD_DB_ERROR':

@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startSimulator } from '../../src/simulator/simulator.ts';
+import { differences } from '../support/expected.ts';
+import { Program, environment, runToEnd, until } from '../support/program.ts';
+import { freshDatabase, startOwnMariadb, startOwnMysql } from '../support/services.ts';
+import { Workload } from '../support/workload.ts';
+import { MemoryPublisher, startCapture } from './capture-support.ts';
+
+const OPENSSL = 'openssl';
+
+/** An authority of the test's own, and a server's key for 127.0.0.1 signed by it. */
+function makeCertificates() {
+  const folder = mkdtempSync(join(tmpdir(), 'iterable-sync-tls-'));
+  const openssl = (...args: string[]): void => {
+    execFileSync(OPENSSL, args, { cwd: folder, stdio: 'ignore' });
+  };
+  const days = ['-days', '2', '-nodes', '-newkey', 'rsa:2048'];
+  const authority = (name: string): void =>
+    openssl(
+      'req',
+      '-x509',
+      ...days,
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.pem`,
+    );
+  authority('ca');
+  authority('other');
+  const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-subj', '/CN=server'];
+  const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=CA:FALSE'];
+  const files = ['-keyout', 'server.key', '-out', 'server.pem'];
+  openssl('req', '-x509', ...days, ...signed, ...names, ...files);
+  return (name: string) => join(folder, name);
+}
+
+describe.each(['mysql', 'mariadb'] as const)('with DB_SSL=true on %s', (flavour) => {
+  const file = makeCertificates();
+  let server: Awaited<ReturnType<typeof startOwnMysql>>;
+
+  beforeAll(async () => {
+    const flags = [
+      `--ssl-ca=${file('ca.pem')}`,
+      `--ssl-cert=${file('server.pem')}`,
+      `--ssl-key=${file('server.key')}`,
+    ];
+    server = await (flavour === 'mysql' ? startOwnMysql(flags) : startOwnMariadb(flags));
+  });
+
+  afterAll(() => server.stop());
+
+  /** A database of which the user `secure` may read all, over TLS alone. */
+  async function secured(simulatorUrl: string) {
+    const database = await freshDatabase(server);
+    const workload = new Workload(database.connection, 5, 10);
+    await workload.setUp();
+    for (const statement of [
+      "CREATE OR REPLACE USER 'secure'@'%' IDENTIFIED BY 'tls-secret' REQUIRE SSL",
+      "GRANT ALL ON *.* TO 'secure'@'%'",
+    ].flatMap((text) =>
+      flavour === 'mysql' && text.startsWith('CREATE')
+        ? ["DROP USER IF EXISTS 'secure'@'%'", text.replace(' OR REPLACE', '')]
+        : [text],
+    )) {
+      await database.connection.query(statement);
+    }
+    const settings = { ...database.settings, user: 'secure', password: 'tls-secret' };
+    const env = (ca: string | null, ssl = 'true'): Record<string, string> =>
+      environment(settings, simulatorUrl, {
+        DB_SSL: ssl,
+        ...(ca === null ? {} : { NODE_EXTRA_CA_CERTS: file(ca) }),
+      });
+    return {
+      database,
+      workload,
+      env,
+      [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    };
+  }
+
+  // Guards connectionOptions: the server refuses each connection of this user that has no TLS.
+  test('the pool, the lock and the binlog are encrypted, and the stream does its work', async () => {
+    await using simulator = await startSimulator({ port: 0, apiKeys: ['test-key'] });
+    await using t = await secured(simulator.url);
+    await using program = new Program(['run'], t.env('ca.pem'));
+    await program.ready();
+    await t.workload.steps(50);
+    const { connection } = t.database;
+    await until(
+      'Iterable holds what it should',
+      async () => (await differences(connection, simulator)).length === 0,
+    );
+    const [dumps] = await connection.query(
+      "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'secure' AND COMMAND LIKE 'Binlog Dump%'",
+    );
+    expect(dumps).toHaveLength(1);
+  });
+
+  // Guards isCertificateError in explainDatabaseError.
+  test.each([
+    ['another authority', 'other.pem'],
+    ['no authority', null],
+  ])('%s: ends with 3, and says what to do', async (_, ca) => {
+    await using simulator = await startSimulator({ port: 0, apiKeys: ['test-key'] });
+    await using t = await secured(simulator.url);
+    for (const command of ['run', 'backfill', 'doctor']) {
+      const { code, stdout, stderr } = await runToEnd([command], t.env(ca));
+      expect(stdout + stderr).toContain('NODE_EXTRA_CA_CERTS');
+      expect(stdout + stderr).not.toContain('tls-secret');
+      expect(code).toBe(3);
+    }
+  });
+
+  // Guards isCertificateError in isTransient: no waiting mends a certificate.
+  test('capture does not try a certificate again that it can not accept', async () => {
+    await using database = await freshDatabase(server);
+    await using capture = startCapture({ ...database.settings, ssl: true }, new MemoryPublisher());
+    await expect(capture.done).rejects.toThrow('NODE_EXTRA_CA_CERTS');
+  });
+
+  test('DB_SSL=false where the server wants TLS: ends with 3, and says what to do', async () => {
+    await using simulator = await startSimulator({ port: 0, apiKeys: ['test-key'] });
+    await using t = await secured(simulator.url);
+    const { code, stderr } = await runToEnd(['run'], t.env(null, 'false'));
+    expect(stderr).toContain('DB_SSL');
+    expect(stderr).not.toContain('tls-secret');
+    expect(code).toBe(3);
+  });
+});
