@@ -33,7 +33,7 @@ export function explainDatabaseError(error: unknown, db: DatabaseSettings): Unav
       case 'ER_SECURE_TRANSPORT_REQUIRED':
         return `${where} takes no connections without TLS; set DB_SSL=true`;
       case 'ER_DBACCESS_DENIED_ERROR':
-        return `the user ${db.user} may not use the database ${db.name}; grant it (README, "Grants"), or check DB_NAME`;
+        return `the user ${db.user} may not use the database ${db.name}; run GRANT SELECT ON \`${db.name}\`.* TO '${db.user}'@'%', or check DB_NAME`;
       case 'ER_BAD_DB_ERROR':
         return `there is no database ${db.name} at ${db.host}:${db.port}; check DB_NAME, or run setup-db`;
       case 'ER_NO_SUCH_TABLE':
