@@ -1,6 +1,7 @@
 import { type Socket, connect, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import kafkajs, { type ISocketFactory } from 'kafkajs';
+import { Frames } from './frames.ts';
 
 const KEEP_ALIVE_MS = 30_000;
 /** Requests whose answer may take as long as a rebalance: JoinGroup and SyncGroup. */
@@ -27,10 +28,14 @@ interface Watched {
 }
 
 /**
- * kafkajs gives a request up after its time, but keeps the connection, and asks over it again and
- * again: a half-open link would be asked for ever. Here a socket that owes an answer for too long
- * is closed, and with it those that were not heard since it was asked; kafkajs opens others.
- * And what it writes to a socket that has just closed fails at once, and not when its time is over.
+ * Sockets for kafkajs 2.2.4, made good where its connections fail (network/connection.js):
+ *
+ * - It gives a request up after its time, but keeps the connection, and asks over it again and
+ *   again: a half-open link would be asked for ever. Here a socket that owes an answer for too long
+ *   is closed, and with it those that were not heard since it was asked; kafkajs opens others.
+ * - What it writes to a socket that has just closed is answered never. Here it fails at once.
+ * - It keeps the first part of a response over a reconnect, and reads the next connection from the
+ *   middle: an exception that ends the process. Here it is given whole responses only.
  */
 export function socketFactory(limits: SilenceLimits): ISocketFactory {
   const open = new Set<Watched>();
@@ -42,6 +47,7 @@ export function socketFactory(limits: SilenceLimits): ISocketFactory {
       : connect({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     watch(socket, open, limits, { host, port });
+    giveWhole(socket);
     return socket;
   };
 }
@@ -54,7 +60,7 @@ function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits, broker
     mine.timer = setTimeout(() => closeSilent(mine, open), ms).unref();
   };
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
-  socket.write = (...args: unknown[]): boolean => {
+  const watched = (...args: unknown[]): boolean => {
     if (socket.destroyed) throw closedError(broker);
     const isRebalance = REBALANCE_REQUESTS.has(requestKind(args[0]));
     if (mine.askedMs === null) {
@@ -63,6 +69,8 @@ function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits, broker
     } else if (isRebalance) wait(limits.rebalanceMsMax);
     return write(...args);
   };
+  // Node puts another one in its place when the other side has ended (lib/net.js, writeAfterFIN).
+  Object.defineProperty(socket, 'write', { get: () => watched, set: () => undefined });
   socket.on('data', () => {
     mine.askedMs = null;
     mine.heardMs = performance.now();
@@ -72,6 +80,27 @@ function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits, broker
     open.delete(mine);
     if (mine.timer !== null) clearTimeout(mine.timer);
   });
+}
+
+/** Listeners of `data` that come from here on get whole responses. */
+function giveWhole(socket: Socket): void {
+  const on = socket.on.bind(socket) as (event: string, listener: unknown) => Socket;
+  const frames = new Frames();
+  const wrapped = (event: string, listener: (...args: never[]) => void): Socket => {
+    if (event !== 'data') return on(event, listener);
+    const take = listener as (whole: Buffer) => void;
+    return on('data', (chunk: Buffer) => {
+      let whole: Buffer | null;
+      try {
+        whole = frames.take(chunk);
+      } catch (error) {
+        socket.destroy(error as Error);
+        return;
+      }
+      if (whole !== null) take(whole);
+    });
+  };
+  socket.on = wrapped as Socket['on'];
 }
 
 /** What kafkajs throws itself where it knows of it (its types don't): it looks at the name. */
