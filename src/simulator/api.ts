@@ -54,6 +54,7 @@ export class Api {
   ): Promise<void> {
     const at = this.#options.nowMs();
     this.#statistics.arrived(route.endpoint, at);
+    this.#options.onArrival?.(route.endpoint, at);
     let status: Ended = null;
     try {
       status = await this.#serve(request, response, route, query, at);

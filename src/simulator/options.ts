@@ -31,6 +31,8 @@ export interface SimulatorOptions {
   connectionsMax: number;
   /** Gets one line a request, at debug, without e-mail addresses. */
   log: Logger | null;
+  /** Told of every call that arrives, whatever becomes of it. */
+  onArrival: ((endpoint: Endpoint, at: number) => void) | null;
   /** Told of everything that is carried out, in that order; `at` as in `deliveries`. */
   onAccepted: ((endpoint: Endpoint, at: number, accepted: readonly Accepted[]) => void) | null;
   /** Epoch milliseconds with a fraction; must never go backwards. */
@@ -52,6 +54,7 @@ export const simulatorDefaults: Readonly<SimulatorOptions> = Object.freeze({
   deliveriesMax: 200_000,
   connectionsMax: 2_000,
   log: null,
+  onArrival: null,
   onAccepted: null,
   nowMs: () => performance.timeOrigin + performance.now(),
 });

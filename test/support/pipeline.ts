@@ -29,6 +29,8 @@ export interface PipelineOptions {
   brokers?: readonly string[];
   env?: Readonly<Record<string, string>>;
   simulator?: Partial<SimulatorOptions>;
+  /** Told of every call that arrives, whatever becomes of it, in epoch milliseconds. */
+  onArrival?: SimulatorOptions['onArrival'];
 }
 
 interface Status {
@@ -108,6 +110,7 @@ export class Pipeline implements AsyncDisposable {
           });
         }
       },
+      onArrival: options.onArrival ?? null,
       ...options.simulator,
     });
     const pipeline = new Pipeline(options, database, simulator, history);
@@ -121,7 +124,7 @@ export class Pipeline implements AsyncDisposable {
     const preload: Record<string, string> = isArmed
       ? { NODE_OPTIONS: `--import ${CRASH_POINTS}` }
       : {};
-    return new Program([command], { ...this.env, ...preload, ...more });
+    return new Program(command.split(' '), { ...this.env, ...preload, ...more });
   }
 
   /**

@@ -70,7 +70,7 @@ function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits, broker
     return write(...args);
   };
   // Node puts another one in its place when the other side has ended (lib/net.js, writeAfterFIN).
-  Object.defineProperty(socket, 'write', { get: () => watched, set: () => undefined });
+  Object.defineProperty(socket, 'write', { get: () => watched, set() {} });
   socket.on('data', () => {
     mine.askedMs = null;
     mine.heardMs = performance.now();
