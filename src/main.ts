@@ -3,12 +3,14 @@ import { CommanderError } from 'commander';
 import { buildProgram } from './commands/program.ts';
 import { exitCodeOf } from './commands/context.ts';
 import { quietKnownWarnings } from './commands/warnings.ts';
+import { keepClockSteady } from './steady-clock.ts';
 
 const { version } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ) as { version: string };
 
 quietKnownWarnings(process);
+keepClockSteady();
 // `iterable-sync backfill --dry-run | head`: whoever read has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);

@@ -47,12 +47,18 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   usersPerLookMax: 200,
   looksMax: 3,
   deliveriesMax: 1000,
-  itemsMax: 50_000,
+  itemsMax: 20_000,
   verifies: false,
 };
 
 /** No more than this many users wait for the rate budget with an answer that grows old. */
 const WAITING_MAX = 200;
+/**
+ * An answer that has waited for longer to be sent (an outage of Iterable) is not sent any more when
+ * something has come for its user meanwhile: another look makes one delivery of both. Longer than
+ * WAITING_MAX users wait at full rate, so that a user with many views is not put off again and again.
+ */
+const STALE_MS = 2_000;
 const LOOK_RETRY_MS_MAX = 5_000;
 
 /**
@@ -246,9 +252,12 @@ export class Engine {
   ): Promise<readonly WorkItem[]> {
     const newest = seen.at(-1) ?? unsure.at(-1);
     if (newest === undefined) return [];
-    const isWanted = (): boolean => generation === this.#generation && !this.#stopped;
+    const isCurrent = (): boolean => generation === this.#generation && !this.#stopped;
+    const lookedMs = this.#deps.now();
+    const isStale = (): boolean =>
+      this.#deps.now() - lookedMs > STALE_MS && this.#queue.hasNews(row.userId);
     try {
-      const delivery = await this.#deps.deliver(row, isWanted);
+      const delivery = await this.#deps.deliver(row, () => isCurrent() && !isStale());
       const sent = isSent(delivery);
       // A refusal is remembered as well: it is for good, until something about the user changes.
       this.#deps.memory.remember(row);
@@ -264,7 +273,7 @@ export class Engine {
     } catch (error) {
       // Given up: the items stay unfinished, so that a restart or the next owner sends them.
       if (!(error instanceof StoppedError)) this.#deps.onTrouble(error);
-      return [];
+      return isCurrent() ? [...seen, ...unsure] : [];
     }
   }
 

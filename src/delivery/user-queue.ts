@@ -34,6 +34,11 @@ export class UserQueue<I extends { userId: string }> {
     if (entry.state === 'idle' || entry.state === 'resting') this.#enqueue(entry);
   }
 
+  /** Whether something has come for a busy user since it was taken. */
+  hasNews(userId: string): boolean {
+    return (this.#users.get(userId)?.items.length ?? 0) > 0;
+  }
+
   /** Takes up to `usersMax` users with all that came for them; they are busy until `release`. */
   take(usersMax: number): Taken<I>[] {
     const taken: Taken<I>[] = [];

@@ -68,11 +68,7 @@ export class IterableCalls {
 
   async #once(endpoint: Endpoint, body: string, isWanted: () => boolean): Promise<Verdict> {
     const { gate, budgets, http, onAnswer } = this.#options;
-    const probe = await this.#admitted(gate, budgets[endpoint]);
-    if (!isWanted()) {
-      gate.abandon(probe);
-      throw new StoppedError();
-    }
+    const probe = await this.#admitted(gate, budgets[endpoint], isWanted);
     this.#inFlight += 1;
     const verdict = await http.post(endpoint, body);
     this.#inFlight -= 1;
@@ -82,12 +78,16 @@ export class IterableCalls {
     return verdict;
   }
 
-  /** Through the gate and the budget; again when the gate has closed while the budget was waited for. */
-  async #admitted(gate: CallGate, budget: RateBudget): Promise<boolean> {
+  /**
+   * Through the gate and the budget; again when the gate has closed while the budget was waited
+   * for. What is not wanted any more takes nothing from the budget.
+   */
+  async #admitted(gate: CallGate, budget: RateBudget, isWanted: () => boolean): Promise<boolean> {
     for (;;) {
       const probe = await gate.pass();
       try {
-        await budget.take();
+        if (isWanted()) await budget.take();
+        if (!isWanted()) throw new StoppedError();
       } catch (error) {
         gate.abandon(probe);
         throw error;

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { EXTENT } from '../support/extent.ts';
 import { Pipeline, SEED } from '../support/pipeline.ts';
 import { injectServices } from '../support/services.ts';
 import { randomFrom } from '../support/workload.ts';
 
-/** Kills for each of the four pipelines; npm run test:fault has 56 by default, CI fewer. */
-const KILLS = Number(process.env['FAULT_KILLS'] ?? 56);
 const LIFE_MS_MAX = 4_000;
 
 const CAPTURE_POINTS = [
@@ -76,7 +75,7 @@ const PIPELINES: readonly Killed[] = (['mysql', 'mariadb'] as const).flatMap((da
     command: 'run',
     beside: null,
     points: EMBEDDED_POINTS,
-    kills: KILLS,
+    kills: EXTENT.kills,
     lifeMsMax: LIFE_MS_MAX,
   },
   {
@@ -85,7 +84,7 @@ const PIPELINES: readonly Killed[] = (['mysql', 'mariadb'] as const).flatMap((da
     command: 'capture',
     beside: 'deliver',
     points: KAFKA_CAPTURE_POINTS,
-    kills: KILLS,
+    kills: EXTENT.kills,
     lifeMsMax: LIFE_MS_MAX,
   },
   {
@@ -94,7 +93,7 @@ const PIPELINES: readonly Killed[] = (['mysql', 'mariadb'] as const).flatMap((da
     command: 'deliver',
     beside: 'capture',
     points: DELIVER_POINTS,
-    kills: Math.ceil(KILLS / 5),
+    kills: Math.ceil(EXTENT.kills / 5),
     lifeMsMax: REJOIN_MS + LIFE_MS_MAX,
   },
 ]);

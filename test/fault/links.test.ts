@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { freePorts } from '../../tools/services/folders.ts';
+import { EXTENT } from '../support/extent.ts';
 import { Pipeline, SEED } from '../support/pipeline.ts';
 import { until } from '../support/program.ts';
 import { Proxy } from '../support/proxy.ts';
@@ -8,7 +9,6 @@ import { randomFrom } from '../support/workload.ts';
 
 /** The promise is 30 s; a wait of the program's own comes on top of what finds the link. */
 const FOUND_MS_MAX = 30_000;
-const CUTS = Number(process.env['FAULT_CUTS'] ?? 40);
 
 interface Setting extends AsyncDisposable {
   pipeline: Pipeline;
@@ -59,7 +59,11 @@ describe.concurrent(`a link that breaks (seed ${SEED})`, () => {
       // Long enough to get through the hand-shake more often than not.
       proxy.cutAfter(() => Math.floor(random() ** 2 * (to === 'Kafka' ? 30_000 : 100_000)));
       proxy.cutAll();
-      await until('enough links were cut', () => Promise.resolve(proxy.broken > CUTS), 120_000);
+      await until(
+        'enough links were cut',
+        () => Promise.resolve(proxy.broken > EXTENT.cuts),
+        120_000,
+      );
       await stopWriting();
       proxy.cutAfter(null);
       const recoveryMs = await pipeline.converge();

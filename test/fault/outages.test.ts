@@ -1,6 +1,7 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { EXTENT } from '../support/extent.ts';
 import { Pipeline, SEED } from '../support/pipeline.ts';
 import {
   injectServices,
@@ -11,8 +12,6 @@ import {
 import { randomFrom } from '../support/workload.ts';
 
 const RECOVERY_MS_MAX = 15_000;
-/** A minute in the long form: FAULT_OUTAGE_S=60. */
-const OUTAGE_MS = 1_000 * Number(process.env['FAULT_OUTAGE_S'] ?? 20);
 
 const say = (line: string): void => void process.stderr.write(`outages: ${line}\n`);
 
@@ -74,7 +73,7 @@ describe(`an outage (seed ${SEED})`, () => {
   }, 120_000);
 
   // The only leader is frozen: it takes connections and answers nothing.
-  it(`of a partition leader that is gone for ${OUTAGE_MS / 1_000} s costs no row`, async () => {
+  it(`of a partition leader that is gone for ${EXTENT.frozenMs / 1_000} s costs no row`, async () => {
     await using kafka = await startOwnKafka();
     await using pipeline = await Pipeline.open({
       database: injectServices().mysql,
@@ -86,7 +85,7 @@ describe(`an outage (seed ${SEED})`, () => {
     const stopWriting = pipeline.write(20);
     await sleep(1_000);
     process.kill(kafka.pid!, 'SIGSTOP');
-    await sleep(OUTAGE_MS);
+    await sleep(EXTENT.frozenMs);
     process.kill(kafka.pid!, 'SIGCONT');
     const backMs = performance.now();
     await stopWriting();

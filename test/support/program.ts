@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
+/** The launcher takes the Node that is first on the PATH. */
+const PATH = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
 
 export interface Ended {
   code: number | null;
@@ -22,9 +24,9 @@ export class Program implements AsyncDisposable {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     const cwd = mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-'));
-    this.#child = spawn(process.execPath, [MAIN, ...args], {
+    this.#child = spawn(PROGRAM, [...args], {
       cwd,
-      env: { PATH: process.env['PATH'], ...env },
+      env: { PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
@@ -34,6 +36,10 @@ export class Program implements AsyncDisposable {
         resolve({ code, stdout: this.stdout, stderr: this.stderr }),
       );
     });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   kill(signal: NodeJS.Signals): void {

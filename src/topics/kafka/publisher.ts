@@ -27,6 +27,22 @@ function byTopic(messages: readonly OutgoingMessage[]): TopicMessages[] {
 }
 
 /**
+ * A broker refuses what is more than an hour ahead of its own clock, and with it all that follows
+ * (message.timestamp.after.max.ms). What a database's clock has put so far ahead counts as now.
+ */
+const AHEAD_MS_MAX = 30 * 60_000;
+
+function clamp(topicMessages: readonly TopicMessages[]): void {
+  // The machine's time also where Date.now() runs on after a step back (steady-clock.ts).
+  const nowMs = new Date().getTime();
+  for (const { messages } of topicMessages) {
+    for (const message of messages) {
+      if (Number(message.timestamp) - nowMs > AHEAD_MS_MAX) message.timestamp = String(nowMs);
+    }
+  }
+}
+
+/**
  * An idempotent producer: what was acknowledged is with all in-sync replicas, once, in order. The
  * checkpoint follows its messages by up to CHECKPOINT_EVERY_MS, which can only make repeats.
  */
@@ -83,7 +99,8 @@ export class KafkaPublisher implements Publisher {
     if (checkpoints.size === 0) return;
     this.#checkpoints = new Map();
     try {
-      const messages = [...checkpoints].map(([key, value]) => ({ key, value }));
+      const timestamp = String(new Date().getTime());
+      const messages = [...checkpoints].map(([key, value]) => ({ key, value, timestamp }));
       await this.#send([{ topic: this.#deps.checkpointsTopic, messages }], signal);
     } catch (error) {
       this.#checkpoints = new Map([...checkpoints, ...this.#checkpoints]);
@@ -129,6 +146,7 @@ export class KafkaPublisher implements Publisher {
 
   async #try(topicMessages: TopicMessages[]): Promise<void> {
     const producer = await this.#connected();
+    clamp(topicMessages);
     await producer.sendBatch({ topicMessages, acks: ALL_IN_SYNC_REPLICAS });
   }
 
@@ -173,6 +191,8 @@ function inHalves(all: TopicMessages[]): [TopicMessages[], TopicMessages[]] | nu
 }
 
 function adviceFor(error: unknown, topicMessages: TopicMessages[]): string {
+  if ((error as { type?: string }).type === 'INVALID_TIMESTAMP')
+    return ". The broker's clock and this machine's are more than an hour apart: set them";
   const [first] = topicMessages;
   if (!isTooLarge(error) || first === undefined) return '';
   const [message] = first.messages;
