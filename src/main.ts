@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { buildProgram } from './commands/program.ts';
 import { exitCodeOf } from './commands/context.ts';
+import { UsageError } from './errors.ts';
+import { oneLine, plainLines } from './plain-text.ts';
 import { quietKnownWarnings } from './commands/warnings.ts';
 import { keepClockSteady } from './steady-clock.ts';
 
@@ -9,6 +11,8 @@ const { version } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ) as { version: string };
 
+// Whatever is made here is the owner's alone, also by libraries: state, locks, results and logs.
+process.umask(0o077);
 quietKnownWarnings(process);
 keepClockSteady();
 // `iterable-sync backfill --dry-run | head`: whoever read has seen enough.
@@ -24,7 +28,10 @@ try {
     // Help and version are what was asked for; everything else of Commander's is wrong use.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
-    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    const message = error instanceof Error ? error.message : String(error);
+    // A usage error names several settings, a line each; any other is one sentence.
+    const plain = error instanceof UsageError ? plainLines(message) : oneLine(message);
+    process.stderr.write(`error: ${plain}\n`);
     process.exitCode = exitCodeOf(error);
   }
 }

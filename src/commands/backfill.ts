@@ -2,6 +2,7 @@ import { InFlight } from '../in-flight.ts';
 import { openDatabase } from '../database/open.ts';
 import type { WorkItem } from '../delivery/engine.ts';
 import { hasUsableEmail, trackedEvent, userUpdate } from '../iterable/payloads.ts';
+import { plainJson } from '../plain-text.ts';
 import { type EligibleUser } from '../rule/eligible-user.ts';
 import { Rule } from '../rule/rule.ts';
 import { Batch, untilStopped } from './batch.ts';
@@ -43,8 +44,8 @@ async function* pages(
 /** One line of JSON a user: both payloads, or why there is none. */
 export function dryRunLine(user: EligibleUser): string {
   const ids = { user_id: user.userId, page_view_id: user.pageViewId };
-  if (!hasUsableEmail(user)) return JSON.stringify({ ...ids, refused: 'no usable e-mail address' });
-  return JSON.stringify({
+  if (!hasUsableEmail(user)) return plainJson({ ...ids, refused: 'no usable e-mail address' });
+  return plainJson({
     ...ids,
     users_update: userUpdate(user),
     events_track: trackedEvent(user),

@@ -1,7 +1,8 @@
 import { UnavailableError, UsageError } from '../errors.ts';
-import { openLog } from '../observe/log.ts';
+import { type OpenLog, openLog } from '../observe/log.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type LoadOptions, loadSettings } from '../settings/load.ts';
+import { secretRemover } from '../plain-text.ts';
 import type { Settings } from '../settings/types.ts';
 import { listenForSignals } from './shutdown.ts';
 
@@ -33,7 +34,14 @@ export async function runCommand(
     need: options.need,
     ...(options.alsoNeeds === undefined ? {} : { alsoNeeds: options.alsoNeeds }),
   });
-  await using log = openLog(settings.log, process.stderr.isTTY);
+  const secrets = [settings.iterable.apiKey, settings.db.password];
+  secrets.push(settings.topics.kafka?.sasl?.password ?? '');
+  const withoutSecrets = secretRemover(secrets);
+  await using log = openLog(settings.log, process.stderr.isTTY, secrets);
+  using _crash = onCrash((error) => {
+    log.logger.fatal({ err: error }, 'unexpected error');
+    void closeAndExit(log);
+  });
   using shutdown = listenForSignals(
     (name) => log.logger.info(`${name}: stopping; once more stops at once`),
     options.stoppedExitCode ?? 0,
@@ -44,8 +52,20 @@ export async function runCommand(
   } catch (error) {
     if (isExpected(error)) log.logger.debug(`ends: ${error.message}`);
     else log.logger.error({ err: error }, 'unexpected error');
+    if (error instanceof Error) error.message = withoutSecrets(error.message);
     throw error;
   }
+}
+
+async function closeAndExit(log: OpenLog): Promise<void> {
+  await log[Symbol.asyncDispose]();
+  process.exit(1);
+}
+
+/** What nobody caught: Node would print the error with all that hangs on it, a connection's password too. */
+function onCrash(crash: (error: unknown) => void): Disposable {
+  process.on('uncaughtException', crash);
+  return { [Symbol.dispose]: () => process.off('uncaughtException', crash) };
 }
 
 function isExpected(error: unknown): error is Error {

@@ -1,6 +1,7 @@
 import { openDatabase } from '../database/open.ts';
 import type { WorkItem } from '../delivery/engine.ts';
 import { UsageError } from '../errors.ts';
+import { oneLine, plainJson } from '../plain-text.ts';
 import { openTopics } from '../topics/open.ts';
 import type { DeadLetter, Topics } from '../topics/port.ts';
 import { Batch, untilStopped } from './batch.ts';
@@ -28,7 +29,7 @@ async function select(topics: Topics, { ids, all }: Selection): Promise<DeadLett
 
 function line(letter: DeadLetter): string {
   const user = letter.userId === null ? '-' : letter.userId;
-  return [letter.id, user, letter.reason, letter.time].join('\t');
+  return [letter.id, user, letter.reason, letter.time].map(oneLine).join('\t');
 }
 
 /** Prints the deliveries that were refused for good: a line each, or JSON. */
@@ -40,7 +41,7 @@ export async function listDeadLetters(
   await topics.ensureTopics();
   const letters = await topics.deadLetters.list();
   if (json) {
-    for (const letter of letters) print(JSON.stringify(letter));
+    for (const letter of letters) print(plainJson(letter));
     return 0;
   }
   if (letters.length === 0) print('No dead letters');

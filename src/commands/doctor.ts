@@ -6,6 +6,7 @@ import { type Check as SourceCheck, checkSource } from '../capture/capture.ts';
 import { connect } from '../database/connect.ts';
 import { IterableHttp } from '../iterable/http.ts';
 import type { Verdict } from '../iterable/read-response.ts';
+import { oneLine, plainJson } from '../plain-text.ts';
 import { readSettings } from '../settings/load.ts';
 import type { IterableSettings, Settings } from '../settings/types.ts';
 import { describeKafka } from '../topics/kafka/describe.ts';
@@ -186,8 +187,7 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
     iterableChecks(settings.iterable),
   ]);
   const checks = [...settingsChecks, ...found.flat()];
-  if (flags.json)
-    process.stdout.write(`${JSON.stringify({ ok: isWell(checks), checks }, null, 2)}\n`);
+  if (flags.json) process.stdout.write(`${plainJson({ ok: isWell(checks), checks }, 2)}\n`);
   else for (const check of checks) process.stdout.write(`${lineOf(check)}\n`);
   if (problems.length > 0) return 2;
   return isWell(checks) ? 0 : 3;
@@ -199,5 +199,5 @@ function isWell(checks: readonly Check[]): boolean {
 
 function lineOf({ name, ok, required, detail, fix }: Check): string {
   const mark = ok ? 'ok  ' : required ? 'FAIL' : 'note';
-  return `${mark}  ${name}: ${detail}${fix === null ? '' : `. To do: ${fix}`}`;
+  return oneLine(`${mark}  ${name}: ${detail}${fix === null ? '' : `. To do: ${fix}`}`);
 }

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../iterable/calls.ts';
 import { UsageError } from '../errors.ts';
+import { plainJson } from '../plain-text.ts';
 import type { UserDelivery } from '../delivery/deliver-user.ts';
 import type { Totals } from './totals.ts';
 
@@ -61,7 +62,7 @@ export class ResultsFile implements Disposable {
       events_track: callRecord(track),
       overall_success: update.kind === 'ok' && track.kind === 'ok',
     };
-    this.#pending.push(JSON.stringify(record));
+    this.#pending.push(plainJson(record));
     if (this.#pending.length >= FLUSH_RECORDS) this.flush(totals);
   }
 

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher } from 'undici';
+import { secretRemover } from '../plain-text.ts';
 import { type Verdict, cleanMessage, readResponse } from './read-response.ts';
 
 /** An answer larger than this is not Iterable's; it is cut off and tried again. */
@@ -24,10 +25,13 @@ export class IterableHttp implements AsyncDisposable {
   readonly #options: IterableHttpOptions;
   readonly #headers: Record<string, string>;
   readonly #base: URL;
+  /** Whatever answers may send the key back. */
+  readonly #withoutKey: (text: string) => string;
 
   constructor(options: IterableHttpOptions) {
     this.#options = options;
     this.#base = new URL(options.baseUrl);
+    this.#withoutKey = secretRemover([options.apiKey]);
     this.#headers = { 'Api-Key': options.apiKey, 'Content-Type': 'application/json' };
     this.#agent = new Agent({
       connections: options.connectionsMax,
@@ -67,7 +71,7 @@ export class IterableHttp implements AsyncDisposable {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      const text = await readBounded(response.body);
+      const text = this.#withoutKey(await readBounded(response.body));
       const retryAfter = response.headers['retry-after'];
       const header = typeof retryAfter === 'string' ? retryAfter : null;
       return readResponse(response.statusCode, header, text, Date.now());
@@ -79,7 +83,7 @@ export class IterableHttp implements AsyncDisposable {
   #reason(error: unknown): string {
     const { name, code, message } = error as NodeJS.ErrnoException;
     if (name === 'TimeoutError') return `no answer within ${this.#options.timeoutMs} ms`;
-    return cleanMessage(code === undefined ? message : `${code} ${message}`);
+    return cleanMessage(this.#withoutKey(code === undefined ? message : `${code} ${message}`));
   }
 }
 

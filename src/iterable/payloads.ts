@@ -22,7 +22,9 @@ export type Deliverable = EligibleUser & { email: string };
 
 /** Whether Iterable could take the address at all; what is left to judge, Iterable judges. */
 export function hasUsableEmail(user: EligibleUser): user is Deliverable {
-  return user.email !== null && user.email.length <= 255 && /^[^\s@]+@[^\s@]+$/.test(user.email);
+  const { email } = user;
+  if (email === null || email.length > 255) return false;
+  return /^[^\s@\p{Cc}\p{Cf}\p{Cs}]+@[^\s@\p{Cc}\p{Cf}\p{Cs}]+$/u.test(email);
 }
 
 function withoutNulls(fields: DataFields): DataFields {

@@ -1,4 +1,5 @@
 import type { Outcome } from './calls.ts';
+import { cleanMessage } from './read-response.ts';
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
@@ -41,11 +42,12 @@ export function disallowedEvents(body: unknown): ReadonlySet<string> {
 /** One item's outcome in a bulk call that was accepted as a whole. */
 export function itemOutcome(whole: Outcome, failedList: string | undefined): Outcome {
   if (failedList === undefined) return whole;
+  const code = cleanMessage(failedList);
   return {
     kind: 'refused',
     status: whole.status,
-    code: failedList,
-    message: `the bulk answer names the address in ${failedList}`,
-    body: { code: failedList },
+    code,
+    message: `the bulk answer names the address in ${code}`,
+    body: { code },
   };
 }

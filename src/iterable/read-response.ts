@@ -1,3 +1,5 @@
+import { withoutAddresses } from '../plain-text.ts';
+
 /** What an answer of Iterable means for what is sent next. */
 export type Verdict =
   | { kind: 'ok'; status: number; body: unknown }
@@ -10,12 +12,18 @@ export type Verdict =
 
 const MESSAGE_CHARS_MAX = 300;
 const RETRY_AFTER_MS_MAX = 10 * 60_000;
-const EMAIL_LIKE = /[^\s@"'<>]+@[^\s@"'<>]+/g;
+/** More than this of a message is not looked at. */
+const READ_CHARS_MAX = 4_000;
+/** Deeper than anything of Iterable's, and flat enough for any JSON.stringify. */
+const DEPTH_MAX = 200;
 
 /** Server text that is safe to keep: one line, bounded, without anything like an address. */
 export function cleanMessage(text: string): string {
-  const oneLine = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
-  return oneLine.replace(EMAIL_LIKE, '(address)').slice(0, MESSAGE_CHARS_MAX);
+  // Half an address at the end would not be seen as one.
+  const isLong = text.length > READ_CHARS_MAX;
+  const read = isLong ? text.slice(0, READ_CHARS_MAX).replace(/\S+$/, '') : text;
+  const plain = withoutAddresses(read).replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ');
+  return plain.trim().slice(0, MESSAGE_CHARS_MAX);
 }
 
 /** Retry-After: seconds or an HTTP date (RFC 9110, 10.2.3), in milliseconds from `nowMs`. */
@@ -27,7 +35,24 @@ export function readRetryAfter(header: string | null, nowMs: number): number | n
   return Math.min(Math.max(ms, 0), RETRY_AFTER_MS_MAX);
 }
 
+/** Whether brackets are nested deeper than DEPTH_MAX; those within strings count for nothing. */
+function isTooDeep(text: string): boolean {
+  if (text.length <= 2 * DEPTH_MAX) return false;
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === '"') inString = !inString;
+    else if (inString) i += char === '\\' ? 1 : 0;
+    else if (char === '[' || char === '{') depth += 1;
+    else if (char === ']' || char === '}') depth -= 1;
+    if (depth > DEPTH_MAX) return true;
+  }
+  return false;
+}
+
 function parseJson(text: string): unknown {
+  if (isTooDeep(text)) return undefined;
   try {
     return JSON.parse(text) as unknown;
   } catch {

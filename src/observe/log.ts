@@ -4,15 +4,57 @@ import pino from 'pino';
 import pretty from 'pino-pretty';
 import { createStream } from 'rotating-file-stream';
 import { UsageError } from '../errors.ts';
+import { oneLine, plainJson, secretRemover, withoutAddresses } from '../plain-text.ts';
 import type { LogSettings } from '../settings/types.ts';
 import type { Logger } from './logger.ts';
 
-/** Paths of objects that could ever hold a secret, wherever they are logged. */
-const REDACTED = ['apiKey', 'password', 'db.password', 'iterable.apiKey', 'sasl.password'];
+/** Fields whose value is a secret, wherever in an object they are (an error may carry its connection's). */
+const SECRET_FIELD = /^(.*passw(or)?d.*|pwd|api[-_]?key|authorization|secret)$/i;
 const FILES_KEPT = 10;
+const INFO = 30;
 
 export interface OpenLog extends AsyncDisposable {
   logger: Logger;
+}
+
+/** The same value with every text cleaned and every secret field blotted out. */
+function cleaned(value: unknown, clean: (text: string) => string): unknown {
+  if (typeof value === 'string') return clean(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => cleaned(item, clean));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [
+      clean(name),
+      SECRET_FIELD.test(name) ? '(secret)' : cleaned(item, clean),
+    ]),
+  );
+}
+
+interface Audience {
+  withoutSecrets: (text: string) => string;
+  /** Below this level a line may name addresses. */
+  addressesBelow: number;
+  isTerminal: boolean;
+}
+
+/**
+ * Rewrites each line before it is written: no secret, no address where none may be, and one record
+ * is one line, whatever its values hold.
+ */
+function guarded(stream: pino.DestinationStream, audience: Audience): pino.DestinationStream {
+  const { withoutSecrets, addressesBelow, isTerminal } = audience;
+  return {
+    write(line: string) {
+      const record = JSON.parse(line) as { level: number };
+      const clean = (text: string): string => {
+        const withoutKeys = withoutSecrets(text);
+        const open = record.level < addressesBelow ? withoutKeys : withoutAddresses(withoutKeys);
+        // The printer for people prints what stands in a text; JSON escapes it by itself.
+        return isTerminal ? oneLine(open) : open;
+      };
+      stream.write(`${plainJson(cleaned(record, clean))}\n`);
+    },
+  };
 }
 
 /** stderr: stdout belongs to results. People read lines on a terminal; programs read JSON. */
@@ -29,17 +71,27 @@ function consoleStream(isTerminal: boolean): pino.DestinationStream {
 
 /**
  * Console at the level asked for and the file at debug: 20 MB a file, ten kept, readable by the
- * owner alone. Everything is on disk when it is disposed of.
+ * owner alone. Everything is on disk when it is disposed of. `secrets` are in neither, whatever is
+ * logged; addresses only in the file, below INFO.
  */
-export function openLog(settings: LogSettings, isTerminal: boolean): OpenLog {
+export function openLog(
+  settings: LogSettings,
+  isTerminal: boolean,
+  secrets: readonly string[],
+): OpenLog {
+  const withoutSecrets = secretRemover(secrets);
   const streams: pino.StreamEntry[] = [];
   if (settings.level !== 'silent') {
-    streams.push({ level: settings.level, stream: consoleStream(isTerminal) });
+    const audience = { withoutSecrets, addressesBelow: 0, isTerminal };
+    streams.push({ level: settings.level, stream: guarded(consoleStream(isTerminal), audience) });
   }
   const file = settings.file === null ? null : openFile(settings.file);
-  if (file !== null) streams.push({ level: 'debug', stream: file });
+  if (file !== null) {
+    const audience = { withoutSecrets, addressesBelow: INFO, isTerminal: false };
+    streams.push({ level: 'debug', stream: guarded(file, audience) });
+  }
   const logger = pino(
-    { level: 'debug', base: null, redact: REDACTED, timestamp: pino.stdTimeFunctions.isoTime },
+    { level: 'debug', base: null, timestamp: pino.stdTimeFunctions.isoTime },
     pino.multistream(streams),
   );
   return {

@@ -33,7 +33,8 @@ function brokers(raw: string): Parsed {
 
 function url(raw: string): Parsed {
   const parsed = URL.parse(raw);
-  if (parsed === null || !/^https?:$/.test(parsed.protocol) || parsed.username !== '') {
+  const hasLogin = parsed !== null && parsed.username + parsed.password !== '';
+  if (parsed === null || !/^https?:$/.test(parsed.protocol) || hasLogin) {
     return { problem: 'must be a URL that begins with https:// or http://, without a user name' };
   }
   return { value: raw.replace(/\/+$/, '') };
