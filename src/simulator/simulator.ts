@@ -35,6 +35,13 @@ export interface Simulator extends AsyncDisposable {
 
 /** Long, so that no idle connection is closed under a client that is about to use it. */
 const KEEP_ALIVE_MS = 75_000;
+/** A client that never ends its request is cut off; answers may take as long as faults ask for. */
+const RECEIVING = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 5_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 1_000,
+};
 
 /** Listens when it resolves. Throws UnavailableError where the address can't be had. */
 export async function startSimulator(options: Partial<SimulatorOptions> = {}): Promise<Simulator> {
@@ -84,9 +91,12 @@ export async function startSimulator(options: Partial<SimulatorOptions> = {}): P
     stats,
   });
 
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
-    route(request, response, api, control);
-  });
+  const server = createServer(
+    { ...RECEIVING, keepAliveTimeout: KEEP_ALIVE_MS },
+    (request, response) => {
+      route(request, response, api, control);
+    },
+  );
   server.maxConnections = all.connectionsMax;
   const listener = new Listener(server, all.host, all.port);
   try {
