@@ -4,7 +4,8 @@
 // oxlint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\0-\x1F\x7F-\x9F\xAD\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF]/g;
 const SECRET_CHARS_MIN = 6;
-const BETWEEN_WORDS = /[\s<>()[\]{},;:=]/;
+/** Nearly everything else may stand in the local part of an address. */
+const BETWEEN_WORDS = /[\s<>]/;
 
 function escaped(char: string): string {
   if (char === '\n') return String.raw`\n`;
@@ -37,15 +38,18 @@ function isAddress(local: string, next: string | undefined): boolean {
 export function withoutAddresses(text: string): string {
   let result = '';
   let done = 0;
+  let floor = 0;
   for (const { index } of text.matchAll(/@|%40/g)) {
     if (index < done) continue;
     let begin = index;
-    while (begin > done && !BETWEEN_WORDS.test(text[begin - 1] ?? ' ')) begin -= 1;
+    while (begin > floor && !BETWEEN_WORDS.test(text[begin - 1] ?? ' ')) begin -= 1;
+    floor = index + 1;
     if (!isAddress(text.slice(begin, index), text[index + 1])) continue;
     let end = index;
     while (end < text.length && !BETWEEN_WORDS.test(text[end] ?? ' ')) end += 1;
     result += `${text.slice(done, begin)}(address)`;
     done = end;
+    floor = end;
   }
   return result + text.slice(done);
 }

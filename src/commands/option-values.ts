@@ -13,7 +13,7 @@ export function positiveInteger(text: string): number {
 /** More than 0, at most 1. */
 export function share(text: string): number {
   const value = Number(text);
-  if (!/^\d*\.?\d+$/.test(text) || value <= 0 || value > 1) {
+  if (!/^(\d+(\.\d+)?|\.\d+)$/.test(text) || value <= 0 || value > 1) {
     throw new InvalidArgumentError('It must be a number above 0 and at most 1, for example 0.5.');
   }
   return value;

@@ -49,7 +49,9 @@ function get(row: Json, field: string): unknown {
 /** Unsigned 64-bit at most, as MySQL's ids are. */
 function id(row: Json, field: string): string {
   const value = get(row, field);
-  const text = typeof value === 'number' || typeof value === 'string' ? String(value) : '';
+  // A number that is not safe was rounded when it was read (9.007199254740993e15 was).
+  const isText = typeof value === 'string' || Number.isSafeInteger(value);
+  const text = isText ? String(value) : '';
   if (!/^\d{1,20}$/.test(text) || BigInt(text) > 0xffff_ffff_ffff_ffffn) {
     throw new Unreadable(`the field ${field} is not an id`);
   }
@@ -66,6 +68,8 @@ function changeRequests(rows: readonly unknown[], field: 'id' | 'user_id'): Requ
   const userIds = rows
     .filter((row) => row !== null && row !== undefined)
     .map((row) => id(asObject(row, 'the row'), field));
+  // A change of no row at all would be passed over in silence.
+  if (userIds.length === 0) throw new Unreadable('there is no row in it');
   return [...new Set(userIds)].map((userId) => ({ userId, view: null, isChange: true }));
 }
 

@@ -37,7 +37,9 @@ function url(raw: string): Parsed {
   if (parsed === null || !/^https?:$/.test(parsed.protocol) || hasLogin) {
     return { problem: 'must be a URL that begins with https:// or http://, without a user name' };
   }
-  return { value: raw.replace(/\/+$/, '') };
+  let end = raw.length;
+  while (raw[end - 1] === '/') end -= 1;
+  return { value: raw.slice(0, end) };
 }
 
 function timeZone(raw: string): Parsed {
