@@ -74,7 +74,7 @@ describe("the readers of Iterable's answers", () => {
     expect(({} as Record<string, unknown>)['code']).toBeUndefined();
   });
 
-  // Guards isTooDeep: JSON.stringify of the results file would end the program.
+  // Guards isTooDeep: JSON.stringify of the results file would end the program on older Nodes.
   it('take any depth and any length', () => {
     const deep = 100_000;
     for (const code of [200, 400]) {
@@ -90,6 +90,8 @@ describe("the readers of Iterable's answers", () => {
         '{"code":"no","code":"Success","__proto__":{"code":"Success"},"constructor":1}',
       );
     }
+    const nested = '['.repeat(1_000) + ']'.repeat(1_000);
+    expect(readResponse(400, null, nested, NOW)).toMatchObject({ kind: 'refused', body: null });
     // Brackets within strings are no depth.
     const flat = `{"code":"Success","msg":${JSON.stringify('["\\{'.repeat(500))}}`;
     expect(readResponse(200, null, flat, NOW).kind).toBe('ok');
