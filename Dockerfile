@@ -19,8 +19,10 @@ ENV NODE_ENV=production \
     STATE_DIR=/var/lib/iterable-sync \
     RESULTS_DIR=/var/lib/iterable-sync \
     LOG_FILE=off
-# Numeric, so that an orchestrator can see that it isn't root. The folder is the only one written to.
-RUN mkdir -p /var/lib/iterable-sync && chown 1000:1000 /var/lib/iterable-sync
+# Numeric, so that an orchestrator can see that it isn't root. The folder is the only one written to,
+# so the rest may be read-only: docker run --read-only --tmpfs /tmp.
+RUN mkdir -p /var/lib/iterable-sync && chmod 0700 /var/lib/iterable-sync \
+  && chown 1000:1000 /var/lib/iterable-sync
 WORKDIR /app
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist

@@ -19,6 +19,15 @@ keepClockSteady();
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
 });
+// A container's first process ignores a signal that nobody listens to; every other one ends of it.
+if (process.pid === 1) {
+  for (const [name, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.on(name, () => process.listenerCount(name) === 1 && process.exit(code));
+  }
+}
 try {
   const exit = { code: 0 };
   await buildProgram(version, exit).parseAsync();
