@@ -115,7 +115,11 @@ async function kafkaChecks({ topics }: Settings): Promise<Check[]> {
     return checks;
   } catch (error) {
     return [
-      fails('topics: Kafka', sentence(error), 'check KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_*'),
+      fails(
+        'topics: Kafka',
+        sentence(error),
+        'check KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_*; where a certificate is not accepted, set NODE_EXTRA_CA_CERTS to the file of the authority that signed it',
+      ),
     ];
   }
 }

@@ -1,44 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { differences } from '../support/expected.ts';
 import { Program, environment, runToEnd, until } from '../support/program.ts';
 import { freshDatabase, startOwnMariadb, startOwnMysql } from '../support/services.ts';
 import { Workload } from '../support/workload.ts';
 import { MemoryPublisher, startCapture } from './capture-support.ts';
-
-const OPENSSL = 'openssl';
-
-/** An authority of the test's own, and a server's key for 127.0.0.1 signed by it. */
-function makeCertificates() {
-  const folder = mkdtempSync(join(tmpdir(), 'iterable-sync-tls-'));
-  const openssl = (...args: string[]): void => {
-    execFileSync(OPENSSL, args, { cwd: folder, stdio: 'ignore' });
-  };
-  const days = ['-days', '2', '-nodes', '-newkey', 'rsa:2048'];
-  const authority = (name: string): void =>
-    openssl(
-      'req',
-      '-x509',
-      ...days,
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-    );
-  authority('ca');
-  authority('other');
-  const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-subj', '/CN=server'];
-  const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=CA:FALSE'];
-  const files = ['-keyout', 'server.key', '-out', 'server.pem'];
-  openssl('req', '-x509', ...days, ...signed, ...names, ...files);
-  return (name: string) => join(folder, name);
-}
 
 describe.each(['mysql', 'mariadb'] as const)('with DB_SSL=true on %s', (flavour) => {
   const file = makeCertificates();
