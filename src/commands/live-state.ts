@@ -30,14 +30,7 @@ export class LiveState implements Observed {
 
   notReady(): string[] {
     const reasons = [...this.#troubles].map(([part, reason]) => `${part}: ${reason}`);
-    if (this.deliver !== null && this.deliver.stream.share === null) {
-      reasons.push('deliver: no partitions assigned yet');
-    } else if (
-      this.deliver !== null &&
-      this.deliver.sender.budgets['/api/users/update'].share === 0
-    ) {
-      reasons.push('deliver: sending begins a second after the partitions were assigned');
-    }
+    if (this.deliver !== null) reasons.push(...notSending(this.deliver));
     const capture = this.#capture;
     if (capture !== null && capture.state !== 'streaming') {
       reasons.push(
@@ -101,4 +94,14 @@ export class LiveState implements Observed {
       last_deliveries: stream.recent.list(),
     };
   }
+}
+
+function notSending({ stream, sender }: { stream: DeliveryStream; sender: Sender }): string[] {
+  if (stream.share === null) return ['deliver: no partitions assigned yet'];
+  if (!stream.isCurrent) return ['deliver: the consumer group does not answer; sending waits'];
+  // With more instances than partitions, some have none: they stand by.
+  if (stream.share > 0 && sender.budgets['/api/users/update'].share === 0) {
+    return ['deliver: sending begins a second after the partitions were assigned'];
+  }
+  return [];
 }
