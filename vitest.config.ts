@@ -4,6 +4,7 @@ const shared = { environment: 'node', pool: 'forks' } as const;
 
 export default defineConfig({
   test: {
+    maxConcurrency: 8,
     projects: [
       { test: { ...shared, name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       {

@@ -1,6 +1,7 @@
 import type { OutgoingMessage } from '../topics/port.ts';
 import { estimateCommitMs } from './commit-time.ts';
 import type { CaptureEvent, TransactionEnd } from './events.ts';
+import { HeldRows } from './held-rows.ts';
 import type { PositionTracker } from './position.ts';
 import { type RowMessages, type Stamp, stampOf } from './row-messages.ts';
 import { readStatement } from './statements.ts';
@@ -28,29 +29,25 @@ export interface AssemblerOptions {
 /** Rows of undecided XA transactions in memory; what goes above is published undecided. */
 const PREPARED_BYTES_MAX = 64 * 1024 * 1024;
 
-interface Held {
-  messages: OutgoingMessage[];
-  bytes: number;
-  /** Some were published undecided, for want of room. */
-  isReleased: boolean;
-}
-
-const nothingHeld = (): Held => ({ messages: [], bytes: 0, isReleased: false });
+/** Rows of a transaction in memory until its end; from there on they go out at once. */
+const HELD_BYTES_MAX = 1024 * 1024;
 
 /**
- * From events to messages. Rows go out before their transaction ends, so that a transaction of any
- * size needs no memory; the position moves only at its end. XA transactions alone wait for their
- * decision, which may come much later, or never.
+ * From events to messages. A log can hold rows that were rolled back (MariaDB writes them where
+ * the transaction made a temporary table, or wrote to a table without transactions): rows wait for
+ * the end of their transaction. Those of a large one go out before, so that none needs much
+ * memory; the position moves only at the end. XA transactions wait for their decision, which may
+ * come much later, or never.
  */
 export class Assembler {
   readonly #options: AssemblerOptions;
   #stamp: Stamp = stampOf('', 0);
   #gtid: string | null = null;
   #isOpen = false;
-  /** The rows of the XA transaction that is being read; null in any other. */
-  #held: Held | null = null;
-  readonly #prepared = new Map<string, Held>();
-  #preparedBytes = 0;
+  #isXa = false;
+  /** Of the transaction that is being read. */
+  #held = new HeldRows();
+  readonly #prepared = new Map<string, HeldRows>();
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
@@ -62,11 +59,14 @@ export class Assembler {
         return this.#rows(event);
       case 'begin': {
         const { gtid, file, position } = event;
+        // However the one before ended, its rows are not lost.
+        this.#release(this.#held, null);
         const commitMs = event.commitMs ?? estimateCommitMs(this.#options.nowMs(), event.seconds);
         this.#stamp = stampOf(gtid ?? `${file}:${position}`, commitMs);
         this.#gtid = gtid;
         this.#isOpen = event.isOpen;
-        this.#held = event.isXa ? nothingHeld() : null;
+        this.#isXa = event.isXa;
+        this.#held = new HeldRows();
         return;
       }
       case 'end':
@@ -92,33 +92,51 @@ export class Assembler {
     const { messages, outbox } = this.#options;
     const counted = { kind: `${event.table}.${event.operation}`, rows: event.rows.length };
     const held = this.#held;
-    if (held === null) {
+    if (!this.#isXa && held.isReleased) {
       return outbox.add((to) => messages.append(event, this.#stamp, to), counted);
     }
-    outbox.add(() => 0, counted);
-    const bytes = messages.append(event, this.#stamp, held.messages);
-    held.bytes += bytes;
-    this.#preparedBytes += bytes;
-    if (this.#preparedBytes > PREPARED_BYTES_MAX) {
-      held.isReleased = true;
-      this.#release(held, null);
-    }
+    const part = { messages: [] as OutgoingMessage[], bytes: 0, counted };
+    part.bytes = messages.append(event, this.#stamp, part.messages);
+    held.add(part);
+    const isTooMuch = this.#isXa
+      ? this.#undecidedBytes() > PREPARED_BYTES_MAX
+      : held.bytes > HELD_BYTES_MAX;
+    if (!isTooMuch) return;
+    held.isReleased = true;
+    this.#release(held, null);
+  }
+
+  #undecidedBytes(): number {
+    let bytes = this.#held.bytes;
+    for (const held of this.#prepared.values()) bytes += held.bytes;
+    return bytes;
   }
 
   #end(end: TransactionEnd): void {
     const { outbox, tracker } = this.#options;
-    // XA COMMIT ... ONE PHASE: decided as it ends.
-    if (this.#held !== null) this.#release(this.#held, null);
-    this.#held = null;
-    this.#isOpen = false;
+    this.#release(this.#held, null);
+    this.#close();
     outbox.mark(() => tracker.end(end));
+  }
+
+  #close(): void {
+    this.#held = new HeldRows();
+    this.#isXa = false;
+    this.#isOpen = false;
+  }
+
+  /** After the rows that do not count were dropped; `isDropped`: whether all of them could be. */
+  #rolledBack(isDropped: boolean): void {
+    if (isDropped && !this.#held.isReleased) return;
+    this.#options.onWarning(
+      'a transaction was rolled back, of which rows are in the topics already; page views may be among them that the table does not have',
+    );
   }
 
   #prepare(xid: string, end: TransactionEnd): void {
     const { outbox, tracker } = this.#options;
-    this.#prepared.set(xid, this.#held ?? nothingHeld());
-    this.#held = null;
-    this.#isOpen = false;
+    this.#prepared.set(xid, this.#held);
+    this.#close();
     outbox.mark(() => tracker.prepare(xid, end));
   }
 
@@ -127,10 +145,18 @@ export class Assembler {
     switch (statement.kind) {
       case 'begin':
         this.#isOpen = true;
-        if (/^\s*XA\b/i.test(event.text)) this.#held = nothingHeld();
+        if (/^\s*XA\b/i.test(event.text)) this.#isXa = true;
         return;
       case 'end':
+        if (!statement.isCommitted) {
+          this.#held.take();
+          this.#rolledBack(true);
+        }
         return this.#end(this.#endAt(event));
+      case 'savepoint':
+        return this.#held.savepoint(statement.name);
+      case 'rollback-to':
+        return this.#rolledBack(this.#held.rollBackTo(statement.name));
       case 'xa':
         return this.#decide(statement.xid, statement.isCommitted, this.#endAt(event));
       case 'rows-as-text':
@@ -149,7 +175,7 @@ export class Assembler {
       case 'other':
     }
     // DDL is a transaction of its own, unless it stands in an open one (CREATE TABLE ... SELECT).
-    if (!this.#isOpen && this.#held === null) this.#end(this.#endAt(event));
+    if (!this.#isOpen && !this.#isXa) this.#end(this.#endAt(event));
   }
 
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {
@@ -171,32 +197,24 @@ export class Assembler {
     if (held !== undefined) {
       this.#prepared.delete(xid);
       if (isCommitted) this.#release(held, this.#stamp);
-      else this.#preparedBytes -= held.bytes;
     }
-    this.#isOpen = false;
-    this.#held = null;
+    this.#close();
     outbox.mark(() => tracker.decide(xid, end));
   }
 
   /** Publishes held rows, with the commit's own time and position where it is known by now. */
-  #release(held: Held, stamp: Stamp | null): void {
-    const { messages, bytes } = held;
-    held.messages = [];
-    held.bytes = 0;
-    this.#preparedBytes -= bytes;
-    if (messages.length === 0) return;
-    this.#options.outbox.add((to) => {
-      for (const message of messages) {
-        const isView = message.headers['schema'] === this.#stamp.pageViewHeaders['schema'];
-        const headers =
-          stamp === null
-            ? message.headers
-            : isView
-              ? stamp.pageViewHeaders
-              : stamp.userChangeHeaders;
-        to.push({ ...message, headers, timestampMs: stamp?.commitMs ?? message.timestampMs });
-      }
-      return bytes;
-    });
+  #release(held: HeldRows, stamp: Stamp | null): void {
+    for (const { messages, bytes, counted } of held.take()) {
+      this.#options.outbox.add((to) => {
+        for (const message of messages) to.push(stamp === null ? message : stamped(message, stamp));
+        return bytes;
+      }, counted);
+    }
   }
+}
+
+function stamped(message: OutgoingMessage, stamp: Stamp): OutgoingMessage {
+  const isView = message.headers['schema'] === stamp.pageViewHeaders['schema'];
+  const headers = isView ? stamp.pageViewHeaders : stamp.userChangeHeaders;
+  return { ...message, headers, timestampMs: stamp.commitMs };
 }

@@ -1,5 +1,6 @@
 import type { Connection } from 'mysql2/promise';
 import type { DatabaseSettings } from '../settings/types.ts';
+import { unreadableColumns } from './column-types.ts';
 import { type Source, listReplicas, readLogEnd, readSource, rowsOf } from './source.ts';
 
 /** One thing that has to be so for capture to lose nothing. */
@@ -141,25 +142,43 @@ async function checkGrants(
   });
 }
 
-async function checkTables(connection: Connection, db: DatabaseSettings): Promise<Check[]> {
+async function checkTables(
+  connection: Connection,
+  source: Source,
+  db: DatabaseSettings,
+): Promise<Check[]> {
   const rows = await rowsOf(
     connection,
-    `SELECT LOWER(TABLE_NAME) AS tableName, LOWER(COLUMN_NAME) AS columnName FROM information_schema.COLUMNS
-     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) IN (?)`,
+    `SELECT TABLE_NAME AS tableName, LOWER(COLUMN_NAME) AS columnName, LOWER(DATA_TYPE) AS dataType
+     FROM information_schema.COLUMNS
+     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) IN (?)
+     ORDER BY TABLE_NAME, ORDINAL_POSITION`,
     [Object.keys(COLUMNS)],
   );
-  const there = new Set(
-    rows.map((row) => `${String(row['tableName'])}.${String(row['columnName'])}`),
+  const isCaseSensitive = source.variables.get('lower_case_table_names') === '0';
+  const tables = Map.groupBy(rows, ({ tableName }) =>
+    isCaseSensitive ? String(tableName) : String(tableName).toLowerCase(),
   );
-  const tables = new Set(rows.map((row) => String(row['tableName'])));
+  const columnsOf = (table: string): string[] =>
+    (tables.get(table) ?? []).map(({ columnName }) => String(columnName));
   const noTables = Object.keys(COLUMNS).filter((table) => !tables.has(table));
-  const wanted = Object.entries(COLUMNS).flatMap(([table, names]) =>
-    names.map((name) => `${table}.${name}`),
-  );
-  const noColumns = wanted.filter(
-    (name) => !there.has(name) && tables.has(name.split('.', 1).join()),
-  );
+  const noColumns = Object.entries(COLUMNS)
+    .filter(([table]) => tables.has(table))
+    .flatMap(([table, names]) =>
+      names.filter((name) => !columnsOf(table).includes(name)).map((name) => `${table}.${name}`),
+    );
   const grant = `GRANT SELECT ON \`${db.name}\`.* TO ${userOf(db)}`;
+  const inOtherCase = [...tables.keys()].filter((table) => !(table in COLUMNS));
+  const unreadable = [...tables].flatMap(([table, columns]) =>
+    unreadableColumns(
+      source.flavour,
+      table,
+      columns.map(({ columnName, dataType }) => ({
+        name: String(columnName),
+        type: String(dataType),
+      })),
+    ),
+  );
   return [
     check('tables', {
       ok: noTables.length === 0,
@@ -167,12 +186,23 @@ async function checkTables(connection: Connection, db: DatabaseSettings): Promis
         noTables.length === 0
           ? 'customers, page_views'
           : `no ${noTables.join(' and ')} in ${db.name}, or not readable`,
-      fix: `run setup-db, check DB_NAME, or run ${grant}`,
+      fix:
+        inOtherCase.length === 0
+          ? `run setup-db, check DB_NAME, or run ${grant}`
+          : `names are case-sensitive on this server: run ${inOtherCase.map((table) => `RENAME TABLE ${table} TO ${table.toLowerCase()}`).join(' and ')}`,
     }),
     check('columns', {
-      ok: noColumns.length === 0 && noTables.length === 0,
+      ok: noColumns.length === 0,
       detail: noColumns.length === 0 ? 'all that are needed' : `missing: ${noColumns.join(', ')}`,
       fix: `add them as sql/database_setup.sql has them, or run ${grant}`,
+    }),
+    check('column types', {
+      ok: unreadable.length === 0,
+      detail:
+        unreadable.length === 0
+          ? 'can all be read'
+          : unreadable.map(({ detail }) => detail).join('; '),
+      fix: unreadable.map(({ fix }) => fix).join('; '),
     }),
     check('index', await indexVerdict(connection), false),
   ];
@@ -207,7 +237,7 @@ export async function checkSource(connection: Connection, db: DatabaseSettings):
   return [
     reachable,
     await checkGrants(connection, source, db),
-    ...(await checkTables(connection, db)),
+    ...(await checkTables(connection, source, db)),
     ...checkVariables(source),
   ];
 }

@@ -1,4 +1,6 @@
 const DAY_MS = 86_400_000;
+/** Zones change at whole quarters of an hour (since 1972). */
+const QUARTER_MS = 900_000;
 const TWO_DIGITS = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, '0'));
 
 /**
@@ -14,6 +16,9 @@ export class EventTimes {
   /** With the T. */
   #dayText = '';
   #formatter: Intl.DateTimeFormat | null = null;
+  /** A quarter of an hour of the wall, and its offset. */
+  #quarter = Number.NaN;
+  #quarterOffsetMs = 0;
 
   /** `zone` as DatabaseSettings.timeZone: an offset, or a name that MySQL knows. */
   constructor(zone: string) {
@@ -43,8 +48,23 @@ export class EventTimes {
       const minutes = Number(fixed[2]) * 60 + Number(fixed[3]);
       return (fixed[1] === '-' ? -minutes : minutes) * 60_000;
     }
-    // The offset at the instant that the wall time would be in UTC, then at the instant found.
-    return this.#zoneOffsetMs(wallMs - this.#zoneOffsetMs(wallMs));
+    const quarter = Math.floor(wallMs / QUARTER_MS);
+    if (quarter !== this.#quarter) {
+      this.#quarter = quarter;
+      this.#quarterOffsetMs = this.#namedOffsetMs(wallMs);
+    }
+    return this.#quarterOffsetMs;
+  }
+
+  /**
+   * Of the two instants of a time that comes twice, the first, as MySQL has it. A time that the
+   * clocks skip is taken by the offset before.
+   */
+  #namedOffsetMs(wallMs: number): number {
+    const before = this.#zoneOffsetMs(wallMs - DAY_MS);
+    const after = this.#zoneOffsetMs(wallMs + DAY_MS);
+    const firstFirst = [Math.max(before, after), Math.min(before, after)];
+    return firstFirst.find((offset) => this.#zoneOffsetMs(wallMs - offset) === offset) ?? before;
   }
 
   #zoneOffsetMs(instantMs: number): number {

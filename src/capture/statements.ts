@@ -1,9 +1,11 @@
 /** What a statement in the binlog is to us. */
 export type StatementKind =
-  /** BEGIN, savepoints, and whatever does not concern our tables. */
+  /** Whatever does not concern our tables. */
   | { kind: 'other' }
   | { kind: 'begin' }
-  | { kind: 'end' }
+  | { kind: 'end'; isCommitted: boolean }
+  | { kind: 'savepoint'; name: string }
+  | { kind: 'rollback-to'; name: string }
   | { kind: 'xa'; isCommitted: boolean; xid: string }
   /** Rows of our tables written as SQL text (STATEMENT format): they can not be captured. */
   | { kind: 'rows-as-text'; table: string }
@@ -56,7 +58,15 @@ function namedTable(text: string, schema: string, database: string): string | nu
 export function readStatement(text: string, schema: string, database: string): StatementKind {
   const head = text.slice(0, 16).trimStart().toUpperCase();
   if (head === 'BEGIN' || head.startsWith('START TRANSAC')) return { kind: 'begin' };
-  if (head === 'COMMIT' || head === 'ROLLBACK') return { kind: 'end' };
+  if (head === 'COMMIT' || head === 'ROLLBACK') {
+    return { kind: 'end', isCommitted: head === 'COMMIT' };
+  }
+  const savepoint = /^\s*(SAVEPOINT|ROLLBACK TO)\s+(?:SAVEPOINT\s+)?([^]+)$/i.exec(text);
+  if (savepoint !== null) {
+    const [, verb = '', name = ''] = savepoint;
+    const kind = verb.toUpperCase() === 'SAVEPOINT' ? 'savepoint' : 'rollback-to';
+    return { kind, name: name.trim().replaceAll('`', '').toLowerCase() };
+  }
   if (head.startsWith('XA ')) {
     return head.startsWith('XA START') || head.startsWith('XA BEGIN')
       ? { kind: 'begin' }

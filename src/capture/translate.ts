@@ -1,3 +1,11 @@
+import {
+  GEOMETRY_TYPE,
+  TEXTS,
+  type Unreadable,
+  VECTOR_TYPE,
+  unreadableGeometry,
+  unreadableVector,
+} from './column-types.ts';
 import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
 import { xidOf } from './statements.ts';
 import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
@@ -16,10 +24,11 @@ export interface ZongjiEvent {
   tableId: number;
   schemaName: string;
   tableName: string;
+  columnTypes: readonly number[];
   tableMap: Readonly<Record<number, { columns?: { name: string; type: number }[] }>>;
   hasSelfDescribingMetadata: () => boolean;
-  /** As the table had them when the event was written. */
-  columnNames: readonly string[];
+  /** As the table had them when the event was written; undefined where it does not say. */
+  columnNames: readonly string[] | undefined;
   // Rows
   rows: readonly unknown[];
   columns_present_bitmap: Uint8Array;
@@ -52,6 +61,7 @@ export class Translator {
   readonly #emit: (event: CaptureEvent) => void;
   /** By table id, which a table keeps until its definition changes. */
   readonly #plans = new Map<number, TablePlan>();
+  #isMariadb = false;
 
   constructor(tables: Tables, emit: (event: CaptureEvent) => void) {
     this.#tables = tables;
@@ -72,7 +82,9 @@ export class Translator {
         return this.#tableMap(event);
       case 'Gtid':
       case 'AnonymousGtid':
+        return this.#begin(event);
       case 'MariadbGtid':
+        this.#isMariadb = true;
         return this.#begin(event);
       case 'Xid':
         return this.#emit({ kind: 'end', file, position });
@@ -124,6 +136,10 @@ export class Translator {
       ({ schema, name }) => schema === schemaName && name === tableName,
     );
     if (known === undefined) return;
+    const unreadable = this.#unreadableColumn(event, known.table);
+    if (unreadable !== null) {
+      return this.#unreadable(`${unreadable.detail}; ${unreadable.fix}, then start again`);
+    }
     if (!event.hasSelfDescribingMetadata()) {
       return this.#unreadable(
         `the binlog does not name the columns of ${known.table}; set binlog_row_metadata=FULL`,
@@ -132,7 +148,7 @@ export class Translator {
     const columns = event.tableMap[tableId]?.columns ?? [];
     // zongji takes the columns from information_schema, as they are now, where a MariaDB table has
     // temporal columns of the form before 10.1.
-    if (!columns.every(({ name }, at) => name === event.columnNames[at])) {
+    if (!columns.every(({ name }, at) => name === event.columnNames?.[at])) {
       return this.#unreadable(
         `the columns of ${known.table} were changed before its rows were read, and its temporal columns have MariaDB's old form; run ALTER TABLE ${known.table} FORCE with mysql56_temporal_format=ON, then start again`,
       );
@@ -142,6 +158,16 @@ export class Translator {
       return this.#unreadable(`the table ${known.table} had no column ${plan.missing}; add it`);
     }
     this.#plans.set(tableId, plan);
+  }
+
+  #unreadableColumn(event: ZongjiEvent, table: CapturedTable): Unreadable | null {
+    const { columnTypes, columnNames = [] } = event;
+    if (columnTypes.includes(VECTOR_TYPE)) return unreadableVector(table, null);
+    if (!this.#isMariadb || table !== 'page_views') return null;
+    const last = columnNames.findLastIndex((name) => TEXTS.includes(name.toLowerCase()));
+    const geometry = columnTypes.indexOf(GEOMETRY_TYPE);
+    if (geometry < 0 || geometry > last) return null;
+    return unreadableGeometry(columnNames[geometry] ?? '', columnNames[last] ?? '');
   }
 
   #rows(event: ZongjiEvent, operation: RowOperation): void {

@@ -11,6 +11,11 @@ import { MemoryPublisher, startCapture, until } from './capture-support.ts';
 
 const SETUP = readFileSync(new URL('../../sql/database_setup.sql', import.meta.url), 'utf8');
 
+async function versionOf({ connection }: FreshDatabase): Promise<string> {
+  const [rows] = await connection.query('SELECT VERSION() AS version');
+  return String((rows as { version: string }[])[0]?.version);
+}
+
 type Server = Awaited<ReturnType<typeof startOwnMysql>>;
 
 describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
@@ -203,6 +208,45 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     expect(bad[0]?.fix).toContain('CREATE INDEX');
     await using capture = startCapture(other.settings, new MemoryPublisher());
     await capture.reaches('streaming');
+  });
+
+  // Guards checkTables: information_schema finds the table in any case, the rule does not.
+  test('tables in another case are refused where the server tells them apart', async () => {
+    await using other = await freshDatabase(server);
+    await other.connection.query(SETUP);
+    await other.connection.query('RENAME TABLE page_views TO Page_Views');
+    const message = await refusal(other.settings);
+    expect(message).toContain(`no page_views in ${other.settings.name}`);
+    expect(message).toContain('RENAME TABLE Page_Views TO page_views');
+  });
+
+  // Guards unreadableColumns, and Translator.#unreadableColumn for what comes while capture runs.
+  test('columns that make rows unreadable are refused, at the start and in mid-stream', async () => {
+    await using other = await freshDatabase(server);
+    await other.connection.query(SETUP);
+    const [type, words] =
+      flavour === 'mysql'
+        ? ['VECTOR(3)', 'keep vectors in a table of their own']
+        : ['POINT', 'ALTER TABLE page_views MODIFY odd <its definition> AFTER location'];
+    const publisher = new MemoryPublisher();
+    await using capture = startCapture(other.settings, publisher);
+    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    const added = other.connection.query(`ALTER TABLE page_views ADD COLUMN odd ${type} FIRST`);
+    if (flavour === 'mysql' && parseInt(await versionOf(other), 10) < 9) {
+      return await expect(added).rejects.toThrow('syntax');
+    }
+    await added;
+    await other.connection.query("INSERT INTO page_views (user_id, page) VALUES (1, 'pricing')");
+    await expect(capture.done).rejects.toThrow(words);
+    expect(publisher.views).toEqual([]);
+    expect(await refusal(other.settings)).toContain(words);
+    await other.connection.query('ALTER TABLE page_views DROP COLUMN odd');
+    await using again = startCapture(other.settings, publisher, {
+      eligibleUserIds: async function* () {
+        yield await Promise.resolve([1]);
+      },
+    });
+    await until(() => publisher.changes.length > 0, 'a look at everyone', again.done);
   });
 
   test('a purged place means starting anew from everyone, with a warning', async () => {

@@ -127,6 +127,8 @@ export async function until(
   const failed = new Promise<never>((_, reject) => {
     unless.catch(reject);
   });
+  // It may reject later, when nobody waits here any more.
+  failed.catch(() => undefined);
   while (!isTrue()) {
     if (performance.now() > endMs) throw new Error(`waited ${waitMsMax} ms for ${what}`);
     await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 5))]);

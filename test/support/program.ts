@@ -8,6 +8,8 @@ import type { DatabaseSettings } from '../../src/settings/types.ts';
 const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
 /** The launcher takes the Node that is first on the PATH. */
 const PATH = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
+/** Halves the time to start. */
+const COMPILE_CACHE = join(tmpdir(), 'iterable-sync-compile-cache');
 
 export interface Ended {
   code: number | null;
@@ -19,6 +21,7 @@ export interface Ended {
 export class Program implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly ended: Promise<Ended>;
+  hasEnded = false;
   stdout = '';
   stderr = '';
 
@@ -26,15 +29,16 @@ export class Program implements AsyncDisposable {
     const cwd = mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-'));
     this.#child = spawn(PROGRAM, [...args], {
       cwd,
-      env: { PATH, ...env },
+      env: { PATH, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
     this.#child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
     this.ended = new Promise((resolve) => {
-      this.#child.once('close', (code) =>
-        resolve({ code, stdout: this.stdout, stderr: this.stderr }),
-      );
+      this.#child.once('close', (code) => {
+        this.hasEnded = true;
+        resolve({ code, stdout: this.stdout, stderr: this.stderr });
+      });
     });
   }
 
@@ -49,19 +53,34 @@ export class Program implements AsyncDisposable {
   /** The status server's address, once the log names it. */
   async url(): Promise<string> {
     let found: string | undefined;
-    await until('the program says where its status is', () => {
+    await this.#until('it says where its status is', () => {
       found = /status at (http:\/\/[^"\s]+)/.exec(this.stderr)?.[1];
       return Promise.resolve(found !== undefined);
-    }).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${this.stderr}`);
     });
     return found ?? '';
   }
 
+  /** Its address, once it is ready. */
   async ready(): Promise<string> {
     const url = await this.url();
-    await until('the program is ready', async () => (await fetch(`${url}/readyz`)).status === 200);
+    let said = '';
+    await this.#until('it is ready', async () => {
+      const answer = await fetch(`${url}/readyz`);
+      said = await answer.text();
+      return answer.status === 200;
+    }).catch((error: unknown) => {
+      throw new Error(`/readyz: ${said}`, { cause: error });
+    });
     return url;
+  }
+
+  async #until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+    await until(`${what}, or ends`, async () => this.hasEnded || (await isSo())).catch(
+      (error: unknown) => {
+        throw new Error(`${String(error)}\n${this.stderr}`);
+      },
+    );
+    if (this.hasEnded) throw new Error(`ended before ${what}\n${this.stderr}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

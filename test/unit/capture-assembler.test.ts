@@ -22,6 +22,7 @@ const COLUMNS = {
 function assembled() {
   const messages: OutgoingMessage[] = [];
   const losses: Loss[] = [];
+  const warnings: string[] = [];
   const tracker = new PositionTracker('mysql', { gtidSet: '' });
   const assembler = new Assembler({
     database: 'shop',
@@ -33,7 +34,7 @@ function assembled() {
     },
     nowMs: () => 5_500,
     onLoss: (loss) => losses.push(loss),
-    onWarning: () => undefined,
+    onWarning: (sentence) => warnings.push(sentence),
   });
   const at = { file: 'f.1', position: 100 };
   const begin = (n: number, commitMs: number): CaptureEvent => ({
@@ -62,17 +63,40 @@ function assembled() {
     for (const event of events) assembler.handle(event);
   };
   const place = (): string => (tracker.current() as { gtidSet: string }).gtidSet;
-  return { messages, losses, handle, begin, statement, row, at, place };
+  return { messages, losses, warnings, handle, begin, statement, row, at, place };
 }
 
 describe('the assembler', () => {
-  test('lets rows go at once, and moves the place only at the end of their transaction', () => {
+  test('lets rows go at the end of their transaction, when the place moves', () => {
     const t = assembled();
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'), t.row(1));
-    expect(t.messages).toHaveLength(1);
+    expect(t.messages).toEqual([]);
     expect(t.place()).toBe('');
     t.handle({ ...t.at, kind: 'end' });
+    expect(t.messages).toHaveLength(1);
     expect(t.place()).toBe(`${UUID}:1`);
+  });
+
+  test('lets rows of a large transaction go before its end, and warns if it is rolled back', () => {
+    const t = assembled();
+    t.handle(t.begin(1, 5_001), t.statement('BEGIN'));
+    for (let id = 0; id < 10_000; id += 1) t.handle(t.row(id));
+    expect(t.messages).toHaveLength(10_000);
+    expect(t.place()).toBe('');
+    t.handle(t.statement('ROLLBACK'));
+    expect(t.warnings.join()).toContain('rolled back');
+  });
+
+  test('drops what is rolled back: the whole, or what came after a savepoint', () => {
+    const t = assembled();
+    t.handle(t.begin(1, 5_001), t.statement('BEGIN'), t.row(1), t.statement('ROLLBACK'));
+    t.handle(t.begin(2, 5_002), t.statement('BEGIN'), t.row(2), t.statement('SAVEPOINT `a`'));
+    t.handle(t.row(3), t.statement('SAVEPOINT `b`'), t.row(4), t.statement('ROLLBACK TO `b`'));
+    t.handle(t.statement('ROLLBACK TO `A`'), t.row(5), { ...t.at, kind: 'end' });
+    const ids = t.messages.map(({ value }) => (JSON.parse(value) as { id: number }).id);
+    expect(ids).toEqual([2, 5]);
+    expect(t.warnings).toEqual([]);
+    expect(t.place()).toBe(`${UUID}:1-2`);
   });
 
   test('gives an XA transaction the time and the position of its commit', () => {

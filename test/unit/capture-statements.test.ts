@@ -30,7 +30,6 @@ describe('a statement in the binlog', () => {
     ['INSERT INTO log /* customers */ VALUES (1)', 'shop'],
     ['CREATE TABLE page_views_old LIKE page_views', 'shop'],
     ['CREATE TABLE x (id INT REFERENCES customers (id))', 'shop'],
-    ['SAVEPOINT customers', 'shop'],
     ['FLUSH TABLES', 'shop'],
     ['GRANT SELECT ON customers TO x', 'shop'],
   ])('is nothing to us when it does not: %s in %s', (text, schema) => {
@@ -58,7 +57,15 @@ describe('a statement in the binlog', () => {
     expect(kindOf("XA START X'61',X'',1")).toBe('begin');
     expect(kindOf('COMMIT')).toBe('end');
     expect(kindOf('ROLLBACK')).toBe('end');
-    expect(kindOf('ROLLBACK TO `a`')).toBe('other');
+    expect(readStatement('ROLLBACK', 'shop', 'shop')).toEqual({ kind: 'end', isCommitted: false });
+    expect(readStatement('SAVEPOINT `A`', 'shop', 'shop')).toEqual({
+      kind: 'savepoint',
+      name: 'a',
+    });
+    expect(readStatement('ROLLBACK TO `a`', 'shop', 'shop')).toEqual({
+      kind: 'rollback-to',
+      name: 'a',
+    });
     expect(kindOf("XA END X'61',X'',1")).toBe('other');
   });
 
