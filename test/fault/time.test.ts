@@ -67,7 +67,7 @@ describe('time', () => {
   }, 120_000);
 
   // Guards the monotonic clocks of engine, gate, budget and outbox, and HeardClock of KafkaMember.
-  it.each(['embedded', 'Kafka'] as const)(
+  it.concurrent.each(['embedded', 'Kafka'] as const)(
     'jumps by hours and weeks in both directions, on %s topics, and nothing is lost',
     async (topics) => {
       await using pipeline = await Pipeline.open({ database: injectServices().mysql, topics });
