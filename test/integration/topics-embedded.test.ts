@@ -1,6 +1,5 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +12,7 @@ import { EmbeddedLog } from '../../src/topics/embedded/log.ts';
 import { dropAllOld } from '../../src/topics/embedded/retention.ts';
 import { openTopics } from '../../src/topics/open.ts';
 import { until } from '../support/program.ts';
+import { SmallDisk, canMount } from '../support/small-disk.ts';
 import { Reader, message, open, readAll, settingsFor } from '../support/topics.ts';
 
 const HOUR_MS = 3_600_000;
@@ -187,42 +187,33 @@ describe('a topics file that can not be used', () => {
   });
 });
 
-const canMount = process.getuid?.() === 0;
-
 describe.runIf(canMount)('a full disk under the embedded topics', () => {
   it('makes capture wait, once saying what to do, and go on when there is room', async () => {
-    const stateDir = mkdtempSync(join(tmpdir(), 'topics-full-'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', stateDir]);
-    try {
-      const lines: { level: number; msg: string }[] = [];
-      const logger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) });
-      const ballast = join(stateDir, 'ballast');
-      writeFileSync(ballast, Buffer.alloc(700_000));
-      const settings = { ...settingsFor('embedded'), stateDir };
-      await using topics = await openTopics(settings, logger);
-      await topics.ensureTopics();
-      await using publisher = await topics.publisher();
-      const { pageViews } = topics.names;
-      const many = Array.from({ length: 50 }, (_, i) =>
-        message(pageViews, 1, 'x'.repeat(7_000) + i),
-      );
-      let isDone = false;
-      const done = publisher.publish(many, { source: 'a', value: '1' }).then(() => (isDone = true));
-      await sleep(2_500);
-      expect(isDone).toBe(false);
-      expect(await publisher.loadCheckpoint('a')).toBeNull();
-      expect((await topics.bounds([pageViews])).every(({ end }) => end === 0)).toBe(true);
-      const errors = lines.filter(({ level }) => level >= 50);
-      expect(errors.map(({ msg }) => msg)).toEqual([
-        expect.stringMatching(/can not be written .*free disk space under STATE_DIR/),
-      ]);
-      rmSync(ballast);
-      await done;
-      const all = await readAll(topics, await topics.bounds([pageViews]));
-      expect(all.map(({ value }) => value)).toEqual(many.map(({ value }) => value));
-      expect(await publisher.loadCheckpoint('a')).toBe('1');
-    } finally {
-      execFileSync('umount', [stateDir]);
-    }
+    using disk = new SmallDisk('1m');
+    const lines: { level: number; msg: string }[] = [];
+    const logger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const ballast = join(disk.path, 'ballast');
+    writeFileSync(ballast, Buffer.alloc(700_000));
+    const settings = { ...settingsFor('embedded'), stateDir: disk.path };
+    await using topics = await openTopics(settings, logger);
+    await topics.ensureTopics();
+    await using publisher = await topics.publisher();
+    const { pageViews } = topics.names;
+    const many = Array.from({ length: 50 }, (_, i) => message(pageViews, 1, 'x'.repeat(7_000) + i));
+    let isDone = false;
+    const done = publisher.publish(many, { source: 'a', value: '1' }).then(() => (isDone = true));
+    await sleep(2_500);
+    expect(isDone).toBe(false);
+    expect(await publisher.loadCheckpoint('a')).toBeNull();
+    expect((await topics.bounds([pageViews])).every(({ end }) => end === 0)).toBe(true);
+    const errors = lines.filter(({ level }) => level >= 50);
+    expect(errors.map(({ msg }) => msg)).toEqual([
+      expect.stringMatching(/can not be written .*free disk space under STATE_DIR/),
+    ]);
+    rmSync(ballast);
+    await done;
+    const all = await readAll(topics, await topics.bounds([pageViews]));
+    expect(all.map(({ value }) => value)).toEqual(many.map(({ value }) => value));
+    expect(await publisher.loadCheckpoint('a')).toBe('1');
   });
 });

@@ -9,7 +9,7 @@ const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
 /** The launcher takes the Node that is first on the PATH. */
 const PATH = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
 /** Halves the time to start. */
-const COMPILE_CACHE = join(tmpdir(), 'iterable-sync-compile-cache');
+const COMPILE_CACHE = join(tmpdir(), 'compile-cache-of-tests');
 
 export interface Ended {
   code: number | null;
