@@ -70,10 +70,11 @@ export class Sender implements AsyncDisposable {
 
   /**
    * Lets what is out end: `drained` is awaited up to STOP_GRACE_MS, then what still waits is given
-   * up. Iterable being away, waiting has no point, and it is given up at once.
+   * up. Iterable being away, waiting has no point, and it is given up at once. A 429 is over soon,
+   * and what it holds up would keep back the offsets of all that was sent after.
    */
   async stop(drained: () => Promise<void>): Promise<void> {
-    if (!this.gate.isOpen) this.calls.stop();
+    if (!this.gate.isOpen && this.gate.state.reason !== 'slow-down') this.calls.stop();
     const done = drained();
     await within(done, STOP_GRACE_MS);
     this.calls.stop();

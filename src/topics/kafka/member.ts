@@ -14,7 +14,9 @@ const FETCH_WAIT_MS = 500;
 const LAG_CACHE_MS = 1_000;
 /** Heard of longer ago than this, the group may have given our partitions to another member. */
 const CURRENT_MS = SESSION_MS - 2 * HEARTBEAT_MS;
-const CHECK_RETRY_MS = 1_000;
+const CHECK_RETRY_MS = 500;
+/** How soon kafkajs has found out that it asks for messages that are gone. */
+const RESET_MS_MAX = 5_000;
 /** The group has another generation, or another owner, by now: their offsets are theirs. */
 const STALE = /ILLEGAL_GENERATION|UNKNOWN_MEMBER_ID|REBALANCE_IN_PROGRESS|FENCED_INSTANCE_ID/;
 
@@ -163,21 +165,25 @@ export class KafkaMember implements GroupMember {
   /**
    * After a rebalance, what the group has committed tells whether retention overtook it: kafkajs
    * goes on at the oldest message then, and commits -2 for it (ConsumerGroup.setDefaultOffset).
+   * That is waited for, so that it does not come after the commit that follows a loss.
    */
   async #checkLost(): Promise<void> {
     const owned = this.#owned;
-    this.#read = null;
+    const resetByMs = performance.now() + RESET_MS_MAX;
     while (owned === this.#owned) {
+      this.#read = null;
       try {
         const lost = (await this.#positions()).filter(
           (at) => owned.has(keyOf(at)) && Math.max(at.saved, 0) < at.low,
         );
-        if (lost.length > 0) this.#deps.handlers.onLost(lost.map(beginOf));
-        return;
+        if (lost.length === 0) return;
+        if (lost.every(({ saved }) => saved < 0) || performance.now() > resetByMs) {
+          return this.#deps.handlers.onLost(lost.map(beginOf));
+        }
       } catch (error) {
         this.#deps.logger.debug({ err: error }, 'the offsets of the group could not be read');
-        await sleep(CHECK_RETRY_MS, undefined, { ref: false });
       }
+      await sleep(CHECK_RETRY_MS, undefined, { ref: false });
     }
   }
 
