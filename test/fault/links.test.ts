@@ -16,6 +16,10 @@ interface Setting extends AsyncDisposable {
   env: Record<string, string>;
 }
 
+const RECOVERY_MS_MAX = 15_000;
+/** A link that is cut while its member joins leaves a member behind, until its session is over. */
+const PHANTOM_MS_MAX = 10_000;
+
 /** A pipeline whose link to one of the three goes through a proxy. */
 async function behindProxy(to: 'MySQL' | 'MariaDB' | 'Kafka' | 'Iterable'): Promise<Setting> {
   const services = injectServices();
@@ -72,7 +76,7 @@ describe.concurrent(`a link that breaks (seed ${SEED})`, () => {
       process.stderr.write(
         `links: ${to}: ${proxy.broken} cuts, all there ${Math.round(recoveryMs)} ms after\n`,
       );
-      expect(recoveryMs).toBeLessThan(15_000);
+      expect(recoveryMs).toBeLessThan(RECOVERY_MS_MAX + (to === 'Kafka' ? PHANTOM_MS_MAX : 0));
     },
     240_000,
   );
