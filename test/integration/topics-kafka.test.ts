@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
+import { type Admin, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../../src/errors.ts';
@@ -63,6 +63,13 @@ class Committer extends Reader {
       ?.commit([{ topic: last.topic, partition: last.partition, offset: last.offset + 1 }])
       .catch(() => undefined); // As delivery does: the next commit holds it.
   }
+}
+
+async function adminOf({ kafka }: TopicSettings): Promise<Admin> {
+  const brokers = [...kafka!.brokers];
+  const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  return admin;
 }
 
 const shareOf = ({ assignments }: Reader): number | undefined => assignments.at(-1)?.share;
@@ -152,9 +159,7 @@ describe('a message larger than the topic takes', () => {
         ),
       ),
     );
-    const { brokers } = settings.kafka!;
-    const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
-    await admin.connect();
+    const admin = await adminOf(settings);
     await admin.alterConfigs({
       validateOnly: false,
       resources: [
@@ -219,6 +224,44 @@ describe('members of a Kafka group', () => {
     await until('all of it comes again', () =>
       Promise.resolve(first.received.length + second.received.length === 120),
     );
+    await first.leave();
+    await second.leave();
+  });
+
+  // Guards whenLed() in KafkaMember.start: a broker may not know yet of topics that were just made.
+  it('wait for topics that are known a little later', async () => {
+    const settings = settingsFor('Kafka');
+    const topics = await openTopics(settings, pino({ level: 'silent' }));
+    const reader = new Reader();
+    const joined = reader.join(topics, freshTopicPrefix());
+    const early = await Promise.race([joined.then(() => 'joined'), sleep(1_000)]);
+    expect(early).toBeUndefined();
+    await topics.ensureTopics();
+    await joined;
+    await until('it has all', () => Promise.resolve(shareOf(reader) === 1));
+    await reader.leave();
+    await topics[Symbol.asyncDispose]();
+  });
+
+  // Guards #partitionsInAll in member.ts: counted once at the start, each would take it all.
+  it('share one limit, also when partitions were added meanwhile', async () => {
+    const settings = settingsFor('Kafka');
+    const group = freshTopicPrefix();
+    await using topics = await open(settings);
+    const { pageViews, userChanges } = topics.names;
+    const first = await new Reader().join(topics, group);
+    await until('it has all', () => Promise.resolve(shareOf(first) === 1));
+    const admin = await adminOf(settings);
+    await admin.createPartitions({
+      topicPartitions: [pageViews, userChanges].map((topic) => ({ topic, count: 12 })),
+    });
+    await admin.disconnect();
+    const second = await new Reader().join(topics, group);
+    await until('they share', () =>
+      Promise.resolve(shareOf(first) === 0.5 && shareOf(second) === 0.5),
+    );
+    const partitions = [first, second].flatMap((one) => one.assignments.at(-1)!.partitions);
+    expect(partitions).toHaveLength(24);
     await first.leave();
     await second.leave();
   });

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Admin, Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import type { Admin, Cluster, Consumer, EachBatchPayload, Kafka } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition } from '../port.ts';
 import { coAssigner } from './co-assigner.ts';
+import { whenLed } from './leaders.ts';
 import { receivedMessages } from './received.ts';
 
 const SESSION_MS = 10_000;
@@ -11,6 +12,8 @@ const HEARTBEAT_MS = 1_000;
 const REBALANCE_MS = 15_000;
 /** The longest wait of a fetch: a rebalance is noticed that soon when nothing comes. */
 const FETCH_WAIT_MS = 500;
+/** A partition that was added is read after so long at most. */
+const METADATA_MS_MAX = 60_000;
 const LAG_CACHE_MS = 1_000;
 /** Heard of longer ago than this, the group may have given our partitions to another member. */
 const CURRENT_MS = SESSION_MS - 2 * HEARTBEAT_MS;
@@ -30,8 +33,6 @@ export interface MemberDeps {
   groupId: string;
   topics: readonly string[];
   handlers: MemberHandlers;
-  /** Partitions of all the topics together. */
-  partitionsInAll: number;
   logger: Logger;
 }
 
@@ -42,6 +43,8 @@ export interface MemberDeps {
 export class KafkaMember implements GroupMember {
   readonly #deps: MemberDeps;
   readonly #consumer: Consumer;
+  /** kafkajs' own view of the topics, as fresh as the assignment. */
+  #cluster: Cluster | null = null;
   readonly #failed = Promise.withResolvers<never>();
   #owned = new Set<string>();
   /** A heartbeat has told of a rebalance: what was fetched before is not handed over any more. */
@@ -60,11 +63,17 @@ export class KafkaMember implements GroupMember {
     this.#failed.promise.catch(() => undefined);
     this.#consumer = deps.kafka.consumer({
       groupId: deps.groupId,
-      partitionAssigners: [coAssigner],
+      partitionAssigners: [
+        (config) => {
+          this.#cluster = config.cluster;
+          return coAssigner(config);
+        },
+      ],
       sessionTimeout: SESSION_MS,
       heartbeatInterval: HEARTBEAT_MS,
       rebalanceTimeout: REBALANCE_MS,
       maxWaitTimeInMs: FETCH_WAIT_MS,
+      metadataMaxAge: METADATA_MS_MAX,
       minBytes: 1,
       allowAutoTopicCreation: false,
       retry: {
@@ -99,7 +108,7 @@ export class KafkaMember implements GroupMember {
       this.#failed.reject(new UnavailableError(`Kafka: the consumer can not go on: ${message}`));
     });
     await consumer.connect();
-    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    await whenLed(() => consumer.subscribe({ topics: [...topics], fromBeginning: true }));
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
@@ -147,8 +156,15 @@ export class KafkaMember implements GroupMember {
     this.#next.clear();
     this.#clock.heard();
     this.#checking = this.#checkLost();
-    const share = partitions.length / Math.max(1, this.#deps.partitionsInAll);
+    const share = partitions.length / Math.max(1, this.#partitionsInAll);
     this.#deps.handlers.onAssigned({ partitions, share });
+  }
+
+  /** Of all the topics together. */
+  get #partitionsInAll(): number {
+    return this.#deps.topics
+      .map((topic) => this.#cluster?.findTopicPartitionMetadata(topic).length ?? 0)
+      .reduce((sum, count) => sum + count, 0);
   }
 
   /** Where the group and the partitions are, at most LAG_CACHE_MS old. */

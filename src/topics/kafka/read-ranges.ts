@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Admin, Kafka } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
 import type { PartitionBounds, ReceivedMessage } from '../port.ts';
+import { whenLed } from './leaders.ts';
 import { receivedMessages } from './received.ts';
 
 /**
@@ -56,10 +57,8 @@ export async function* readRanges(
   });
   try {
     await consumer.connect();
-    await consumer.subscribe({
-      topics: [...new Set(ranges.map(({ topic }) => topic))],
-      fromBeginning: true,
-    });
+    const topics = [...new Set(ranges.map(({ topic }) => topic))];
+    await whenLed(() => consumer.subscribe({ topics, fromBeginning: true }));
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,

@@ -17,6 +17,7 @@ import type {
 } from '../port.ts';
 import { createClient, explainKafkaError } from './client.ts';
 import { KafkaDeadLetters } from './dead-letters.ts';
+import { whenLed } from './leaders.ts';
 import { KafkaMember } from './member.ts';
 import { KafkaPublisher } from './publisher.ts';
 import { readRanges } from './read-ranges.ts';
@@ -26,14 +27,6 @@ const QUESTION_RETRIES = 4;
 const CONNECT_MS_MAX = 15_000;
 const LASTING_RETRIES = 20;
 const BROKER_DEFAULT = -1;
-/** A partition without a leader gets one soon. */
-const LEADER_MS_MAX = 15_000;
-const LEADER_WAIT_MS = 100;
-const LEADERLESS: ReadonlySet<string> = new Set([
-  'NOT_LEADER_FOR_PARTITION',
-  'LEADER_NOT_AVAILABLE',
-  'UNKNOWN_TOPIC_OR_PARTITION',
-]);
 
 export type KafkaTopicSettings = TopicSettings & { kafka: KafkaSettings };
 
@@ -109,14 +102,12 @@ export class KafkaTopics implements Topics {
     topics: readonly string[],
     handlers: MemberHandlers,
   ): Promise<GroupMember> {
-    const bounds = await this.bounds(topics);
     const member = new KafkaMember({
       kafka: this.#lasting,
       admin: () => this.#connected(),
       groupId,
       topics,
       handlers,
-      partitionsInAll: bounds.length,
       logger: this.#logger,
     });
     try {
@@ -169,19 +160,11 @@ export class KafkaTopics implements Topics {
     yield* this.read(await this.bounds([topic]), new AbortController().signal);
   }
 
-  /** Asks again while a leader is being found: right after a topic is made, or while one moves. */
   async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
-    const end = performance.now() + LEADER_MS_MAX;
-    for (;;) {
-      try {
-        return await question(await this.#connected());
-      } catch (error) {
-        const isPassing = LEADERLESS.has((error as { type?: string }).type ?? '');
-        if (!isPassing || performance.now() > end) {
-          throw explainKafkaError(error, this.#settings.kafka);
-        }
-        await sleep(LEADER_WAIT_MS);
-      }
+    try {
+      return await whenLed(async () => question(await this.#connected()));
+    } catch (error) {
+      throw explainKafkaError(error, this.#settings.kafka);
     }
   }
 
