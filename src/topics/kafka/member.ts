@@ -5,6 +5,7 @@ import type { Logger } from '../../observe/logger.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition } from '../port.ts';
 import { coAssigner } from './co-assigner.ts';
 import { whenLed } from './leaders.ts';
+import { type Position, beginOf, readPositions } from './positions.ts';
 import { receivedMessages } from './received.ts';
 
 const SESSION_MS = 10_000;
@@ -20,6 +21,7 @@ const CURRENT_MS = SESSION_MS - 2 * HEARTBEAT_MS;
 const CHECK_RETRY_MS = 500;
 /** How soon kafkajs has found out that it asks for messages that are gone. */
 const RESET_MS_MAX = 5_000;
+const SENT_BACK_MAX = 3;
 /** The group has another generation, or another owner, by now: their offsets are theirs. */
 const STALE = /ILLEGAL_GENERATION|UNKNOWN_MEMBER_ID|REBALANCE_IN_PROGRESS|FENCED_INSTANCE_ID/;
 
@@ -54,8 +56,14 @@ export class KafkaMember implements GroupMember {
   #read: { atMs: number; positions: Promise<Position[]> } | null = null;
   /** Whether messages were lost before the assignment: commits wait for the answer. */
   #checking: Promise<void> = Promise.resolve();
-  /** By partition, the offset after the last one handed over. */
+  /** Counts the assignments. */
+  #generation = 0;
+  /** By partition, the offset to go on from: committed, or after the last one handed over. */
   readonly #next = new Map<string, number>();
+  /** Resolves when `#next` knows what this assignment begins with. */
+  #begun = Promise.withResolvers<void>();
+  /** By partition, how often in a row it was sent back. */
+  readonly #sentBack = new Map<string, number>();
   readonly #clock = new HeardClock();
 
   constructor(deps: MemberDeps) {
@@ -153,7 +161,11 @@ export class KafkaMember implements GroupMember {
     this.#owned = new Set(partitions.map(keyOf));
     this.#isVoid = false;
     this.#cutShort.clear();
+    this.#generation += 1;
     this.#next.clear();
+    this.#sentBack.clear();
+    this.#begun.resolve();
+    this.#begun = Promise.withResolvers();
     this.#clock.heard();
     this.#checking = this.#checkLost();
     const share = partitions.length / Math.max(1, this.#partitionsInAll);
@@ -189,9 +201,10 @@ export class KafkaMember implements GroupMember {
     while (owned === this.#owned) {
       this.#read = null;
       try {
-        const lost = (await this.#positions()).filter(
-          (at) => owned.has(keyOf(at)) && Math.max(at.saved, 0) < at.low,
-        );
+        const mine = (await this.#positions()).filter((at) => owned.has(keyOf(at)));
+        if (owned !== this.#owned) return;
+        this.#begin(mine);
+        const lost = mine.filter((at) => Math.max(at.saved, 0) < at.low);
         if (lost.length === 0) return;
         if (lost.every(({ saved }) => saved < 0) || performance.now() > resetByMs) {
           return this.#deps.handlers.onLost(lost.map(beginOf));
@@ -203,16 +216,47 @@ export class KafkaMember implements GroupMember {
     }
   }
 
-  /** A gap may be a compacted or a transactional one; where the log begins after it, it was lost. */
-  async #checkGap(batch: EachBatchPayload['batch']): Promise<void> {
+  #begin(positions: readonly Position[]): void {
+    for (const at of positions) {
+      const key = keyOf(at);
+      if (!this.#next.has(key)) this.#next.set(key, Math.max(at.saved, at.low));
+    }
+    this.#begun.resolve();
+  }
+
+  /**
+   * Whether a batch goes on where the partition is; then its end is where the next has to.
+   *
+   * A gap may be a compacted or a transactional one; where the log begins after it, it was lost.
+   * And kafkajs may ask too far: with several brokers, one of its fetchers joins the group again
+   * (a leader has moved, a partition was added) while the fetches of the others are under way, and
+   * their answers pass for those of the new assignment (ConsumerGroup.recoverFromFetch). Then it is
+   * sent back; not for ever, since batches of nothing but control records never reach us.
+   */
+  async #follows(batch: EachBatchPayload['batch'], generation: number): Promise<boolean> {
+    const { topic, partition } = batch;
     const key = keyOf(batch);
-    const expected = this.#next.get(key) ?? 0;
-    const isFirst = !this.#next.has(key);
+    const expected = this.#next.get(key);
+    const asked = askedOffset(batch);
+    if (expected !== undefined && Math.max(asked, Number(batch.firstOffset())) > expected) {
+      this.#read = null;
+      const at = (await this.#positions()).find((one) => keyOf(one) === key);
+      if (generation !== this.#generation) return false;
+      if (at !== undefined && at.low > expected) this.#deps.handlers.onLost([beginOf(at)]);
+      else if (asked > expected && this.#isToGoBack(key)) {
+        this.#consumer.seek({ topic, partition, offset: String(expected) });
+        return false;
+      }
+    }
+    this.#sentBack.delete(key);
     this.#next.set(key, Number(batch.lastOffset()) + 1);
-    if (isFirst || Number(batch.firstOffset()) <= expected) return;
-    this.#read = null;
-    const at = (await this.#positions()).find((one) => keyOf(one) === key);
-    if (at !== undefined && at.low > expected) this.#deps.handlers.onLost([beginOf(at)]);
+    return true;
+  }
+
+  #isToGoBack(key: string): boolean {
+    const times = (this.#sentBack.get(key) ?? 0) + 1;
+    this.#sentBack.set(key, times);
+    return times <= SENT_BACK_MAX;
   }
 
   #voided(): void {
@@ -230,15 +274,18 @@ export class KafkaMember implements GroupMember {
     if (this.#isVoid || payload.isStale() || !payload.isRunning()) return;
     const { batch } = payload;
     const key = keyOf(batch);
-    await this.#checkGap(batch);
-    const taken = this.#handOver(key, payload);
+    if (!this.#owned.has(key)) return;
+    const generation = this.#generation;
+    const isOver = (): boolean => generation !== this.#generation || !payload.isRunning();
     try {
-      let isTaken = await endsWithin(taken, HEARTBEAT_MS / 2);
-      while (!isTaken && payload.isRunning()) {
-        await payload.heartbeat();
-        isTaken = await endsWithin(taken, HEARTBEAT_MS / 2);
-      }
-      if (!isTaken) return;
+      await beating(this.#begun.promise, payload);
+      if (isOver() || this.#isVoid) return;
+      const follows = this.#follows(batch, generation);
+      await beating(follows, payload);
+      if (isOver() || !(await follows)) return;
+      await beating(this.#handOver(key, payload), payload);
+      // What a new assignment has made void is to be fetched again.
+      if (isOver()) return;
       payload.resolveOffset(batch.lastOffset());
       this.#cutShort.delete(key);
       await payload.heartbeat();
@@ -266,43 +313,6 @@ export class KafkaMember implements GroupMember {
   }
 }
 
-/** How far a group and the log are in a partition. */
-interface Position extends TopicPartition {
-  /** Negative where nothing is committed. */
-  saved: number;
-  low: number;
-  high: number;
-}
-
-const beginOf = ({ topic, partition, low }: Position): TopicOffset => ({
-  topic,
-  partition,
-  offset: low,
-});
-
-async function readPositions({ admin, groupId, topics }: MemberDeps): Promise<Position[]> {
-  const asked = await admin();
-  const committed = await asked.fetchOffsets({ groupId, topics: [...topics] });
-  const all = await Promise.all(
-    topics.map(async (topic) => {
-      const saved = new Map(
-        committed
-          .find((one) => one.topic === topic)
-          ?.partitions.map(({ partition, offset }) => [partition, Number(offset)]),
-      );
-      const bounds = await asked.fetchTopicOffsets(topic);
-      return bounds.map(({ partition, low, high }) => ({
-        topic,
-        partition,
-        saved: saved.get(partition) ?? -1,
-        low: Number(low),
-        high: Number(high),
-      }));
-    }),
-  );
-  return all.flat();
-}
-
 /**
  * How long nothing was heard, by the clock that counts longer: one stands still while a virtual
  * machine is suspended, the other jumps when it is set.
@@ -325,8 +335,20 @@ function keyOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }
 
+/** The offset that a batch was asked for with; kafkajs has it, its types don't (consumer/batch.js). */
+function askedOffset(batch: EachBatchPayload['batch']): number {
+  return Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
+}
+
+/** Waits for the work, or until the consumer stops. @throws what the work or a heartbeat throws. */
+async function beating(work: Promise<unknown>, payload: EachBatchPayload): Promise<void> {
+  while (!(await endsWithin(work, HEARTBEAT_MS / 2)) && payload.isRunning()) {
+    await payload.heartbeat();
+  }
+}
+
 /** Whether the work is done after at most `ms`. @throws what the work throws. */
-async function endsWithin(work: Promise<void>, ms: number): Promise<boolean> {
+async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
   const over = new AbortController();
   try {
     const tooLate = sleep(ms, false, { signal: over.signal }).catch(() => false);
