@@ -1,6 +1,9 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
 import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../port.ts';
 
+/** A send is one batch of the topic's only partition, and brokers refuse one of more than 1 MB. */
+const LETTERS_A_SEND = 200;
+
 /** Dead letters in a topic: the last message of a key counts, and one without a value removes it. */
 export class KafkaDeadLetters implements DeadLetterStore, AsyncDisposable {
   readonly #kafka: Kafka;
@@ -45,7 +48,10 @@ export class KafkaDeadLetters implements DeadLetterStore, AsyncDisposable {
     const connecting = this.#producer;
     try {
       const producer = await connecting;
-      await producer.send({ topic: this.#topic, messages, acks: -1 });
+      for (let i = 0; i < messages.length; i += LETTERS_A_SEND) {
+        const some = messages.slice(i, i + LETTERS_A_SEND);
+        await producer.send({ topic: this.#topic, messages: some, acks: -1 });
+      }
     } catch (error) {
       if (this.#producer === connecting) this.#producer = null;
       void connecting.then((producer) => producer.disconnect()).catch(() => undefined);
