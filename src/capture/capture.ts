@@ -211,8 +211,17 @@ async function findStart(
   if (start.because !== null) {
     logger.warn(`capture: ${start.because}; starting anew: all eligible users are looked at again`);
   }
-  if (start.from === 'now') return readNow(control, source);
-  if (start.from === 'earliest') return readEarliest(control, source);
+  const saving = (place: LogPosition): { source: string; value: string } => ({
+    source: checkpointSource,
+    value: checkpointText(place, source, null),
+  });
+  if (start.from !== 'backfill') {
+    const read = start.from === 'now' ? readNow : readEarliest;
+    const place = await read(control, source);
+    // At once: what is written while capture is down, before it has seen anything, counts as well.
+    await publisher.publish([], saving(place), signal);
+    return place;
+  }
   const position = await readVisible(control, source);
   status.change('bootstrapping', start.because);
   logger.info(
@@ -222,7 +231,7 @@ async function findStart(
     publisher,
     names,
     eligibleUserIds,
-    checkpoint: { source: checkpointSource, value: checkpointText(position, source, null) },
+    checkpoint: saving(position),
     signal,
   });
   if (users === null) return null;

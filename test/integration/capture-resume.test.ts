@@ -105,6 +105,20 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     expect(ids(fromEarliest)).toEqual([...Array.from({ length: 13 }, (_, i) => i + 1), 100]);
   });
 
+  // Guards the publish in findStart.
+  test('START_FROM=now counts from the first start, also where it stops before a row comes', async () => {
+    await using database = await seeded();
+    const publisher = new MemoryPublisher();
+    {
+      await using first = startCapture(database.settings, publisher, { eligibleUserIds });
+      await first.reaches('streaming');
+    }
+    await insert(database, 100);
+    await using second = startCapture(database.settings, publisher, { eligibleUserIds });
+    await until(() => publisher.views.length > 0, 'the view', second.done);
+    expect(ids(publisher)).toEqual([100]);
+  });
+
   test('after a stop it goes on where it stopped, without a hole and without a repeat', async () => {
     await using database = await seeded();
     const publisher = new MemoryPublisher();
