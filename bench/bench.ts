@@ -1,6 +1,6 @@
 /**
- * Measures the program on real servers and prints one table. `--quick` is small, for CI: it fails
- * only where something is missing at the end, not where a machine is slow. Names given as arguments
+ * Measures the program on real servers and prints one table. `--quick` is small, for CI: it judges
+ * no bar, and fails only where something is missing at the end. Names given as arguments
  * (capture, latency, backlog, catch-up, backfill) choose a part.
  */
 import { cpus, totalmem } from 'node:os';
@@ -19,8 +19,8 @@ const PARTS: Record<string, Part> = {
   capture: async (stage) => [
     await captureRate(stage, 'Kafka', size(400_000, 20_000), 1000),
     await captureRate(stage, 'embedded', size(400_000, 20_000), 1000),
-    await captureRate(stage, 'Kafka', size(10_000, 500), 1),
-    await captureRate(stage, 'embedded', size(10_000, 500), 1),
+    await captureRate(stage, 'Kafka', size(10_000, 5_000), 1),
+    await captureRate(stage, 'embedded', size(10_000, 5_000), 1),
   ],
   latency: async (stage) => [
     await latency(stage, 'embedded', 200, size(20, 3)),
@@ -50,7 +50,7 @@ function print(measures: readonly Measure[]): void {
     Math.max(...measures.map(({ value }) => value.length)),
   ] as const;
   for (const { name, value, bar, ok } of measures) {
-    const verdict = ok === null ? '' : ok ? 'met' : 'MISSED';
+    const verdict = ok === null || quick ? '' : ok ? 'met' : 'MISSED';
     process.stdout.write(
       `${name.padEnd(widths[0])}  ${value.padEnd(widths[1])}  ${bar}  ${verdict}`.trimEnd() + '\n',
     );

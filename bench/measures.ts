@@ -2,7 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { pino } from 'pino';
 import { openTopics } from '../src/topics/open.ts';
-import { type Scene, type Stage, Process, addCustomers, openScene, startReady } from './stage.ts';
+import {
+  type Scene,
+  type Stage,
+  Process,
+  addCustomers,
+  openScene,
+  startReady,
+  until,
+} from './stage.ts';
 import { percentile, slidingMaximum } from './statistics.ts';
 
 export type Kind = 'embedded' | 'Kafka';
@@ -44,7 +52,28 @@ async function endOffset(scene: Scene, kind: Kind): Promise<number> {
   return bounds.reduce((sum, { end }) => sum + end, 0);
 }
 
-/** Rows in the binlog first, then capture alone (`run` with nothing to send, where embedded). */
+async function metric(url: string, pattern: RegExp): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(pattern.exec(text)?.[1] ?? 0);
+}
+
+/** How many a second, from the first that are seen until there are `goal`. */
+async function rateUpTo(goal: number, what: string, count: () => Promise<number>): Promise<number> {
+  let first: { atMs: number; count: number } | null = null;
+  let now = 0;
+  await until(`${what}: ${goal}`, 10, async () => {
+    now = await count();
+    if (now > 0) first ??= { atMs: performance.now(), count: now };
+    return now >= goal;
+  });
+  const { atMs, count: before } = first ?? { atMs: 0, count: 0 };
+  return (now - before) / ((performance.now() - atMs) / 1000);
+}
+
+/**
+ * Rows in the binlog first, then capture alone (`run` with nothing to send, where embedded), from
+ * the first row that it has counted: what a start takes is not of the rate.
+ */
 export async function captureRate(
   stage: Stage,
   kind: Kind,
@@ -56,7 +85,9 @@ export async function captureRate(
   await connection.query(
     "INSERT INTO customers (id, email, plan_type) VALUES (1000, 'one@example.com', 'free')",
   );
-  await connection.query('FLUSH BINARY LOGS');
+  const args = [kind === 'Kafka' ? 'capture' : 'run'];
+  const { program: bookmark } = await startReady(args, { ...scene.env, START_FROM: 'now' });
+  await bookmark.stop();
   const values = Array.from(
     { length: perTransaction },
     () => "(1000, 'home', 'mobile', 'Austin, TX')",
@@ -66,17 +97,11 @@ export async function captureRate(
       `INSERT INTO page_views (user_id, page, device, location) VALUES ${values}`,
     );
   }
-  const args = [kind === 'Kafka' ? 'capture' : 'run'];
-  await using program = new Process(args, { ...scene.env, START_FROM: 'earliest' });
+  await using program = new Process(args, scene.env);
   const url = await program.says(/status at (http:\/\/[^"\s]+)/);
-  const captured = async (): Promise<number> => {
-    const text = await (await fetch(`${url}/metrics`)).text();
-    return Number(/captured_rows_total\{kind="page_views.insert"\} (\d+)/.exec(text)?.[1] ?? 0);
-  };
-  const start = performance.now();
-  const seeded = 13;
-  while ((await captured()) < rows + seeded) await sleep(10);
-  const rate = (rows + seeded) / ((performance.now() - start) / 1000);
+  const rate = await rateUpTo(rows, 'captured', async () =>
+    metric(url, /captured_rows_total\{kind="page_views.insert"\} (\d+)/),
+  );
   if ((await endOffset(scene, kind)) < rows) throw new Error('rows are missing in the topic');
   const bar = kind === 'Kafka' && perTransaction >= 1000 ? 40_000 : null;
   const barText = bar === null ? '' : `≥ ${whole(bar)}`;
@@ -157,7 +182,7 @@ export async function backlog(
   );
   await using first = new Process(['run'], scene.env);
   await using second = instances > 1 ? new Process(['deliver'], scene.env) : null;
-  while ((await scene.iterable.events()) < users) await sleep(200);
+  await until('every user reached', 200, async () => (await scene.iterable.events()) >= users);
   await sleep(1_000);
   await second?.stop();
   await first.stop();
@@ -197,18 +222,9 @@ export async function catchUp(stage: Stage, kind: Kind, messages: number): Promi
     KAFKA_GROUP_ID: `${scene.name}-again`,
   });
   const url = await program.says(/status at (http:\/\/[^"\s]+)/);
-  const done = async (): Promise<number> => {
-    const text = await (await fetch(`${url}/metrics`)).text();
-    return Number(/deliveries_total\{outcome="ineligible"\} (\d+)/.exec(text)?.[1] ?? 0);
-  };
-  let first: { at: number; count: number } | null = null;
-  let now = 0;
-  while (now < messages) {
-    await sleep(20);
-    now = await done();
-    if (first === null && now > 0) first = { at: performance.now(), count: now };
-  }
-  const rate = (now - (first?.count ?? 0)) / ((performance.now() - (first?.at ?? 0)) / 1000);
+  const rate = await rateUpTo(messages, 'read', async () =>
+    metric(url, /deliveries_total\{outcome="ineligible"\} (\d+)/),
+  );
   return line(
     `catch-up of ${whole(messages)} ineligible messages, ${kind}`,
     `${whole(rate)} messages/s`,

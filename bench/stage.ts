@@ -12,6 +12,8 @@ import {
 } from '../tools/services/services.ts';
 
 const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
+/** Far above what any part takes: a program that hangs must not hang whoever measures it. */
+const WAIT_MS_MAX = 10 * 60_000;
 const SETUP = new URL('../sql/database_setup.sql', import.meta.url);
 
 /** An accepted call, as the simulator logs it; `at` is epoch ms with a fraction. */
@@ -26,6 +28,22 @@ interface EndpointStats {
   requests: number;
   statuses: Record<string, number>;
   peakPerSecond: number;
+}
+
+/**
+ * Asks again until the answer is true.
+ * @throws Error where it stays false for WAIT_MS_MAX, naming what was waited for.
+ */
+export async function until(
+  what: string,
+  everyMs: number,
+  isSo: () => Promise<boolean>,
+): Promise<void> {
+  const end = performance.now() + WAIT_MS_MAX;
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error(`after ${WAIT_MS_MAX / 60_000} min: not ${what}`);
+    await sleep(everyMs);
+  }
 }
 
 /** The real program, or the simulator, as a process of its own. */
