@@ -21,6 +21,12 @@ export interface Visibility {
   hasExecuted: (gtid: string) => boolean | null;
 }
 
+/**
+ * A transaction that the server knows as not executed is waited for so long: semi-synchronous
+ * replication holds commits back for its timeout. For ever would not do: after a failover that lost
+ * it, it never comes.
+ */
+export const UNEXECUTED_MS_MAX = 600_000;
 /** How long an invisible row is asked for again before it counts as deleted. */
 export const INVISIBLE_MS_MAX = 10_000;
 /** The same for a message that is older than a minute: its commit is long over. */
@@ -50,15 +56,24 @@ export function judgeLook(
   nowEpochMs: number,
 ): 'seen' | 'early' | 'unsure' {
   const waitedMs = nowMs - look.seenAtMs;
+  const isRecent = nowEpochMs - look.committedAtMs < UNEXECUTED_MS_MAX;
+  const executed = (): boolean | null =>
+    look.gtid === null ? null : visibility.hasExecuted(look.gtid);
   if (look.viewId !== null) {
     if (look.viewId === chosenViewId || visibility.views.has(look.viewId)) return 'seen';
+    if (isRecent && executed() === false) return 'early';
     return waitedMs < patienceMs(look, nowEpochMs) ? 'early' : 'seen';
   }
   if (!look.isChange) return 'seen';
-  const executed = look.gtid === null ? null : visibility.hasExecuted(look.gtid);
-  if (executed === true) return 'seen';
-  if (executed === false) return waitedMs < patienceMs(look, nowEpochMs) ? 'early' : 'seen';
-  return waitedMs < SETTLE_MS && nowEpochMs - look.committedAtMs < OLD_MS ? 'unsure' : 'seen';
+  switch (executed()) {
+    case true:
+      return 'seen';
+    case false:
+      return isRecent || waitedMs < patienceMs(look, nowEpochMs) ? 'early' : 'seen';
+    case null:
+      // Not by OLD_MS: a slow statement's time is its start, and clocks differ.
+      return waitedMs < SETTLE_MS && isRecent ? 'unsure' : 'seen';
+  }
 }
 
 /** When to look again after `attempt` ≥ 1 looks: early ones soon, unsure ones three times in all. */

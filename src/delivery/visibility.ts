@@ -18,10 +18,12 @@ export async function readVisibility(
   let hasGtids = false;
   for (const look of looks) {
     if (look.viewId !== null) viewIds.add(look.viewId);
-    else if (look.isChange && look.gtid !== null && isMysqlGtid(look.gtid)) hasGtids = true;
+    else if (look.isChange && isMysqlGtid(look.gtid)) hasGtids = true;
   }
   const views = await rule.visibleViews([...viewIds]);
-  if (!hasGtids) return { views, hasExecuted: () => null };
+  const isInvisible = ({ viewId, gtid }: Look): boolean =>
+    viewId !== null && !views.has(viewId) && isMysqlGtid(gtid);
+  if (!hasGtids && !looks.some(isInvisible)) return { views, hasExecuted: () => null };
   const rows = await query('SELECT @@GLOBAL.gtid_executed AS executed', {}, LOOK_MS_MAX);
   const isMember = gtidMembership(String(rows[0]?.['executed']));
   return { views, hasExecuted: (gtid) => (isMysqlGtid(gtid) ? isMember(gtid) : null) };
