@@ -32,9 +32,12 @@ export function deadLetterOf(delivery: UserDelivery, nowEpochMs: number): DeadLe
   };
 }
 
-/** Keeps a dead letter, trying until it is durable or `signal` aborts (then it rejects). */
+/**
+ * Keeps dead letters, trying until they are durable.
+ * @throws the store's last error once `signal` has aborted.
+ */
 export async function keepDeadLetters(
-  store: DeadLetterStore,
+  store: Pick<DeadLetterStore, 'add'>,
   letters: readonly DeadLetter[],
   logger: Logger,
   signal: AbortSignal,
@@ -43,10 +46,11 @@ export async function keepDeadLetters(
     try {
       return await store.add(letters);
     } catch (error) {
-      if (signal.aborted) throw error;
-      if (failures === 0)
+      if (failures === 0 && !signal.aborted) {
         logger.error({ err: error }, 'a dead letter can not be kept; trying again');
-      await sleep(KEEP_RETRY_MS, undefined, { signal });
+      }
+      await sleep(KEEP_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) throw error;
     }
   }
 }

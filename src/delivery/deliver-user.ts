@@ -1,4 +1,4 @@
-import type { IterableCalls, Outcome } from '../iterable/calls.ts';
+import type { IsWanted, IterableCalls, Outcome } from '../iterable/calls.ts';
 import { hasUsableEmail, trackedEvent, userUpdate } from '../iterable/payloads.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 
@@ -23,13 +23,13 @@ export function isSent(delivery: UserDelivery): boolean {
 
 /**
  * users/update and, when it has ended either way, events/track. A user without a usable e-mail
- * address is refused without a call. Rejects with StoppedError only: when `isWanted` is false as
- * the first call would start, or when the program stops. What has begun is not left half done.
+ * address is refused without a call. Rejects with StoppedError only: when `isWanted` is false
+ * before a try of the first call, or when the program stops. What has begun is not left half done.
  */
 export async function deliverUser(
   calls: IterableCalls,
   user: EligibleUser,
-  isWanted?: () => boolean,
+  isWanted?: IsWanted,
 ): Promise<UserDelivery> {
   if (!hasUsableEmail(user)) return { user, update: NO_EMAIL, track: NO_EMAIL };
   const update = await calls.call('/api/users/update', userUpdate(user), isWanted);

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { StoppedError } from '../iterable/calls.ts';
+import { type IsWanted, StoppedError } from '../iterable/calls.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import { type UserDelivery, isSent } from './deliver-user.ts';
 import { type Look, type Visibility, judgeLook, lookAgainMs } from './looks.ts';
@@ -20,12 +20,19 @@ export interface EngineDeps {
   eligibleAmong: (userIds: readonly string[]) => Promise<EligibleUser[]>;
   /** What other sessions can see, asked before the rule is. */
   visibility: (looks: readonly Look[]) => Promise<Visibility>;
-  /** Both calls; rejects with StoppedError when `isWanted` turns false before a call starts. */
-  deliver: (user: EligibleUser, isWanted: () => boolean) => Promise<UserDelivery>;
+  /** Both calls; rejects with StoppedError when `isWanted` is false before a try of the first. */
+  deliver: (user: EligibleUser, isWanted: IsWanted) => Promise<UserDelivery>;
   /** Users whose first call waits for the rate budget. */
   waitingForBudget: () => number;
+  /** Users a second that the rate budget lets through; 0 while nothing may start. */
+  budgetPerSecond: () => number;
+  /** How often sending was held up so far, for all users together. */
+  holdUps: () => number;
   memory: SentMemory;
-  /** Told of every delivery, before its items are finished; makes refusals durable. */
+  /**
+   * Told of every delivery, before its items are finished; makes refusals durable. Where it rejects,
+   * the items stay unfinished; with StoppedError that is no trouble.
+   */
   onDelivery: (delivery: UserDelivery, newest: WorkItem) => Promise<void>;
   /** Told when a look fails (the database), and with null when one works again. */
   onTrouble: (error: unknown) => void;
@@ -51,12 +58,13 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   verifies: false,
 };
 
-/** No more than this many users wait for the rate budget with an answer that grows old. */
+/** No more users than this, and than pass in this time, wait for the rate budget with an answer. */
 const WAITING_MAX = 200;
+const WAITING_SECONDS_MAX = 0.4;
 /**
- * An answer that has waited for longer to be sent (an outage of Iterable) is not sent any more when
- * something has come for its user meanwhile: another look makes one delivery of both. Longer than
- * WAITING_MAX users wait at full rate, so that a user with many views is not put off again and again.
+ * An answer that was held up for longer (an outage of Iterable, a call that failed) is not sent any
+ * more when something has come for its user meanwhile: another look makes one delivery of both.
+ * Waiting for the rate budget alone is no reason: who has many views would be put off for ever.
  */
 const STALE_MS = 2_000;
 const LOOK_RETRY_MS_MAX = 5_000;
@@ -158,12 +166,20 @@ export class Engine {
   #roomForUsers(): number {
     const { usersPerLookMax, looksMax, deliveriesMax } = this.#options;
     if (this.#looks >= looksMax || this.#deps.now() < this.#pausedUntilMs) return 0;
+    const waitingMax = this.#waitingMax();
     const free = Math.min(
-      WAITING_MAX - this.#deps.waitingForBudget(),
+      waitingMax - this.#deps.waitingForBudget(),
       deliveriesMax - this.#deliveries,
       usersPerLookMax,
     );
-    return free >= Math.min(this.#queue.queued, usersPerLookMax / 4) ? free : 0;
+    const enough = Math.min(usersPerLookMax, waitingMax) / 4;
+    return free >= Math.min(this.#queue.queued, enough) ? free : 0;
+  }
+
+  #waitingMax(): number {
+    const perSecond = this.#deps.budgetPerSecond();
+    if (perSecond === 0) return WAITING_MAX;
+    return Math.min(Math.max(1, Math.round(perSecond * WAITING_SECONDS_MAX)), WAITING_MAX);
   }
 
   #scheduleLater(): void {
@@ -254,22 +270,31 @@ export class Engine {
     if (newest === undefined) return [];
     const isCurrent = (): boolean => generation === this.#generation && !this.#stopped;
     const lookedMs = this.#deps.now();
-    const isStale = (): boolean =>
-      this.#deps.now() - lookedMs > STALE_MS && this.#queue.hasNews(row.userId);
+    const holdUpsBefore = this.#deps.holdUps();
+    const isStale = (attempt: number): boolean =>
+      this.#deps.now() - lookedMs > STALE_MS &&
+      (attempt > 1 || this.#deps.holdUps() !== holdUpsBefore) &&
+      this.#queue.hasNews(row.userId);
+    // Iterable may take a call whose answer we never get: then nobody knows what it has.
+    this.#deps.memory.forget(row.userId);
     try {
-      const delivery = await this.#deps.deliver(row, () => isCurrent() && !isStale());
+      const delivery = await this.#deps.deliver(row, (attempt) => isCurrent() && !isStale(attempt));
       const sent = isSent(delivery);
-      // A refusal is remembered as well: it is for good, until something about the user changes.
-      this.#deps.memory.remember(row);
       await this.#deps.onDelivery(delivery, newest);
       if (generation !== this.#generation) return [];
-      const verifies = sent && this.#options.verifies;
+      // A refusal is remembered as well: it is for good, until something about the user changes.
+      this.#deps.memory.remember(row);
+      const verifies = delivery.update.kind === 'ok' && this.#options.verifies;
       for (const item of seen) {
         if (item !== newest) this.#finish([item], 'superseded');
         else if (!verifies) this.#finish([item], sent ? 'sent' : 'refused');
       }
       const again = verifies && seen.includes(newest) ? [...unsure, newest] : unsure;
-      return again.map((item) => (item === newest && sent ? sentAlready(item) : item));
+      return again.map((item) =>
+        item === newest && (sent || verifies)
+          ? triedAlready(item, sent ? 'sent' : 'refused')
+          : item,
+      );
     } catch (error) {
       // Given up: the items stay unfinished, so that a restart or the next owner sends them.
       if (!(error instanceof StoppedError)) this.#deps.onTrouble(error);
@@ -293,11 +318,11 @@ export class Engine {
   }
 }
 
-/** The item once it has been sent: when the second look finds nothing new, `sent` is its outcome. */
-function sentAlready(item: WorkItem): WorkItem {
+/** The item once it has been tried: where the second look sends nothing, `outcome` remains. */
+function triedAlready(item: WorkItem, outcome: 'sent' | 'refused'): WorkItem {
   return {
     ...item,
     viewId: null,
-    finish: (outcome) => item.finish(outcome === 'refused' ? 'refused' : 'sent'),
+    finish: (then) => item.finish(then === 'sent' || then === 'refused' ? then : outcome),
   };
 }

@@ -11,20 +11,22 @@ export interface IntakeDeps {
   pageViewsTopic: string;
   /** Pages that the rule asks for. */
   pages: readonly string[];
-  deadLetters: DeadLetterStore;
+  deadLetters: Pick<DeadLetterStore, 'add'>;
   onOutcome: (outcome: LookOutcome, message: ReceivedMessage) => void;
   onUnreadable: (letter: DeadLetter) => void;
   now: () => number;
   nowEpoch: () => number;
 }
 
+const isPlain = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
+
 /**
  * Whether a view of this page can change the rule's answer. MySQL compares text without regard to
- * case, accents or trailing spaces, so whatever is not plain ASCII is looked at.
+ * case, accents or trailing spaces, so whatever is not plain ASCII, on either side, is looked at.
  */
-function concernsRule(page: string | null, pages: ReadonlySet<string>): boolean {
+function concernsRule(page: string | null, pages: ReadonlySet<string> | null): boolean {
   if (page === null) return false;
-  return !/^[\x20-\x7e]*$/.test(page) || pages.has(page.trimEnd().toLowerCase());
+  return pages === null || !isPlain(page) || pages.has(page.trimEnd().toLowerCase());
 }
 
 interface Unreadable {
@@ -35,12 +37,15 @@ interface Unreadable {
 /** Turns messages into work for the engine, and keeps count of how far they are finished. */
 export class Intake {
   readonly #deps: IntakeDeps;
-  readonly #pages: ReadonlySet<string>;
+  /** null where any page may be one of the rule's. */
+  readonly #pages: ReadonlySet<string> | null;
   #progress = new TopicProgress();
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
-    this.#pages = new Set(deps.pages.map((page) => page.toLowerCase()));
+    this.#pages = deps.pages.every(isPlain)
+      ? new Set(deps.pages.map((page) => page.trimEnd().toLowerCase()))
+      : null;
   }
 
   get progress(): TopicProgress {

@@ -6,6 +6,7 @@ import { RateBudget } from '../iterable/rate-budget.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { IterableSettings } from '../settings/types.ts';
+import type { EngineDeps } from './engine.ts';
 
 /** Iterable's documented limits of the bulk endpoints, calls a second. */
 const BULK_UPDATE_PER_SECOND = 5;
@@ -61,6 +62,16 @@ export class Sender implements AsyncDisposable {
         metrics.iterableRequests.inc({ endpoint: endpoint.slice('/api/'.length), status });
       },
     });
+  }
+
+  /** How fast users get through, as the engine asks. */
+  get pace(): Pick<EngineDeps, 'waitingForBudget' | 'budgetPerSecond' | 'holdUps'> {
+    const budget = this.budgets['/api/users/update'];
+    return {
+      waitingForBudget: () => budget.waiting,
+      budgetPerSecond: () => budget.perSecond,
+      holdUps: () => this.gate.holdUps,
+    };
   }
 
   /** This instance's part of Iterable's limits, 0 to 1; a larger one counts after a second. */

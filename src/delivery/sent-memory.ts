@@ -23,6 +23,15 @@ export class SentMemory {
     return this.#sent.get(user.userId) === fingerprint(user);
   }
 
+  forget(userId: string): void {
+    this.#sent.delete(userId);
+  }
+
+  /** Forgets everyone: someone else may have sent something since. */
+  clear(): void {
+    this.#sent.clear();
+  }
+
   remember(user: EligibleUser): void {
     this.#sent.delete(user.userId);
     this.#sent.set(user.userId, fingerprint(user));

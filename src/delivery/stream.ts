@@ -43,9 +43,14 @@ export class DeliveryStream {
   readonly #stop = new AbortController();
   readonly recent = new RecentDeliveries(20);
   readonly memory = new SentMemory(MEMORY_USERS_MAX);
+  /** Once stopped, the member gets no answer before it leaves: the backlog stays where it is. */
+  readonly #leaving = Promise.withResolvers<void>();
+  #isStopping = false;
   #member: GroupMember | null = null;
   #commits: NodeJS.Timeout | null = null;
   #committing: Promise<void> = Promise.resolve();
+  #isCommitting = false;
+  #failedCommits = 0;
   #share: number | null = null;
   /** Nothing is committed before it has ended. */
   #makingGood: Promise<void> = Promise.resolve();
@@ -64,7 +69,7 @@ export class DeliveryStream {
         eligibleAmong: (ids) => rule.among(ids),
         visibility: (looks) => readVisibility(rule, deps.query, looks),
         deliver: (user, isWanted) => deliverUser(deps.sender.calls, user, isWanted),
-        waitingForBudget: () => deps.sender.budgets['/api/users/update'].waiting,
+        ...deps.sender.pace,
         memory: this.memory,
         onTrouble: (error) => this.#databaseTrouble(error),
         onDelivery: async (delivery, newest) => {
@@ -87,7 +92,7 @@ export class DeliveryStream {
       format: deps.format,
       pageViewsTopic: deps.topics.names.pageViews,
       pages: deps.rule.pages,
-      deadLetters: { ...deadLetters, add: keep },
+      deadLetters: { add: keep },
       onOutcome: (outcome: LookOutcome) => deps.metrics.deliveries.inc({ outcome }),
       onUnreadable: (letter) => {
         deps.metrics.unreadableMessages.inc();
@@ -125,11 +130,14 @@ export class DeliveryStream {
       },
       onAssigned: ({ partitions, share }) => {
         this.#intake.reset();
+        // Another member may have sent something for these users since.
+        this.memory.clear();
         this.#share = share;
         sender.setShare(share);
         logger.info({ partitions: partitions.length, share }, 'delivering');
       },
-      onMessages: (messages: readonly ReceivedMessage[]) => this.#intake.accept(messages),
+      onMessages: (messages: readonly ReceivedMessage[]) =>
+        this.#isStopping ? this.#leaving.promise : this.#intake.accept(messages),
       onLost: (begins) => {
         logger.warn(
           { partitions: begins },
@@ -138,7 +146,9 @@ export class DeliveryStream {
         this.#makingGood = this.#makingGood.then(() => this.#makeGood(begins));
       },
     });
-    this.#commits = setInterval(() => void this.#commit(), COMMIT_EVERY_MS);
+    this.#commits = setInterval(() => {
+      if (!this.#isCommitting) void this.#commit();
+    }, COMMIT_EVERY_MS);
   }
 
   /** Messages behind the group's commits, by topic. */
@@ -148,32 +158,46 @@ export class DeliveryStream {
 
   /** Starts nothing new, lets what is out end, commits what is finished, leaves the group. */
   async stop(): Promise<void> {
+    this.#isStopping = true;
     this.#engine.stop();
     await this.#deps.sender.stop(() => this.#engine.drained());
     this.#stop.abort();
     if (this.#commits !== null) clearInterval(this.#commits);
     // A broker that is away must not hold up the stop: what is not committed comes again.
     await within(this.#commit(), STOP_STEP_MS_MAX);
+    this.#leaving.resolve();
     const leaving = this.#member?.[Symbol.asyncDispose]();
     await within(Promise.resolve(leaving), STOP_STEP_MS_MAX);
   }
 
   /** One commit at a time; what a failed one held is held by the next. */
   #commit(): Promise<void> {
-    this.#committing = this.#committing.then(async () => {
-      await this.#makingGood;
-      if (this.#isUnmended) return;
-      const member = this.#member;
-      const moved = this.#intake.progress.takeMoved();
-      if (member === null || moved.length === 0) return;
-      try {
-        await member.commit(moved);
-      } catch (error) {
-        this.#intake.progress.giveBack(moved);
-        this.#deps.logger.warn({ err: error }, 'offsets could not be committed; trying again');
-      }
-    });
+    this.#isCommitting = true;
+    this.#committing = this.#committing
+      .then(() => this.#commitMoved())
+      .then(() => {
+        this.#isCommitting = false;
+      });
     return this.#committing;
+  }
+
+  /** Never rejects. */
+  async #commitMoved(): Promise<void> {
+    await this.#makingGood;
+    if (this.#isUnmended) return;
+    const member = this.#member;
+    const { progress } = this.#intake;
+    const moved = progress.takeMoved();
+    if (member === null || moved.length === 0) return;
+    try {
+      await member.commit(moved);
+      this.#failedCommits = 0;
+    } catch (error) {
+      progress.giveBack(moved);
+      this.#failedCommits += 1;
+      if (this.#failedCommits > 1) return;
+      this.#deps.logger.warn({ err: error }, 'offsets could not be committed; trying again');
+    }
   }
 
   /** Until it has worked, or the program stops: then the loss is found again at the next start. */

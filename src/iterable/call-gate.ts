@@ -33,6 +33,7 @@ export class CallGate {
   #waiters: { go: () => void; stop: (reason: Error) => void }[] = [];
   #state: GateState = { reason: null, detail: '', closedSinceMs: null };
   #failures = 0;
+  #holdUps = 0;
   #opensAtMs = 0;
   #probing = false;
   #timer: NodeJS.Timeout | null = null;
@@ -42,8 +43,18 @@ export class CallGate {
     this.#options = options;
   }
 
+  /** How often it was closed and is open again: whoever came before has waited then. */
+  get holdUps(): number {
+    return this.#holdUps;
+  }
+
   get state(): GateState {
     return this.#state;
+  }
+
+  /** How long, in ms, until a call goes through as a probe; 0 while open. */
+  get opensInMs(): number {
+    return this.isOpen ? 0 : Math.max(0, this.#opensAtMs - this.#options.now());
   }
 
   get isOpen(): boolean {
@@ -108,6 +119,7 @@ export class CallGate {
   #open(): void {
     this.#failures = 0;
     if (this.isOpen) return;
+    this.#holdUps += 1;
     this.#set({ reason: null, detail: '', closedSinceMs: null });
     this.#wake();
   }

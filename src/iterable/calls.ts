@@ -16,6 +16,9 @@ export class StoppedError extends Error {
   }
 }
 
+/** Asked before each try, and while it waits for its turn; attempts count from 1. */
+export type IsWanted = (attempt: number) => boolean;
+
 export interface CallsOptions {
   http: IterableHttp;
   gate: CallGate;
@@ -47,10 +50,10 @@ export class IterableCalls {
    * Resolves with what Iterable decided. Rejects with StoppedError after `stop`, and when
    * `isWanted` is false at the moment the call would start.
    */
-  async call(endpoint: Endpoint, payload: unknown, isWanted = always): Promise<Outcome> {
+  async call(endpoint: Endpoint, payload: unknown, isWanted: IsWanted = always): Promise<Outcome> {
     const body = JSON.stringify(payload);
     for (let attempt = 1; ; attempt++) {
-      const verdict = await this.#once(endpoint, body, isWanted);
+      const verdict = await this.#once(endpoint, body, () => isWanted(attempt));
       if (verdict.kind === 'ok' || verdict.kind === 'refused') return verdict;
       const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : null;
       const random = this.#options.random();
@@ -86,8 +89,7 @@ export class IterableCalls {
     for (;;) {
       const probe = await gate.pass();
       try {
-        if (isWanted()) await budget.take();
-        if (!isWanted()) throw new StoppedError();
+        if (!(await budget.take(isWanted))) throw new StoppedError();
       } catch (error) {
         gate.abandon(probe);
         throw error;

@@ -16,7 +16,8 @@ export interface RateBudgetOptions {
 }
 
 interface Waiter {
-  start: () => void;
+  isWanted: () => boolean;
+  start: (isGranted: boolean) => void;
   stop: (reason: Error) => void;
 }
 
@@ -68,11 +69,19 @@ export class RateBudget {
     this.#raise = setTimeout(() => this.#apply(share), RAISE_DELAY_MS);
   }
 
-  /** Resolves when one call may start now. Rejects when the budget is closed. */
-  take(): Promise<void> {
+  /** Calls a second that may start; 0 while there is no share. */
+  get perSecond(): number {
+    return this.#limitPerSecond * this.#share;
+  }
+
+  /**
+   * Resolves true when one call may start now, false where it is not wanted when its turn comes:
+   * then nothing is spent. Rejects when the budget is closed.
+   */
+  take(isWanted: () => boolean = () => true): Promise<boolean> {
     if (this.#closed !== null) return Promise.reject(this.#closed);
     return new Promise((start, stop) => {
-      this.#waiters.push({ start, stop });
+      this.#waiters.push({ isWanted, start, stop });
       this.#pump();
     });
   }
@@ -106,7 +115,9 @@ export class RateBudget {
 
   #pump(): void {
     if (this.#schedule === null || this.#closed !== null) return;
-    while (this.#stock > 0 && this.#waiters.length > 0) {
+    while (this.#stock > 0) {
+      while (this.#waiters[0]?.isWanted() === false) this.#waiters.shift()?.start(false);
+      if (this.#waiters.length === 0) break;
       const now = this.#now();
       const waitMs = this.#mayStart()
         ? this.#window.waitMs(now, this.#widening.extraMs(now))
@@ -120,7 +131,7 @@ export class RateBudget {
       }
       this.#window.record(now);
       this.#stock -= 1;
-      this.#waiters.shift()?.start();
+      this.#waiters.shift()?.start(true);
     }
     this.#askForTicks(this.#schedule.permits);
   }

@@ -2,7 +2,7 @@
 export interface RateSchedule {
   permits: number;
   tickMs: number;
-  /** The limit after the share, rounded down: no window of `windowMs` may hold more starts. */
+  /** The limit after the share, rounded down, or 1: no window of `windowMs` may hold more starts. */
   callsMax: number;
   windowMs: number;
 }
@@ -21,14 +21,20 @@ const COLD_MS = 30;
 const WARM_AFTER_MS = 2_000;
 
 /**
- * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is less than one call
- * a second. One group may be in stock when a window opens, and a window touches one tick more than
+ * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is nothing. One group may be in stock when a window opens, and a window touches one tick more than
  * it is long, so (ticks a window + 2) × permits ≤ callsMax holds for any window, however laid;
- * where the share is too small for that (under 4 calls) every start is spaced out evenly.
+ * where the share is too small for that (under 4 calls) every start is spaced out evenly. Less than
+ * one call a second is one call in so many seconds; members of a group don't add up then: their
+ * starts may fall into the same second.
  */
 export function rateSchedule(limitPerSecond: number, share: number): RateSchedule | null {
-  const callsMax = Math.floor(limitPerSecond * share + 1e-9);
-  if (callsMax < 1) return null;
+  const perSecond = limitPerSecond * share;
+  if (perSecond <= 0) return null;
+  const callsMax = Math.floor(perSecond + 1e-9);
+  if (callsMax < 1) {
+    const everyMs = 1000 / perSecond;
+    return { permits: 1, tickMs: everyMs, callsMax: 1, windowMs: everyMs + JITTER_MS };
+  }
   const windowMs = 1000 + JITTER_MS;
   const permits = Math.max(1, Math.ceil(callsMax / (TICKS_PER_SECOND_MAX + 2)));
   const ticks = Math.max(callsMax / permits - 2, callsMax / permits / 2);

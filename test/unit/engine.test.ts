@@ -9,6 +9,7 @@ import {
   type WorkItem,
 } from '../../src/delivery/engine.ts';
 import type { Visibility } from '../../src/delivery/looks.ts';
+import { type IsWanted, StoppedError } from '../../src/iterable/calls.ts';
 import { SentMemory } from '../../src/delivery/sent-memory.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 
@@ -40,6 +41,12 @@ class World {
   readonly busy = new Set<string>();
   overlaps = 0;
   refuses = false;
+  refusesTrack = false;
+  givesUp = false;
+  whileDelivering: (isWanted: IsWanted) => void = () => undefined;
+  holdUps = 0;
+  aheadMs = 0;
+  failingRecords = 0;
   failingLooks = 0;
   executed: (gtid: string) => boolean | null = () => null;
   readonly engine: Engine;
@@ -54,12 +61,14 @@ class World {
         },
         visibility: (): Promise<Visibility> =>
           Promise.resolve({ views: new Set(this.visible), hasExecuted: this.executed }),
-        deliver: async (eligible): Promise<UserDelivery> => {
+        deliver: async (eligible, isWanted): Promise<UserDelivery> => {
           if (this.busy.has(eligible.userId)) this.overlaps += 1;
           this.busy.add(eligible.userId);
           await sleep(slowMs);
           this.busy.delete(eligible.userId);
           this.sent.push(eligible);
+          this.whileDelivering(isWanted);
+          if (this.givesUp) throw new StoppedError();
           const refused = {
             kind: 'refused',
             status: 400,
@@ -67,13 +76,20 @@ class World {
             message: '',
             body: null,
           } as const;
-          return { user: eligible, update: this.refuses ? refused : OK, track: OK };
+          return {
+            user: eligible,
+            update: this.refuses ? refused : OK,
+            track: this.refusesTrack ? refused : OK,
+          };
         },
         waitingForBudget: () => 0,
+        budgetPerSecond: () => 500,
+        holdUps: () => this.holdUps,
         memory: new SentMemory(1000),
-        onDelivery: () => Promise.resolve(),
+        onDelivery: () =>
+          this.failingRecords-- > 0 ? Promise.reject(new StoppedError()) : Promise.resolve(),
         onTrouble: () => undefined,
-        now: () => performance.now(),
+        now: () => performance.now() + this.aheadMs,
         nowEpoch: () => Date.now(),
       },
       { ...ENGINE_DEFAULTS, ...options },
@@ -174,6 +190,67 @@ describe('Engine', () => {
       await world.engine.idle();
     }
     expect(world.outcomes).toEqual(['refused', 'superseded', 'refused']);
+  });
+
+  // Guards memory.forget in #send: Iterable may have taken a call whose answer never came.
+  it('sends again what it sent before, when something else was tried in between', async () => {
+    const world = new World();
+    const ann = { ...user('7', '1'), firstName: 'Ann' };
+    world.rows.set('7', ann);
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    world.rows.set('7', { ...ann, firstName: 'Bob' });
+    world.givesUp = true;
+    world.engine.accept([world.item('7')]);
+    await sleep(20);
+    world.givesUp = false;
+    world.rows.set('7', ann);
+    await world.engine.idle();
+    expect(world.sent.map(({ firstName }) => firstName)).toEqual(['Ann', 'Bob', 'Ann']);
+  });
+
+  // Guards memory.remember after onDelivery in #send: else the next look would call it superseded.
+  it('sends again what was refused, while the refusal could not be kept', async () => {
+    const world = new World();
+    world.rows.set('7', user('7', '1'));
+    world.refuses = true;
+    world.failingRecords = 1;
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    expect(world.sent).toHaveLength(2);
+    expect(world.outcomes).toEqual(['refused']);
+  });
+
+  // Guards `attempt > 1 || holdUps` in #send.
+  it('puts nobody off who has only waited for the rate budget, however much has come', async () => {
+    const world = new World();
+    world.rows.set('7', user('7', '1'));
+    const wanted: boolean[] = [];
+    world.whileDelivering = (isWanted) => {
+      if (wanted.length > 0) return;
+      world.engine.accept([world.item('7')]);
+      world.aheadMs = 60_000;
+      wanted.push(isWanted(1), isWanted(2));
+      world.holdUps = 1;
+      wanted.push(isWanted(1));
+    };
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    expect(wanted).toEqual([true, false, false]);
+  });
+
+  // Guards `update.kind === 'ok'` in #send.
+  it('looks once more, beside another sender, where only the event was refused', async () => {
+    const world = new World({ verifies: true });
+    world.rows.set('7', user('7', '1'));
+    world.refusesTrack = true;
+    world.whileDelivering = () => {
+      world.rows.set('7', { ...user('7', '1'), firstName: 'Bob' });
+    };
+    world.engine.accept([world.item('7')]);
+    await world.engine.idle();
+    expect(world.sent.at(-1)?.firstName).toBe('Bob');
+    expect(world.outcomes).toEqual(['refused']);
   });
 
   it('finishes nothing of what was received before a reset', async () => {

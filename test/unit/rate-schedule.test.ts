@@ -20,17 +20,25 @@ describe('rateSchedule', () => {
         fc.double({ min: 0.001, max: 1, noNaN: true }),
         (limit, share) => {
           const schedule = rateSchedule(limit, share);
-          if (schedule === null) {
-            expect(Math.floor(limit * share + 1e-9)).toBe(0);
+          const { permits = 0, tickMs = 0, callsMax = 0, windowMs = 0 } = schedule ?? {};
+          expect((callsMax * 1000) / windowMs).toBeLessThanOrEqual(limit * share + 1e-9);
+          if (limit * share < 1) {
+            expect([permits, callsMax]).toEqual([1, 1]);
             return;
           }
-          const { permits, tickMs, callsMax } = schedule;
           expect(callsMax).toBeLessThanOrEqual(limit * share + 1e-9);
           if (callsMax < 4) return;
           expect((1000 / tickMs + 2) * permits).toBeLessThanOrEqual(callsMax + 1e-6);
         },
       ),
     );
+  });
+
+  it('spaces calls further apart than a second where the share is less than one, and stops at none', () => {
+    const slow = rateSchedule(5, 0.1);
+    expect(slow?.tickMs).toBeCloseTo(2000);
+    expect(slow?.windowMs).toBeGreaterThanOrEqual(2000);
+    expect(rateSchedule(500, 0)).toBeNull();
   });
 
   it('uses at least 98 percent of 500 and of 2000, and of the halves that two instances get', () => {
