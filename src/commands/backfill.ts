@@ -79,12 +79,20 @@ export async function backfill(context: CommandContext, options: BackfillOptions
   await using batch = new Batch(context, {
     query: database.query,
     share: options.rateShare,
-    deadLetters: deadLetters.open,
+    deadLetters,
     looksMax: 1,
   });
+  resumeFile.begin(afterId);
   const done = new InFlight<string>();
+  let isSaved = true;
   const save = (): void => {
-    if (done.finishedPosition !== null) resumeFile.save(done.finishedPosition);
+    try {
+      resumeFile.save(done.finishedPosition ?? afterId);
+      isSaved = true;
+    } catch (error) {
+      if (isSaved) logger.warn({ err: error }, 'how far it is can not be saved; trying again');
+      isSaved = false;
+    }
   };
   const saves = setInterval(save, SAVE_EVERY_MS);
   let finished = false;
@@ -92,7 +100,7 @@ export async function backfill(context: CommandContext, options: BackfillOptions
     using progress = new Progress('users', total);
     const onFinish = (): void => progress.set(batch.totals.processed);
     const source = pages(rule, afterId, options.limit);
-    const work = (options.bulk ? sendBulk : sendSingly)(batch, source, done, onFinish, signal);
+    const work = (options.bulk ? sendBulk : sendSingly)(batch, source, done, onFinish);
     finished = await untilStopped(work, batch.fatal, signal);
   } finally {
     clearInterval(saves);
@@ -100,7 +108,7 @@ export async function backfill(context: CommandContext, options: BackfillOptions
     if (finished && options.limit === null) resumeFile.remove();
     else save();
   }
-  return finished ? batch.exitCode : STOPPED_EXIT_CODE;
+  return batch.exitCode(finished);
 }
 
 async function dryRun(
@@ -119,10 +127,9 @@ async function sendSingly(
   source: AsyncIterable<EligibleUser[]>,
   done: InFlight<string>,
   onFinish: () => void,
-  signal: AbortSignal,
 ): Promise<void> {
   for await (const page of source) {
-    if (signal.aborted) return;
+    if (batch.isEnding) return;
     const items = page.map((user): WorkItem => {
       const tracked = done.add(user.userId);
       return {
@@ -149,13 +156,12 @@ async function sendBulk(
   source: AsyncIterable<EligibleUser[]>,
   done: InFlight<string>,
   onFinish: () => void,
-  signal: AbortSignal,
 ): Promise<void> {
   const bulk = new BulkSender(batch);
   for await (const page of source) {
-    if (signal.aborted) return;
+    if (batch.isEnding) return;
     const tracked = page.map((user) => done.add(user.userId));
-    await bulk.send(page);
+    await batch.sendBeside(bulk.send(page));
     for (const item of tracked) done.finish(item);
     onFinish();
   }

@@ -6,15 +6,19 @@ import { SentMemory } from '../delivery/sent-memory.ts';
 import { readVisibility } from '../delivery/visibility.ts';
 import { UnavailableError } from '../errors.ts';
 import type { GateState } from '../iterable/call-gate.ts';
+import { StoppedError } from '../iterable/calls.ts';
+import { PROBES } from '../iterable/retry-schedule.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { type Query, Rule } from '../rule/rule.ts';
-import type { DeadLetterStore } from '../topics/port.ts';
+import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
 import { ResultsFile } from './results-file.ts';
+import { STOPPED_EXIT_CODE } from './shutdown.ts';
 import { NO_TOTALS, type Totals, summaryLines, withDelivery } from './totals.ts';
 
 /** How long work with an end waits for a service that does not answer, before it exits 3. */
 export const GIVE_UP_MS = 60_000;
+const AGAIN = 'nothing is lost, run the command again (backfill: with --resume) when';
 const MEMORY_USERS_MAX = 10_000;
 const FLUSH_EVERY_MS = 1_000;
 /** Enough work ahead of the rate budget, and a small distance between reading and sending. */
@@ -24,11 +28,12 @@ export interface BatchOptions {
   query: Query;
   /** Part of Iterable's limits to use, 0 to 1. */
   share: number;
-  /** Opened at the first refusal. */
-  deadLetters: () => Promise<DeadLetterStore>;
+  deadLetters: Pick<DeadLetterStore, 'add'>;
   /** For order: one look at a time keeps users in the order they were accepted. */
   looksMax: number;
   itemsMax?: number;
+  /** Default GIVE_UP_MS. */
+  giveUpMs?: number;
 }
 
 /**
@@ -47,12 +52,17 @@ export class Batch implements AsyncDisposable {
   readonly #flushes: NodeJS.Timeout;
   #databaseDownSinceMs: number | null = null;
   #gateTimer: NodeJS.Timeout | null = null;
+  readonly #giveUpMs: number;
   #totals: Totals = NO_TOTALS;
+  #isEnding = false;
+  #gaveUp: UnavailableError | null = null;
+  #beside: Promise<unknown> = Promise.resolve();
 
   constructor(context: CommandContext, options: BatchOptions) {
     const { settings, logger } = context;
     this.#context = context;
     this.#options = options;
+    this.#giveUpMs = options.giveUpMs ?? GIVE_UP_MS;
     this.#results = new ResultsFile(settings.resultsDir);
     this.#fatal.promise.catch(() => undefined);
     this.rule = new Rule(options.query, settings.rule);
@@ -60,7 +70,7 @@ export class Batch implements AsyncDisposable {
       settings: settings.iterable,
       metrics: createMetrics(),
       logger,
-      connectionsMax: 512,
+      connectionsMax: ENGINE_DEFAULTS.deliveriesMax,
       onGateChange: (state) => this.#gateChanged(state),
     });
     this.sender.setShare(options.share);
@@ -69,7 +79,7 @@ export class Batch implements AsyncDisposable {
         eligibleAmong: (ids) => this.rule.among(ids),
         visibility: (looks) => readVisibility(this.rule, options.query, looks),
         deliver: (user, isWanted) => deliverUser(this.sender.calls, user, isWanted),
-        waitingForBudget: () => this.sender.budgets['/api/users/update'].waiting,
+        ...this.sender.pace,
         memory: this.memory,
         onDelivery: (delivery) => this.record(delivery),
         onTrouble: (error) => this.#databaseTrouble(error),
@@ -83,7 +93,7 @@ export class Batch implements AsyncDisposable {
         verifies: true,
       },
     );
-    this.#flushes = setInterval(() => this.#results.flush(this.#totals), FLUSH_EVERY_MS);
+    this.#flushes = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
   }
 
   get totals(): Totals {
@@ -95,34 +105,65 @@ export class Batch implements AsyncDisposable {
     return this.#fatal.promise;
   }
 
-  /** Takes a delivery into the totals, the results file and, when refused, the dead letters. */
+  /** True from `end` on: what has not begun does not begin. */
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  /** Counts this among the deliveries that `end` lets end. */
+  sendBeside(work: Promise<void>): Promise<void> {
+    this.#beside = work.catch(() => undefined);
+    return work;
+  }
+
+  /**
+   * Takes a delivery into the totals, the results file and, when refused, the dead letters.
+   * @throws StoppedError when it ends before the dead letter is durable.
+   */
   async record(delivery: UserDelivery): Promise<void> {
-    this.#totals = withDelivery(this.#totals, delivery);
-    this.#results.add(delivery, this.#totals);
     const letter = deadLetterOf(delivery, Date.now());
-    if (letter === null) return;
+    if (letter !== null) {
+      await this.keep([letter]);
+      this.#context.logger.warn({ userId: letter.userId, id: letter.id }, letter.reason);
+    }
+    this.#totals = withDelivery(this.#totals, delivery);
+    this.#results.add(delivery);
+  }
+
+  /** Keeps dead letters. @throws StoppedError when it ends before they are durable. */
+  async keep(letters: readonly DeadLetter[]): Promise<void> {
     const { logger, signal } = this.#context;
-    logger.warn({ userId: letter.userId, id: letter.id }, letter.reason);
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(this.#giveUpMs)]);
     try {
-      await keepDeadLetters(await this.#options.deadLetters(), [letter], logger, signal);
+      await keepDeadLetters(this.#options.deadLetters, letters, logger, patience);
     } catch (error) {
-      logger.warn(
-        { err: error },
-        'the refusal is in the results file, but not in the dead letters',
-      );
+      if (!signal.aborted) {
+        this.#giveUp(
+          `a dead letter could not be kept for ${this.#giveUpMs / 1000} s (${(error as Error).message}); ${AGAIN} it can be`,
+        );
+      }
+      throw new StoppedError();
     }
   }
 
-  /** 0, or 1 when something was refused. */
-  get exitCode(): number {
+  /**
+   * 0, 1 when something was refused, or 130 when it was stopped with more to send.
+   * @throws UnavailableError when it has given up, also if only its results could not be written.
+   */
+  exitCode(finished: boolean): number {
+    if (this.#gaveUp !== null) throw this.#gaveUp;
+    if (!finished) return STOPPED_EXIT_CODE;
     return this.#totals.partial + this.#totals.failed > 0 ? 1 : 0;
   }
 
-  /** Stops, says the summary and leaves the results file whole. */
+  /** Stops once the deliveries that are out have ended, and says the summary. */
   async end(notAttempted: (processed: number) => number): Promise<void> {
+    this.#isEnding = true;
     this.engine.stop();
-    await this.sender.stop(() => this.engine.drained());
-    this.#results.flush(this.#totals);
+    await this.sender.stop(async () => {
+      await Promise.all([this.engine.drained(), this.#beside]);
+    });
+    this.#flush();
     const left = notAttempted(this.#totals.processed);
     for (const line of summaryLines(this.#totals, left, this.#results.path)) {
       this.#context.print(line);
@@ -134,26 +175,46 @@ export class Batch implements AsyncDisposable {
     if (this.#gateTimer !== null) clearTimeout(this.#gateTimer);
     this.engine.stop();
     await this.sender[Symbol.asyncDispose]();
-    this.#results.flush(this.#totals);
+    this.#flush();
     this.#results[Symbol.dispose]();
   }
 
+  /** Never throws: without its record, nobody would know what was sent, so the work ends. */
+  #flush(): void {
+    try {
+      this.#results.flush(this.#totals);
+    } catch (error) {
+      this.#giveUp(
+        `${(error as Error).message} (${this.#results.pending} records are not in the file); ${AGAIN} it can be`,
+      );
+    }
+  }
+
   #gateChanged(state: GateState): void {
-    if (this.#gateTimer !== null) clearTimeout(this.#gateTimer);
-    this.#gateTimer = null;
     const url = this.#context.settings.iterable.baseUrl;
     if (state.reason === 'key-refused') {
       return this.#giveUp(
         `Iterable at ${url} refuses the API key (${state.detail}); set ITERABLE_API_KEY to a server-side key of the project, and ITERABLE_API_BASE_URL to its data center`,
       );
     }
-    if (state.reason === null) return;
-    this.#gateTimer = setTimeout(() => {
-      const { detail } = this.sender.gate.state;
+    if (state.reason !== null) return this.#watchGate(this.#giveUpMs);
+    if (this.#gateTimer !== null) clearTimeout(this.#gateTimer);
+    this.#gateTimer = null;
+  }
+
+  /** Gives up after this time, but not before the time that Iterable has asked for is over. */
+  #watchGate(ms: number): void {
+    this.#gateTimer ??= setTimeout(() => {
+      this.#gateTimer = null;
+      const { settings } = this.#context;
+      const { gate } = this.sender;
+      if (gate.opensInMs > PROBES.maxMs) {
+        return this.#watchGate(gate.opensInMs + settings.iterable.timeoutMs);
+      }
       this.#giveUp(
-        `Iterable at ${url} has not accepted a call for ${GIVE_UP_MS / 1000} s (${detail}); nothing is lost, run the command again (backfill: with --resume) when it is back`,
+        `Iterable at ${settings.iterable.baseUrl} has not accepted a call for ${this.#giveUpMs / 1000} s (${gate.state.detail}); ${AGAIN} it is back`,
       );
-    }, GIVE_UP_MS);
+    }, ms);
   }
 
   #databaseTrouble(error: unknown): void {
@@ -164,14 +225,15 @@ export class Batch implements AsyncDisposable {
     }
     this.#databaseDownSinceMs ??= now;
     this.#context.logger.warn({ err: error }, 'the rule can not be asked; trying again');
-    if (now - this.#databaseDownSinceMs < GIVE_UP_MS) return;
+    if (now - this.#databaseDownSinceMs < this.#giveUpMs) return;
     this.#giveUp(
-      `the database has not answered for ${GIVE_UP_MS / 1000} s: ${(error as Error).message}`,
+      `the database has not answered for ${this.#giveUpMs / 1000} s: ${(error as Error).message}`,
     );
   }
 
   #giveUp(message: string): void {
-    this.#fatal.reject(new UnavailableError(message));
+    this.#gaveUp ??= new UnavailableError(message);
+    this.#fatal.reject(this.#gaveUp);
   }
 }
 

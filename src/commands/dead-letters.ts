@@ -6,7 +6,6 @@ import { openTopics } from '../topics/open.ts';
 import type { DeadLetter, Topics } from '../topics/port.ts';
 import { Batch, untilStopped } from './batch.ts';
 import type { CommandContext } from './context.ts';
-import { STOPPED_EXIT_CODE } from './shutdown.ts';
 
 /** Which dead letters a command is about. */
 export interface Selection {
@@ -65,11 +64,13 @@ export async function discardDeadLetters(
 /**
  * Looks at the users again and sends what the rule says of them now. What Iterable takes, and what
  * is no longer eligible, leaves the dead letters; what it refuses again stays. A message that could
- * not be read has no user: it can only be discarded.
+ * not be read has no user: it can only be discarded. `rateShare` is the part of Iterable's limits
+ * to use, 0 to 1.
  */
 export async function retryDeadLetters(
   context: CommandContext,
   selection: Selection,
+  rateShare: number,
 ): Promise<number> {
   const { settings, logger, signal, print } = context;
   await using database = await openDatabase(settings.db);
@@ -79,8 +80,8 @@ export async function retryDeadLetters(
   const withUser = letters.filter((letter) => letter.userId !== null);
   await using batch = new Batch(context, {
     query: database.query,
-    share: 1,
-    deadLetters: () => Promise.resolve(topics.deadLetters),
+    share: rateShare,
+    deadLetters: topics.deadLetters,
     looksMax: 1,
     itemsMax: Number.POSITIVE_INFINITY,
   });
@@ -110,6 +111,6 @@ export async function retryDeadLetters(
   const unreadable = letters.length - withUser.length;
   if (unreadable > 0)
     print(`Can not be retried (unreadable messages): ${unreadable}; discard them`);
-  if (!finished) return STOPPED_EXIT_CODE;
-  return refusedUsers.size > 0 || unreadable > 0 ? 1 : 0;
+  const exitCode = batch.exitCode(finished);
+  return unreadable > 0 ? Math.max(exitCode, 1) : exitCode;
 }

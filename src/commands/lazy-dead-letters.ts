@@ -2,20 +2,31 @@ import { openTopics } from '../topics/open.ts';
 import type { DeadLetterStore, Topics } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
 
-export interface LazyDeadLetters extends AsyncDisposable {
-  /** Opens the topics when first asked: a run without refusals needs no broker. */
-  open: () => Promise<DeadLetterStore>;
-}
+export interface LazyDeadLetters extends Pick<DeadLetterStore, 'add'>, AsyncDisposable {}
 
+/**
+ * Opens the topics when the first letter comes: a run without refusals needs no broker. A broker
+ * that was away is asked anew by the next letter.
+ */
 export function lazyDeadLetters({ settings, logger }: CommandContext): LazyDeadLetters {
   let opening: Promise<Topics> | null = null;
+  const open = async (): Promise<Topics> => {
+    const topics = await openTopics(settings.topics, logger);
+    try {
+      await topics.ensureTopics();
+      return topics;
+    } catch (error) {
+      await topics[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
   return {
-    open: async () => {
-      opening ??= openTopics(settings.topics, logger).then(async (topics) => {
-        await topics.ensureTopics();
-        return topics;
+    async add(letters) {
+      opening ??= open().catch((error: unknown) => {
+        opening = null;
+        throw error;
       });
-      return (await opening).deadLetters;
+      await (await opening).deadLetters.add(letters);
     },
     async [Symbol.asyncDispose]() {
       const topics = await opening?.catch(() => null);

@@ -161,9 +161,10 @@ function addDeadLetters(program: Command, run: Run): void {
     .description('look at their users again, and send what the rule says of them now')
     .argument('[ids...]', 'ids as list prints them')
     .option('--all', 'all of them')
-    .action((ids: string[], options: { all?: true }) =>
+    .option('--rate-share <share>', RATE_SHARE, share, 1)
+    .action((ids: string[], options: { all?: true; rateShare: number }) =>
       run({ need: 'all' }, (context) =>
-        retryDeadLetters(context, { ids, all: options.all === true }),
+        retryDeadLetters(context, { ids, all: options.all === true }, options.rateShare),
       ),
     );
   letters

@@ -95,7 +95,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
   await using batch = new Batch(context, {
     query: database.query,
     share: options.rateShare,
-    deadLetters: () => Promise.resolve(topics.deadLetters),
+    deadLetters: topics.deadLetters,
     looksMax: 3,
     itemsMax: 20_000,
   });
@@ -108,7 +108,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
       format: settings.topicFormat,
       pageViewsTopic: topics.names.pageViews,
       pages: settings.rule.pages,
-      deadLetters: topics.deadLetters,
+      deadLetters: { add: (letters) => batch.keep(letters) },
       onOutcome: () => progress.set(++finishedMessages),
       onUnreadable: (letter) => logger.warn({ id: letter.id }, letter.reason),
       now: () => performance.now(),
@@ -116,10 +116,10 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     });
     const work = (async () => {
       for await (const messages of topics.read(wanted, signal)) {
-        if (signal.aborted) return;
+        if (batch.isEnding) return;
         await intake.accept(messages);
       }
-      if (!signal.aborted) await batch.engine.idle();
+      if (!batch.isEnding) await batch.engine.idle();
     })();
     finished = await untilStopped(work, batch.fatal, signal);
   } finally {
@@ -133,7 +133,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     }
   }
   if (finished && batch.totals.processed === 0) print('No eligible user in this part of the topic');
-  return finished ? batch.exitCode : STOPPED_EXIT_CODE;
+  return batch.exitCode(finished);
 }
 
 async function dryRun(

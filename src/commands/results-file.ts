@@ -1,12 +1,12 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../iterable/calls.ts';
 import { UsageError } from '../errors.ts';
 import { plainJson } from '../plain-text.ts';
 import type { UserDelivery } from '../delivery/deliver-user.ts';
-import type { Totals } from './totals.ts';
+import { NO_TOTALS, type Totals } from './totals.ts';
 
-const FLUSH_RECORDS = 200;
+const RECORDS_A_WRITE = 50;
 const TAIL = '\n]}\n';
 
 /** Totals are padded so that they can be written over in place; JSON allows the spaces. */
@@ -33,27 +33,48 @@ function callRecord(outcome: Outcome): { success: boolean; response: unknown } {
 }
 
 /**
- * RESULTS_DIR/integration_results_YYYYMMDD_HHMMSS.json, mode 0600, valid JSON after every flush.
- * It is made at the first record.
+ * RESULTS_DIR/integration_results_YYYYMMDD_HHMMSS.json, mode 0600, valid JSON after every flush,
+ * also after one that failed. Without a record it does not stay.
  */
 export class ResultsFile implements Disposable {
   readonly #directory: string;
-  #fd: number | null = null;
-  #path: string | null = null;
-  #position = 0;
+  readonly #fd: number;
+  readonly #path: string;
+  /** Where TAIL begins. */
+  #position: number;
   #records = 0;
   #pending: string[] = [];
 
+  /** @throws UsageError when the folder can not be written. */
   constructor(directory: string) {
     this.#directory = directory;
+    try {
+      mkdirSync(directory, { recursive: true });
+      ({ fd: this.#fd, path: this.#path } = create(directory));
+    } catch (error) {
+      throw new UsageError(this.#explained(error));
+    }
+    const start = head(NO_TOTALS);
+    this.#position = Buffer.byteLength(start);
+    try {
+      this.#write(start + TAIL, 0);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw new UsageError(this.#explained(error));
+    }
   }
 
   /** null while there is no record. */
   get path(): string | null {
-    return this.#path;
+    return this.#records === 0 ? null : this.#path;
   }
 
-  add(delivery: UserDelivery, totals: Totals): void {
+  /** Records that no flush has written yet. */
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  add(delivery: UserDelivery): void {
     const { user, update, track } = delivery;
     const record = {
       email: user.email,
@@ -63,47 +84,59 @@ export class ResultsFile implements Disposable {
       overall_success: update.kind === 'ok' && track.kind === 'ok',
     };
     this.#pending.push(plainJson(record));
-    if (this.#pending.length >= FLUSH_RECORDS) this.flush(totals);
   }
 
+  /**
+   * Writes what is pending. Totals count also what could not be.
+   * @throws Error naming the folder when it can not be written; what is left remains pending.
+   */
   flush(totals: Totals): void {
-    if (this.#pending.length === 0 && this.#fd === null) return;
-    const fd = (this.#fd ??= this.#create());
-    const start = head(totals);
-    writeSync(fd, start, 0);
-    if (this.#position === 0) this.#position = Buffer.byteLength(start);
-    const lead = this.#records === 0 ? '\n' : ',\n';
-    const text = this.#pending.length === 0 ? '' : lead + this.#pending.join(',\n');
-    writeSync(fd, text + TAIL, this.#position);
-    this.#position += Buffer.byteLength(text);
-    this.#records += this.#pending.length;
-    this.#pending = [];
+    if (this.#pending.length === 0) return;
+    this.#write(head(totals), 0);
+    while (this.#pending.length > 0) this.#append(this.#pending.slice(0, RECORDS_A_WRITE));
   }
 
   [Symbol.dispose](): void {
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
+    closeSync(this.#fd);
+    if (this.#records === 0) rmSync(this.#path, { force: true });
   }
 
-  #create(): number {
+  #append(records: readonly string[]): void {
+    const text = (this.#records === 0 ? '\n' : ',\n') + records.join(',\n');
     try {
-      mkdirSync(this.#directory, { recursive: true });
+      this.#write(text + TAIL, this.#position);
     } catch (error) {
-      throw new UsageError(`RESULTS_DIR ${this.#directory}: ${(error as Error).message}`);
+      // A full disk took a part of it. The old end was there before, so it has its room.
+      this.#write(TAIL, this.#position);
+      ftruncateSync(this.#fd, this.#position + TAIL.length);
+      throw new Error(this.#explained(error), { cause: error });
     }
-    // Two runs in one second must not share a file: the later one takes the next second's name.
-    for (let seconds = 0; ; seconds++) {
-      const path = join(this.#directory, fileName(new Date(Date.now() + seconds * 1000)));
-      try {
-        const fd = openSync(path, 'wx', 0o600);
-        this.#path = path;
-        return fd;
-      } catch (error) {
-        const { code, message } = error as NodeJS.ErrnoException;
-        if (code !== 'EEXIST' || seconds > 100) {
-          throw new UsageError(`RESULTS_DIR ${this.#directory} can not be written: ${message}`);
-        }
-      }
+    this.#position += Buffer.byteLength(text);
+    this.#records += records.length;
+    this.#pending.splice(0, records.length);
+  }
+
+  /** All of it: a disk that is nearly full takes a part and says so by the count alone. */
+  #write(text: string, position: number): void {
+    const bytes = Buffer.from(text);
+    for (let done = 0; done < bytes.length;) {
+      done += writeSync(this.#fd, bytes, done, bytes.length - done, position + done);
+    }
+  }
+
+  #explained(error: unknown): string {
+    return `RESULTS_DIR ${this.#directory} can not be written: ${(error as Error).message}`;
+  }
+}
+
+/** Two runs in one second must not share a file: the later one takes the next second's name. */
+function create(directory: string): { fd: number; path: string } {
+  for (let seconds = 0; ; seconds++) {
+    const path = join(directory, fileName(new Date(Date.now() + seconds * 1000)));
+    try {
+      return { fd: openSync(path, 'wx', 0o600), path };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || seconds > 100) throw error;
     }
   }
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { UsageError } from '../errors.ts';
 
 /** Where a backfill that was stopped goes on: everyone up to this user id is done. */
 export class ResumeFile {
@@ -9,14 +10,28 @@ export class ResumeFile {
     this.#path = join(stateDir, 'backfill.json');
   }
 
-  /** The last user id that is done with all before it, or null. */
+  /** The last user id that is done with all before it, or null where nobody is. */
   load(): string | null {
     try {
       const content = JSON.parse(readFileSync(this.#path, 'utf8')) as { last_user_id?: unknown };
       const id = String(content.last_user_id);
-      return /^\d+$/.test(id) ? id : null;
+      return /^[1-9]\d*$/.test(id) ? id : null;
     } catch {
       return null;
+    }
+  }
+
+  /**
+   * For a run that begins after this user id: what an earlier one left is no longer true.
+   * @throws UsageError when STATE_DIR can not be written.
+   */
+  begin(afterUserId: string): void {
+    try {
+      this.save(afterUserId);
+    } catch (error) {
+      throw new UsageError(
+        `STATE_DIR ${dirname(this.#path)} can not be written: ${(error as Error).message}`,
+      );
     }
   }
 

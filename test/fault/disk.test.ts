@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Pipeline, SEED } from '../support/pipeline.ts';
-import { until } from '../support/program.ts';
+import { runToEnd, until } from '../support/program.ts';
 import { injectServices } from '../support/services.ts';
 import { SmallDisk, canMount } from '../support/small-disk.ts';
+import { addPros, results, stage } from '../support/stage.ts';
 
 const RECOVERY_MS_MAX = 15_000;
 
@@ -34,5 +35,26 @@ describe.runIf(canMount)(`a full disk (seed ${SEED})`, () => {
     expect(recoveryMs).toBeLessThan(RECOVERY_MS_MAX);
     program.kill('SIGTERM');
     expect((await program.ended).code).toBe(0);
+  }, 120_000);
+
+  // Guards ResultsFile.flush and Batch's timers: a full disk must be no unexpected error.
+  it('under the results of a backfill ends it with a sentence, and --resume sends the rest', async () => {
+    using disk = new SmallDisk('64k');
+    await using on = await stage();
+    await addPros(on, 2_000);
+    const env = { ...on.env, RESULTS_DIR: disk.path };
+    const { code, stdout, stderr } = await runToEnd(['backfill'], env);
+    expect(code, stderr).toBe(3);
+    expect(stderr).toMatch(/error: RESULTS_DIR \S+ can not be written: ENOSPC/);
+    expect(stderr).toContain('--resume');
+    expect(stderr).not.toContain('unexpected');
+    expect(stdout).toMatch(/Not attempted: +[1-9]/);
+    const { content } = results(env);
+    expect(content.records.length).toBeGreaterThan(0);
+    expect(content.total_users).toBe(on.simulator.users.size);
+    disk.resize('8m');
+    const rest = await runToEnd(['backfill', '--resume'], env);
+    expect(rest.code, rest.stderr).toBe(0);
+    expect(on.simulator.users.size).toBe(2_003);
   }, 120_000);
 });
