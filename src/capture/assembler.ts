@@ -23,6 +23,8 @@ export interface AssemblerOptions {
   };
   nowMs: () => number;
   onLoss: (loss: Loss) => void;
+  /** All eligible users are to be looked at again, beside what the log says. */
+  onEveryone: (because: string) => void;
   onWarning: (sentence: string) => void;
 }
 
@@ -80,6 +82,11 @@ export class Assembler {
         return this.#end({ gtid: null, file: event.file, position: event.position });
       case 'unreadable':
         return this.#options.onLoss({ kind: 'refused', sentence: event.sentence });
+      case 'incident':
+        return this.#options.onLoss({
+          kind: 'start anew',
+          sentence: 'the server says that its binlog lacks changes (an incident event)',
+        });
       case 'heartbeat':
     }
   }
@@ -168,14 +175,19 @@ export class Assembler {
         this.#options.onWarning(`${statement.table} was truncated; Iterable keeps what it has`);
         break;
       case 'ddl':
-        this.#options.onWarning(
-          `the definition of ${statement.table} was changed: ${event.text.slice(0, 200)}`,
-        );
+        this.#definition(statement, event.text);
         break;
       case 'other':
     }
     // DDL is a transaction of its own, unless it stands in an open one (CREATE TABLE ... SELECT).
     if (!this.#isOpen && !this.#isXa) this.#end(this.#endAt(event));
+  }
+
+  #definition({ table, mayChangeRows }: { table: string; mayChangeRows: boolean }, text: string) {
+    const sentence = `the definition of ${table} was changed: ${text.slice(0, 200)}`;
+    if (!mayChangeRows) return this.#options.onWarning(sentence);
+    this.#options.onWarning(`${sentence}; all eligible users are looked at again`);
+    this.#options.onEveryone(`the definition of ${table} was changed`);
   }
 
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {

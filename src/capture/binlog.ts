@@ -25,6 +25,8 @@ const UNREADABLE: ReadonlyMap<number, string> = new Map([
 ]);
 /** LOAD DATA as a statement, which zongji passes over. */
 const EXECUTE_LOAD_QUERY_EVENT = 18;
+/** Changes were lost on their way to the log; a replica stops at it. */
+const INCIDENT_EVENT = 26;
 
 const EVENTS = [
   'tablemap',
@@ -132,6 +134,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
     const type = readEventType(buffer, offset, end);
     const sentence = UNREADABLE.get(type);
     if (sentence !== undefined) onEvent({ kind: 'unreadable', sentence });
+    if (type === INCIDENT_EVENT) onEvent({ kind: 'incident' });
     if (type === EXECUTE_LOAD_QUERY_EVENT) {
       const text = buffer.toString('latin1', offset, end);
       if (options.tables.some(({ name }) => text.includes(name))) {

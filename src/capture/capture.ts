@@ -133,7 +133,7 @@ async function captureOver(
   dependencies: CycleDependencies,
   status: LiveStatus,
 ): Promise<Cycle> {
-  const { db, publisher, names, logger, signal, audit } = dependencies;
+  const { db, publisher, names, logger, signal, audit, eligibleUserIds } = dependencies;
   const refusal = refusalOf(await checkSource(control, db));
   if (refusal !== null) throw new UnavailableError(`capture can not start: ${refusal}`);
   const source = await readSource(control);
@@ -156,11 +156,13 @@ async function captureOver(
   if (guard.signal.aborted) throw guard.signal.reason;
   if (start === null) return { kind: 'stopped' };
   status.change('streaming', null);
-  logger.info(`capture: streaming from ${positionText(start)}`);
+  logger.info(`capture: streaming from ${positionText(start.position)}`);
   const end = await stream({
     db,
     source,
-    start,
+    start: start.position,
+    everyone: start.everyone,
+    eligibleUserIds,
     publisher,
     names,
     checkpointSource,
@@ -186,7 +188,7 @@ async function captureOver(
       } as const;
       await publisher.publish(
         [],
-        { source: checkpointSource, value: checkpointText(start, source, loss) },
+        { source: checkpointSource, value: checkpointText(start.position, source, loss) },
         signal,
       );
       return { kind: 'again', because: loss.sentence, isTransient: true };
@@ -200,14 +202,14 @@ async function findStart(
   checkpointSource: string,
   dependencies: CaptureDependencies,
   status: LiveStatus,
-): Promise<LogPosition | null> {
+): Promise<{ position: LogPosition; everyone: string | null } | null> {
   const { publisher, names, startFrom, eligibleUserIds, logger, signal } = dependencies;
   const saved = await publisher.loadCheckpoint(checkpointSource);
   const checkpoint = saved === null ? null : parseCheckpoint(saved);
   if (saved !== null && checkpoint === null)
     logger.warn('capture: the saved checkpoint can not be read');
   const start = decideStart(checkpoint, await askAbout(control, source, checkpoint), startFrom);
-  if (start.kind === 'resume') return start.position;
+  if (start.kind === 'resume') return start;
   if (start.because !== null) {
     logger.warn(`capture: ${start.because}; starting anew: all eligible users are looked at again`);
   }
@@ -220,7 +222,7 @@ async function findStart(
     const place = await read(control, source);
     // At once: what is written while capture is down, before it has seen anything, counts as well.
     await publisher.publish([], saving(place), signal);
-    return place;
+    return { position: place, everyone: null };
   }
   const position = await readVisible(control, source);
   status.change('bootstrapping', start.because);
@@ -236,5 +238,5 @@ async function findStart(
   });
   if (users === null) return null;
   logger.info(`capture: asked for a look at ${users} users`);
-  return position;
+  return { position, everyone: null };
 }

@@ -1,19 +1,11 @@
 import type { Connection } from 'mysql2/promise';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { unreadableColumns } from './column-types.ts';
-import { type Source, listReplicas, readLogEnd, readSource, rowsOf } from './source.ts';
+import { type Check, type Verdict, check } from './check.ts';
+import { checkFilters, checkReplicaLogs } from './log-checks.ts';
+import { type Source, listReplicas, readLogStatus, readSource, rowsOf } from './source.ts';
 
-/** One thing that has to be so for capture to lose nothing. */
-export interface Check {
-  name: string;
-  ok: boolean;
-  /** What was found. */
-  detail: string;
-  /** What to do about it; null when all is well. */
-  fix: string | null;
-  /** Capture does not start without it. */
-  required: boolean;
-}
+export type { Check } from './check.ts';
 
 /** Binlogs kept for less are gone after a short outage. */
 const RETENTION_SECONDS_MIN = 86_400;
@@ -22,16 +14,6 @@ const COLUMNS = {
   customers: ['id', 'email', 'first_name', 'last_name', 'plan_type', 'candidate'],
   page_views: ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'],
 } as const;
-
-interface Verdict {
-  ok: boolean;
-  detail: string;
-  fix: string;
-}
-
-function check(name: string, { ok, detail, fix }: Verdict, required = true): Check {
-  return { name, ok, detail, fix: ok ? null : fix, required };
-}
 
 /**
  * What of the server's variables would lose rows. Names and values as of MySQL 8.0 to 9.x
@@ -117,16 +99,30 @@ export function hasGlobalGrant(grants: readonly string[], privileges: readonly s
   });
 }
 
+const DENIED = new Set(['ER_SPECIFIC_ACCESS_DENIED_ERROR', 'ER_ACCESS_DENIED_ERROR']);
+
+/** Null where a grant is missing; any other error, such as a server that stalls, says nothing of it. */
+async function unlessDenied<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (DENIED.has((error as { code?: string }).code ?? '')) return null;
+    throw error;
+  }
+}
+
+/** The grants, and what the log's status says of filters. */
 async function checkGrants(
   connection: Connection,
   source: Source,
   db: DatabaseSettings,
-): Promise<Check> {
+): Promise<Check[]> {
   const monitor = source.flavour === 'mariadb' ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
   const missing: string[] = [];
-  await readLogEnd(connection).catch(() => missing.push(monitor));
+  const log = await unlessDenied(readLogStatus(connection));
+  if (log === null) missing.push(monitor);
   if (source.flavour === 'mysql') {
-    await listReplicas(connection).catch(() => missing.push('REPLICATION SLAVE'));
+    if ((await unlessDenied(listReplicas(connection))) === null) missing.push('REPLICATION SLAVE');
   } else {
     const grants = await rowsOf(connection, 'SHOW GRANTS');
     const texts = grants.map((row) => String(Object.values(row)[0]));
@@ -134,12 +130,14 @@ async function checkGrants(
       missing.push('REPLICATION SLAVE');
   }
   const names = missing.toReversed().join(', ');
-  return check('grants', {
+  const grants = check('grants', {
     ok: missing.length === 0,
     detail:
       missing.length === 0 ? `REPLICATION SLAVE, ${monitor}` : `the user ${db.user} lacks ${names}`,
     fix: `run GRANT ${names} ON *.* TO ${userOf(db)}`,
   });
+  if (log === null) return [grants];
+  return [grants, checkFilters(log, db.name), await checkReplicaLogs(connection, source)];
 }
 
 async function checkTables(
@@ -236,7 +234,7 @@ export async function checkSource(connection: Connection, db: DatabaseSettings):
   const reachable = check('database', { ok: true, detail: source.version, fix: '' });
   return [
     reachable,
-    await checkGrants(connection, source, db),
+    ...(await checkGrants(connection, source, db)),
     ...(await checkTables(connection, source, db)),
     ...checkVariables(source),
   ];

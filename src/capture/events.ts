@@ -64,4 +64,6 @@ export type CaptureEvent =
   /** The server has nothing more to send now. */
   | { kind: 'heartbeat' }
   /** Row changes that can't be read: the sentence says what to set. */
-  | { kind: 'unreadable'; sentence: string };
+  | { kind: 'unreadable'; sentence: string }
+  /** The server's own word that changes are missing from its log. */
+  | { kind: 'incident' };

@@ -36,20 +36,27 @@ export function isTransient(error: unknown): boolean {
   return !REFUSED.has(code);
 }
 
-/** The same publisher, which remembers what it threw: the database is not to blame for that. */
+/**
+ * The same publisher, which remembers what it threw: the database is not to blame for that. What is
+ * thrown once `signal` has aborted is its reason, and not the publisher's.
+ */
 export function noteFailures(publisher: Publisher): {
   publisher: Publisher;
   failed: WeakSet<object>;
 } {
   const failed = new WeakSet<object>();
-  const note = (error: unknown): never => {
-    if (typeof error === 'object' && error !== null) failed.add(error);
+  const note = (error: unknown, signal?: AbortSignal): never => {
+    const isOwn = signal?.aborted !== true;
+    if (isOwn && typeof error === 'object' && error !== null) failed.add(error);
     throw error;
   };
   const noting: Publisher = {
     publish: (messages, checkpoint, signal) =>
-      publisher.publish(messages, checkpoint, signal).catch(note),
-    loadCheckpoint: (source) => publisher.loadCheckpoint(source).catch(note),
+      publisher
+        .publish(messages, checkpoint, signal)
+        .catch((error: unknown) => note(error, signal)),
+    loadCheckpoint: (source) =>
+      publisher.loadCheckpoint(source).catch((error: unknown) => note(error)),
     [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose](),
   };
   return { publisher: noting, failed };

@@ -50,6 +50,7 @@ export class Outbox {
   #hasUnsaved = false;
   #savedMs = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | null = null;
+  #publishingSinceMs: number | null = null;
   /** Resolves when all is published after `close`; rejects when publishing fails. */
   readonly done: Promise<void>;
 
@@ -68,6 +69,11 @@ export class Outbox {
   /** In memory, with what is being published now. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** How long the publish that is under way has taken so far; 0 when none is. */
+  get publishingMs(): number {
+    return this.#publishingSinceMs === null ? 0 : performance.now() - this.#publishingSinceMs;
   }
 
   /** Messages are appended to the list by `fill`, which returns their bytes. */
@@ -140,11 +146,13 @@ export class Outbox {
       this.#hasUnsaved &&
       (this.#isClosed || performance.now() - this.#savedMs >= CHECKPOINT_INTERVAL_MS);
     if (messages.length > 0 || isDue) {
+      this.#publishingSinceMs = performance.now();
       await publisher.publish(
         messages,
         isDue ? { source, value: checkpoint() } : undefined,
         signal,
       );
+      this.#publishingSinceMs = null;
     }
     if (isDue) {
       this.#savedMs = performance.now();

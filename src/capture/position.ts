@@ -15,6 +15,8 @@ export type Checkpoint = LogPosition & {
   at: string;
   /** Set when row changes after this position could not be read: start anew, from everyone. */
   lost?: string;
+  /** Set while not every eligible user was asked for since (see Everyone): ask again. */
+  everyone?: string;
 };
 
 /** For people: `uuid:1-5`, or `binlog.000002:157`. */
@@ -32,7 +34,7 @@ export function parseCheckpoint(text: string): Checkpoint | null {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { flavour, serverUuid, at, gtidSet, file, position, lost } = value as Record<
+  const { flavour, serverUuid, at, gtidSet, file, position, lost, everyone } = value as Record<
     string,
     unknown
   >;
@@ -43,6 +45,7 @@ export function parseCheckpoint(text: string): Checkpoint | null {
     serverUuid,
     at,
     ...(typeof lost === 'string' ? { lost } : {}),
+    ...(typeof everyone === 'string' ? { everyone } : {}),
   } as const;
   if (typeof gtidSet === 'string') return { ...common, gtidSet };
   if (typeof file !== 'string' || typeof position !== 'number') return null;

@@ -23,6 +23,8 @@ const VARIABLES = [
   'server_uid',
   'lower_case_table_names',
   'log_bin',
+  'log_replica_updates',
+  'log_slave_updates',
   'binlog_format',
   'binlog_row_image',
   'binlog_row_metadata',
@@ -92,19 +94,40 @@ async function firstKnown(connection: Connection, statements: readonly string[])
   throw last;
 }
 
-/** File and position of the log's end; needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR). */
+/** The log's end, and the databases that it has or leaves out (comma lists, empty for all or none). */
+export interface LogStatus {
+  file: string;
+  position: number;
+  doDb: string;
+  ignoreDb: string;
+}
+
+/** Needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR). */
+export async function readLogStatus(connection: Connection): Promise<LogStatus> {
+  const statements = ['SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS', 'SHOW BINLOG STATUS'];
+  const [row] = await firstKnown(connection, statements);
+  return {
+    file: String(row?.['File']),
+    position: Number(row?.['Position']),
+    doDb: String(row?.['Binlog_Do_DB'] ?? ''),
+    ignoreDb: String(row?.['Binlog_Ignore_DB'] ?? ''),
+  };
+}
+
 export async function readLogEnd(
   connection: Connection,
 ): Promise<{ file: string; position: number }> {
-  const statements = ['SHOW BINARY LOG STATUS', 'SHOW MASTER STATUS', 'SHOW BINLOG STATUS'];
-  const [row] = await firstKnown(connection, statements);
-  return { file: String(row?.['File']), position: Number(row?.['Position']) };
+  const { file, position } = await readLogStatus(connection);
+  return { file, position };
 }
 
+/** What the server replicates, a row a channel; needs REPLICATION CLIENT. */
+export const readReplicaStatus = (connection: Connection): Promise<Rows> =>
+  firstKnown(connection, ['SHOW REPLICA STATUS', 'SHOW SLAVE STATUS']);
+
 /** Needs REPLICATION SLAVE on MySQL. */
-export async function listReplicas(connection: Connection): Promise<void> {
-  await firstKnown(connection, ['SHOW REPLICAS', 'SHOW SLAVE HOSTS']);
-}
+export const listReplicas = (connection: Connection): Promise<Rows> =>
+  firstKnown(connection, ['SHOW REPLICAS', 'SHOW SLAVE HOSTS']);
 
 export interface LogFile {
   name: string;
@@ -145,17 +168,33 @@ export async function readNow(connection: Connection, source: Source): Promise<L
   return readLogEnd(connection);
 }
 
+/** Where the first event of a file is. */
+const FIRST_EVENT = 4;
+
 /** The beginning of what the server still has. */
 export async function readEarliest(connection: Connection, source: Source): Promise<LogPosition> {
-  // MariaDB begins at the oldest file for a position that names no domain.
-  if (source.flavour === 'mariadb') return { gtidSet: '' };
-  if (source.hasGtids) return { gtidSet: await readPurged(connection) };
+  if (source.flavour === 'mysql' && source.hasGtids) {
+    return { gtidSet: await readPurged(connection) };
+  }
   const [first] = await readLogFiles(connection);
-  return { file: first?.name ?? '', position: 4 };
+  const file = first?.name ?? '';
+  if (source.flavour === 'mysql') return { file, position: FIRST_EVENT };
+  return { gtidSet: await gtidsAt(connection, file, FIRST_EVENT) };
+}
+
+/** MariaDB: what was logged before this place. @throws Error when the server does not say. */
+async function gtidsAt(connection: Connection, file: string, position: number): Promise<string> {
+  const [row] = await rowsOf(connection, 'SELECT BINLOG_GTID_POS(?, ?) AS gtids', [file, position]);
+  const gtids = row?.['gtids'];
+  // An empty text would be the beginning of all logs.
+  if (gtids === null || gtids === undefined) {
+    throw new Error(`the server names no GTIDs for ${file}:${position}`);
+  }
+  return String(gtids);
 }
 
 /** A transaction can be in the log this long, at most, before other sessions see its rows. */
-const COMMIT_GAP_MS = 1_000;
+export const COMMIT_GAP_MS = 1_000;
 
 /**
  * A position such that all transactions before it are visible to queries from now on. The end of
@@ -177,12 +216,9 @@ export async function readVisible(connection: Connection, source: Source): Promi
     const values = new Map(
       status.map((row) => [String(row['Variable_name']).toLowerCase(), row['Value']]),
     );
-    const at = [
-      String(values.get('binlog_snapshot_file')),
-      Number(values.get('binlog_snapshot_position')),
-    ];
-    const [row] = await rowsOf(connection, 'SELECT BINLOG_GTID_POS(?, ?) AS gtids', at);
-    return { gtidSet: String(row?.['gtids'] ?? '') };
+    const file = String(values.get('binlog_snapshot_file'));
+    const position = Number(values.get('binlog_snapshot_position'));
+    return { gtidSet: await gtidsAt(connection, file, position) };
   } finally {
     await connection.query('COMMIT');
   }

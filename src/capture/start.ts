@@ -21,7 +21,8 @@ export interface CheckpointFacts {
 }
 
 export type Start =
-  | { kind: 'resume'; position: LogPosition }
+  /** `everyone`: why all eligible users are to be asked for beside the stream, or null. */
+  | { kind: 'resume'; position: LogPosition; everyone: string | null }
   /** `because` is null where this is no surprise (the first start). */
   | { kind: 'anew'; from: StartFrom; because: string | null };
 
@@ -40,6 +41,11 @@ export function decideStart(
   if (checkpoint.lost !== undefined) return anew(checkpoint.lost);
   if (checkpoint.flavour !== source.flavour)
     return anew(`the database server was ${checkpoint.flavour} before`);
+  const resume = (position: LogPosition): Start => ({
+    kind: 'resume',
+    position,
+    everyone: checkpoint.everyone ?? null,
+  });
   const isSameServer = checkpoint.serverUuid === source.serverUuid;
   if (!('gtidSet' in checkpoint)) {
     const { file, position } = checkpoint;
@@ -49,19 +55,19 @@ export function decideStart(
     if (log === undefined) return anew(`the server no longer has the binlog file ${file}`);
     if (position > log.bytes)
       return anew(`the binlog file ${file} is shorter than the saved position`);
-    return { kind: 'resume', position: { file, position } };
+    return resume({ file, position });
   }
   const { gtidSet } = checkpoint;
   if (source.flavour === 'mariadb') {
     if (!isSameServer) return anew('another server answers now');
-    return { kind: 'resume', position: { gtidSet } };
+    return resume({ gtidSet });
   }
   if (!source.hasGtids) return anew('gtid_mode is not ON any more');
   if (facts.isOfThisServer !== true)
     return anew('the server lacks transactions that were captured before');
   if (facts.isStillThere !== true)
     return anew('the server has purged binlogs that were not captured yet');
-  return { kind: 'resume', position: { gtidSet } };
+  return resume({ gtidSet });
 }
 
 /**
@@ -91,7 +97,10 @@ export async function askAbout(
   return { source, isStillThere, isOfThisServer };
 }
 
-/** The server's words for a position that it can not send (MySQL and MariaDB, error 1236). */
+/**
+ * The server's words for a position that it can not send (MySQL and MariaDB, error 1236). A place
+ * in a file of the same name that is another file by now ends within an event.
+ */
 const GONE = [
   'purged',
   'Could not find first log file name',
@@ -101,6 +110,10 @@ const GONE = [
   'is not in the',
   'missing from the',
   'more GTIDs than',
+  'bogus data',
+  'exceeded max_allowed_packet',
+  'corrupted',
+  'position > file size',
 ];
 
 /** Whether a dump failed because the server no longer has what was asked for. */

@@ -10,7 +10,8 @@ export type StatementKind =
   /** Rows of our tables written as SQL text (STATEMENT format): they can not be captured. */
   | { kind: 'rows-as-text'; table: string }
   | { kind: 'truncate'; table: string }
-  | { kind: 'ddl'; table: string };
+  /** `mayChangeRows`: whether the rule may find other values than before. */
+  | { kind: 'ddl'; table: string; mayChangeRows: boolean };
 
 const OTHER: StatementKind = { kind: 'other' };
 const TABLES = ['customers', 'page_views'];
@@ -82,5 +83,21 @@ export function readStatement(text: string, schema: string, database: string): S
   const table = namedTable(named, schema, database);
   if (table === null) return OTHER;
   if (isRows) return { kind: 'rows-as-text', table };
-  return { kind: verb === 'TRUNCATE' ? 'truncate' : 'ddl', table };
+  if (verb === 'TRUNCATE') return { kind: 'truncate', table };
+  return { kind: 'ddl', table, mayChangeRows: mayChangeRows(verb, looked) };
+}
+
+/** Definitions of indexes, whose columns keep what they have. */
+const INDEXES = /\bADD\s+(?:UNIQUE\s+|FULLTEXT\s+)?(?:INDEX|KEY)\b[^(]*\([^)]*\)/gi;
+/** Columns that the rule and the payloads have, and clauses that bring in other rows or texts. */
+const CONCERNING =
+  /\b(?:id|email|first_name|last_name|plan_type|candidate|user_id|page|device|location|event_time|RENAME|EXCHANGE|IMPORT|CONVERT|PARTITION)\b/i;
+
+/**
+ * A table may come under our name with rows that were logged under another one, and a column may
+ * be given other values by its definition: the log has no row of that.
+ */
+function mayChangeRows(verb: string, text: string): boolean {
+  if (verb === 'RENAME') return true;
+  return verb === 'ALTER' && CONCERNING.test(text.replace(INDEXES, ''));
 }

@@ -13,6 +13,8 @@ export interface CaptureStatus {
   readonly capturedRows: Readonly<Record<string, number>>;
   /** Messages in memory. */
   readonly queueBytes: number;
+  /** How long the topics have been taking what was given to them last; 0 when they have it. */
+  readonly publishingSeconds: number;
 }
 
 /** The status with its working parts. */
@@ -24,6 +26,7 @@ export class LiveStatus implements CaptureStatus {
   newestMs: number | null = null;
   readPosition: () => string | null = () => null;
   readQueueBytes: () => number = () => 0;
+  readPublishingMs: () => number = () => 0;
   readonly #onChange: (status: CaptureStatus) => void;
 
   constructor(onChange: (status: CaptureStatus) => void) {
@@ -38,6 +41,10 @@ export class LiveStatus implements CaptureStatus {
     return this.readQueueBytes();
   }
 
+  get publishingSeconds(): number {
+    return this.readPublishingMs() / 1000;
+  }
+
   get positionAgeSeconds(): number | null {
     return this.newestMs === null ? null : Math.max(0, (Date.now() - this.newestMs) / 1000);
   }
@@ -49,7 +56,16 @@ export class LiveStatus implements CaptureStatus {
   }
 
   toJSON(): CaptureStatus {
-    const { state, reason, position, positionAgeSeconds, capturedRows, queueBytes } = this;
-    return { state, reason, position, positionAgeSeconds, capturedRows, queueBytes };
+    const { state, reason, position, positionAgeSeconds, capturedRows } = this;
+    const { queueBytes, publishingSeconds } = this;
+    return {
+      state,
+      reason,
+      position,
+      positionAgeSeconds,
+      capturedRows,
+      queueBytes,
+      publishingSeconds,
+    };
   }
 }

@@ -6,6 +6,7 @@ import { type Audit, type Unlogged, isPast, rangesText } from './audit.ts';
 import { openBinlog } from './binlog.ts';
 import { estimateCommitMs } from './commit-time.ts';
 import { EventTimes } from './event-time.ts';
+import { Everyone } from './everyone.ts';
 import { Outbox } from './outbox.ts';
 import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
 import { MESSAGE_BYTES, RowMessages, userChange } from './row-messages.ts';
@@ -28,6 +29,9 @@ export interface StreamOptions {
   checkpointSource: string;
   status: LiveStatus;
   audit: Audit;
+  eligibleUserIds: () => AsyncIterable<readonly (number | string)[]>;
+  /** Why all eligible users are to be asked for from the start, or null. */
+  everyone: string | null;
   warn: (sentence: string) => void;
   debug: (error: unknown, sentence: string) => void;
   /** A stop was asked for. */
@@ -53,7 +57,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   const outbox = new Outbox({
     publisher,
     source: options.checkpointSource,
-    checkpoint: () => checkpointText(tracker.current(), source, lost),
+    checkpoint: () => checkpointText(tracker.current(), source, lost, everyone.because),
     onFull: () => binlog.pause(),
     onRoom: () => resume(),
     onPublished: (rows) => {
@@ -61,6 +65,14 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
         status.capturedRows[kind] = (status.capturedRows[kind] ?? 0) + count;
     },
     signal: closing.signal,
+  });
+  const besides = new AbortController();
+  const everyone = new Everyone({
+    userChanges: names.userChanges,
+    eligibleUserIds: options.eligibleUserIds,
+    outbox,
+    onError: (error) => options.debug(error, 'the look at everyone is put off'),
+    signal: besides.signal,
   });
   const assembler = new Assembler({
     database: db.name,
@@ -70,10 +82,14 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     nowMs: Date.now,
     onLoss: (loss) => {
       lost ??= loss;
+      // Saved also where nothing came since the last save.
+      outbox.mark(() => undefined);
       ending.resolve({ kind: 'lost', loss: lost });
     },
+    onEveryone: (because) => everyone.ask(because),
     onWarning: options.warn,
   });
+  if (options.everyone !== null) everyone.ask(options.everyone);
   audit.begin(positionText(start));
   let quietSinceMs = performance.now();
   const binlog = openBinlog({
@@ -98,6 +114,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   };
   status.readPosition = () => positionText(tracker.current());
   status.readQueueBytes = () => outbox.bytes;
+  status.readPublishingMs = () => outbox.publishingMs;
   const watch = setInterval(() => {
     if (outbox.isFull) return;
     const silentMs = performance.now() - Math.max(binlog.lastHeardMs, quietSinceMs);
@@ -112,13 +129,12 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     ending.resolve({ kind: 'broken', error: options.broken.reason as unknown });
   options.broken.addEventListener('abort', onBroken, { once: true });
   if (options.broken.aborted) onBroken();
-  const auditing = new AbortController();
   const audited = audit.run({
     serverUuid: source.serverUuid,
     hasPassed: (place) => !outbox.isFull && isPast(binlog.reached, place),
     onUnlogged: (found) => makeGood(found, outbox, options),
     onError: (error) => options.debug(error, 'the audit is put off'),
-    signal: auditing.signal,
+    signal: besides.signal,
   });
   try {
     const end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
@@ -128,7 +144,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     signal.removeEventListener('abort', onStop);
     options.broken.removeEventListener('abort', onBroken);
     await binlog[Symbol.asyncDispose]();
-    auditing.abort();
+    besides.abort();
     await audited;
     await closeOutbox(outbox, signal, closing);
     audit.end(positionText(tracker.current()));
@@ -179,13 +195,19 @@ async function closeOutbox(
 }
 
 /** See Checkpoint. */
-export function checkpointText(position: LogPosition, source: Source, lost: Loss | null): string {
+export function checkpointText(
+  position: LogPosition,
+  source: Source,
+  lost: Loss | null,
+  everyone: string | null = null,
+): string {
   const checkpoint: Checkpoint = {
     flavour: source.flavour,
     serverUuid: source.serverUuid,
     ...position,
     at: new Date().toISOString(),
     ...(lost === null ? {} : { lost: lost.sentence }),
+    ...(everyone === null ? {} : { everyone }),
   };
   return JSON.stringify(checkpoint);
 }

@@ -4,6 +4,9 @@ import type { DeliveryStream } from '../delivery/stream.ts';
 import type { Observed } from '../observe/http-server.ts';
 import { type Metrics, OUTCOMES } from '../observe/metrics.ts';
 
+/** A publish that takes longer waits for a broker, or for room on the disk. */
+const PUBLISHING_SECONDS_MAX = 5;
+
 type Part = 'database' | 'iterable';
 
 /** What a running stream shows of itself: /readyz, /status and /metrics. */
@@ -31,12 +34,7 @@ export class LiveState implements Observed {
   notReady(): string[] {
     const reasons = [...this.#troubles].map(([part, reason]) => `${part}: ${reason}`);
     if (this.deliver !== null) reasons.push(...notSending(this.deliver));
-    const capture = this.#capture;
-    if (capture !== null && capture.state !== 'streaming') {
-      reasons.push(
-        `capture: ${capture.state}${capture.reason === null ? '' : `, ${capture.reason}`}`,
-      );
-    }
+    if (this.#capture !== null) reasons.push(...notCapturing(this.#capture));
     return reasons;
   }
 
@@ -94,6 +92,12 @@ export class LiveState implements Observed {
       last_deliveries: stream.recent.list(),
     };
   }
+}
+
+function notCapturing({ state, reason, publishingSeconds }: CaptureStatus): string[] {
+  if (state !== 'streaming') return [`capture: ${state}${reason === null ? '' : `, ${reason}`}`];
+  if (publishingSeconds < PUBLISHING_SECONDS_MAX) return [];
+  return [`capture: the topics have taken nothing for ${Math.round(publishingSeconds)} s`];
 }
 
 function notSending({ stream, sender }: { stream: DeliveryStream; sender: Sender }): string[] {

@@ -23,6 +23,9 @@ describe.runIf(canMount)(`a full disk (seed ${SEED})`, () => {
     await until('the disk is full', () =>
       Promise.resolve(program.stderr.includes('free disk space under STATE_DIR')),
     );
+    await until('it is not ready, and says why', async () =>
+      (await (await fetch(`${url}/readyz`)).text()).includes('the topics have taken nothing for'),
+    );
     await pipeline.simulator.setFaults({});
     disk.resize('64m');
     const roomMs = performance.now();

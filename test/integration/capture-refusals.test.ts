@@ -74,12 +74,13 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     ['binlog_transaction_compression', 'ON', 'OFF', 'set binlog_transaction_compression=OFF'],
   ].filter(([name]) => flavour === 'mysql' || !/compression/.test(name ?? ''));
 
+  // Guards outbox.mark in onLoss: without it the same event would be refused at each start.
   test.each(sessions)(
     'ends in mid-stream when a session writes with %s=%s, and starts anew from everyone after',
     async (name, wrong, right, sentence) => {
       const publisher = new MemoryPublisher();
       const first = startCapture(database.settings, publisher);
-      await until(() => publisher.checkpoint !== null, 'a checkpoint', first.done);
+      await first.reads();
       await query("INSERT INTO page_views (user_id, page) VALUES (1, 'home')");
       await query(`SET SESSION ${name} = '${wrong}'`);
       await query("UPDATE page_views SET page = 'blog' WHERE id = 1");
@@ -102,7 +103,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
   test('ends when the log stops naming the columns', async () => {
     const publisher = new MemoryPublisher();
     const capture = startCapture(database.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     await query('SET GLOBAL binlog_row_metadata = MINIMAL');
     try {
       await query("INSERT INTO page_views (user_id, page) VALUES (1, 'home')");
@@ -135,7 +136,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
         const publisher = new MemoryPublisher();
         await using capture = startCapture(db, publisher, { startFrom });
         await capture.reaches('streaming');
-        await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+        await capture.reads();
         await query("INSERT INTO page_views (user_id, page, browser) VALUES (1, 'home', 'least')");
         await until(
           () => publisher.views.some(({ browser }) => browser === 'least'),
@@ -230,7 +231,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
         : ['POINT', 'ALTER TABLE page_views MODIFY odd <its definition> AFTER location'];
     const publisher = new MemoryPublisher();
     await using capture = startCapture(other.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     const added = other.connection.query(`ALTER TABLE page_views ADD COLUMN odd ${type} FIRST`);
     if (flavour === 'mysql' && parseInt(await versionOf(other), 10) < 9) {
       return await expect(added).rejects.toThrow('syntax');
@@ -255,7 +256,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     const publisher = new MemoryPublisher();
     {
       await using capture = startCapture(own.settings, publisher);
-      await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+      await capture.reads();
     }
     const { host, port, user, password, name } = own.settings;
     const admin = await createConnection({ host, port, user, password, database: name });

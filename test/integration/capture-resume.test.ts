@@ -126,7 +126,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     for (let life = 0; life < 4; life += 1) {
       await using capture = startCapture(database.settings, publisher);
       await capture.reaches('streaming');
-      if (life === 0) await until(() => publisher.checkpoint !== null, 'a checkpoint');
+      if (life === 0) await capture.reads();
       for (let i = 0; i < 5; i += 1) {
         wanted.push(1000 + life * 10 + i);
         await insert(database, 1000 + life * 10 + i);
@@ -146,7 +146,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     await using database = await seeded();
     const publisher = new MemoryPublisher();
     await using capture = startCapture(database.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     const writing = new AbortController();
     let written = 0;
     const writer = (async () => {
@@ -188,7 +188,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     await using database = await seeded();
     const publisher = new MemoryPublisher();
     await using first = startCapture(database.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', first.done);
+    await first.reads();
     await using second = startCapture(database.settings, publisher);
     await second.reaches('waiting for lock');
     await insert(database, 100);
@@ -217,7 +217,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     await using database = await seeded();
     const publisher = new MemoryPublisher();
     await using capture = startCapture(database.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     const gate = Promise.withResolvers<void>();
     publisher.delay = () => gate.promise;
     const rows = 1_000;
@@ -250,7 +250,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     await using database = await seeded();
     const publisher = new MemoryPublisher();
     await using capture = startCapture(database.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     const before = publisher.checkpoint?.['gtidSet'];
     const during: unknown[] = [];
     publisher.delay = async () => {
@@ -277,7 +277,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     const name = `stop-${Date.now()}`;
     {
       await using capture = startCapture(database.settings, publisher);
-      await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+      await capture.reads();
       await connection.query(`XA START '${name}'`);
       await connection.query("INSERT INTO page_views (id, user_id, page) VALUES (500, 1, 'home')");
       await connection.query(`XA END '${name}'`);

@@ -64,7 +64,7 @@ describe('capture on a MySQL without GTIDs', () => {
         eligibleUserIds: everyone,
       });
       await capture.reaches('streaming');
-      await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+      await capture.reads();
       expect(publisher.changes).toHaveLength(life.looks);
       expect(capture.warnings.join()).toContain(life.warning);
     }
@@ -80,7 +80,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     const first = await freshDatabase(server);
     await first.connection.query(SETUP);
     await using capture = startCapture(first.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     await insert(first, 100);
     await until(() => publisher.views.length === 1, 'the view', capture.done);
     first.connection.destroy();
@@ -111,7 +111,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
         eligibleUserIds: everyone,
       });
       await capture.reaches('streaming');
-      await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+      await capture.reads();
       await insert(database, 100);
       await until(() => publisher.views.length > 0, 'the view', capture.done);
       expect(publisher.changes).toHaveLength(life.looks);

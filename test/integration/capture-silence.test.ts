@@ -54,7 +54,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
       using proxy = await startProxy(database.settings.port);
       const publisher = new MemoryPublisher();
       await using capture = startCapture({ ...database.settings, port: proxy.port }, publisher);
-      await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+      await capture.reads();
       proxy.silence();
       await database.connection.query("INSERT INTO page_views (user_id, page) VALUES (1, 'home')");
       await until(() => publisher.views.length === 1, 'the view', capture.done, 90_000);
@@ -71,7 +71,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
       await database.connection.query(SETUP);
       const publisher = new MemoryPublisher();
       await using capture = startCapture(database.settings, publisher);
-      await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+      await capture.reads();
       await new Promise((resolve) => setTimeout(resolve, 20_000));
       expect(capture.warnings).toEqual([]);
       expect(capture.status().positionAgeSeconds).toBeLessThan(5);

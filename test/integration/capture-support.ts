@@ -67,6 +67,8 @@ export interface RunningCapture extends AsyncDisposable {
   /** Every warning that was logged. */
   warnings: string[];
   reaches: (state: CaptureStatus['state']) => Promise<void>;
+  /** Until the log is read: it begins with a place, which is saved. */
+  reads: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -83,9 +85,20 @@ export function startCapture(
     { write: (line: string) => void warnings.push((JSON.parse(line) as { msg: string }).msg) },
   );
   let status: CaptureStatus | null = null;
+  let saves = 0;
+  /** Those that came before it streamed. */
+  let savesBefore = Number.POSITIVE_INFINITY;
+  const counting: Publisher = {
+    publish: async (messages, checkpoint, signal) => {
+      await publisher.publish(messages, checkpoint, signal);
+      if (checkpoint !== undefined) saves += 1;
+    },
+    loadCheckpoint: (source) => publisher.loadCheckpoint(source),
+    [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose](),
+  };
   const done = runCapture({
     db,
-    publisher,
+    publisher: counting,
     names: NAMES,
     startFrom: 'now',
     eligibleUserIds: async function* () {
@@ -95,6 +108,7 @@ export function startCapture(
     signal: stopping.signal,
     onStatus: (now) => {
       status = now;
+      savesBefore = now.state === 'streaming' ? saves : Number.POSITIVE_INFINITY;
     },
     ...more,
   });
@@ -112,6 +126,7 @@ export function startCapture(
       return status;
     },
     reaches: (state) => until(() => status?.state === state, `the state ${state}`, done),
+    reads: () => until(() => saves > savesBefore, 'the beginning of the log', done),
     [Symbol.asyncDispose]: () => stop().catch(() => undefined),
   };
 }

@@ -22,7 +22,7 @@ async function liveTwice(
   };
   for (const life of [100, 110]) {
     await using capture = startCapture(database.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     await insert(life);
     await until(() => ids(publisher).includes(life), 'the view', capture.done);
     await capture.stop();
@@ -75,7 +75,7 @@ describe('capture reads on from', () => {
     await database.connection.query(SETUP);
     const publisher = new MemoryPublisher();
     await using capture = startCapture(database.settings, publisher);
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     await database.connection.query(
       'CREATE TABLE copied (PRIMARY KEY (id)) SELECT * FROM page_views',
     );

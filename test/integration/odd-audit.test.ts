@@ -35,7 +35,7 @@ describe.each(['mysql', 'mariadb'] as const)('the audit of capture on %s', (flav
     const publisher = new MemoryPublisher();
     const start = () => startCapture(database.settings, publisher, { auditIntervalMs: AUDIT_MS });
     let capture = start();
-    await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+    await capture.reads();
     const unlogged = await unloggedSession(database);
     return {
       database,

@@ -52,7 +52,7 @@ async function streaming(
   for (const sql of setUp) await query(sql);
   const publisher = new MemoryPublisher();
   const capture = startCapture({ ...database.settings, timeZone }, publisher);
-  await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+  await capture.reads();
   return {
     publisher,
     capture,

@@ -16,7 +16,7 @@ async function capturing(server: Parameters<typeof freshDatabase>[0], setUp: str
   for (const sql of setUp) await query(sql);
   const publisher = new MemoryPublisher();
   const capture = startCapture(database.settings, publisher);
-  await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+  await capture.reads();
   const ids = () => publisher.views.map(({ id }) => id);
   return {
     database,
@@ -209,7 +209,9 @@ describe('capture on a MySQL whose settings are changed online', () => {
         });
       const ids = () => new Set(publisher.views.map(({ id }) => id));
       let capture = start();
-      await until(() => publisher.checkpoint !== null, 'a checkpoint', capture.done);
+      await capture.reaches('streaming');
+      await connection.query(insert(100));
+      await until(() => ids().has(100), 'the first view', capture.done);
       let id = 100;
       for (const mode of MODES) {
         await connection.query(`SET GLOBAL gtid_mode = ${mode}`);

@@ -23,6 +23,7 @@ function assembled() {
   const messages: OutgoingMessage[] = [];
   const losses: Loss[] = [];
   const warnings: string[] = [];
+  const everyone: string[] = [];
   const tracker = new PositionTracker('mysql', { gtidSet: '' });
   const assembler = new Assembler({
     database: 'shop',
@@ -34,6 +35,7 @@ function assembled() {
     },
     nowMs: () => 5_500,
     onLoss: (loss) => losses.push(loss),
+    onEveryone: (because) => everyone.push(because),
     onWarning: (sentence) => warnings.push(sentence),
   });
   const at = { file: 'f.1', position: 100 };
@@ -63,7 +65,7 @@ function assembled() {
     for (const event of events) assembler.handle(event);
   };
   const place = (): string => (tracker.current() as { gtidSet: string }).gtidSet;
-  return { messages, losses, warnings, handle, begin, statement, row, at, place };
+  return { messages, losses, everyone, warnings, handle, begin, statement, row, at, place };
 }
 
 describe('the assembler', () => {
@@ -141,5 +143,18 @@ describe('the assembler', () => {
     expect(t.losses.map(({ kind }) => kind)).toEqual(['refused', 'refused']);
     expect(t.losses[1]?.sentence).toBe('set it');
     expect(t.place()).toBe('');
+  });
+
+  // Guards INCIDENT_EVENT: the server itself says that rows are missing.
+  test('starts anew after an incident, and looks at everyone after a definition that may change rows', () => {
+    const t = assembled();
+    t.handle(t.begin(1, 5_001), t.statement('ALTER TABLE customers ADD COLUMN phone INT'));
+    expect(t.everyone).toEqual([]);
+    t.handle(t.begin(2, 5_002), t.statement('RENAME TABLE customers_new TO customers'));
+    expect(t.everyone).toEqual(['the definition of customers was changed']);
+    expect(t.losses).toEqual([]);
+    expect(t.place()).toBe(`${UUID}:1-2`);
+    t.handle({ kind: 'incident' });
+    expect(t.losses.map(({ kind }) => kind)).toEqual(['start anew']);
   });
 });

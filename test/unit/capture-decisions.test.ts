@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { checkVariables, hasGlobalGrant, refusalOf } from '../../src/capture/checks.ts';
 import { estimateCommitMs, readCommitTimeMs } from '../../src/capture/commit-time.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
-import { isTransient } from '../../src/capture/failure.ts';
+import { isTransient, noteFailures } from '../../src/capture/failure.ts';
 import { lockName } from '../../src/capture/lock.ts';
 import type { Checkpoint } from '../../src/capture/position.ts';
 import { type CheckpointFacts, decideStart, isPositionGone } from '../../src/capture/start.ts';
@@ -35,11 +35,13 @@ describe('where a capture begins', () => {
       expect(decideStart(byGtid, facts, 'now')).toEqual({
         kind: 'resume',
         position: { gtidSet: 'x:1-5' },
+        everyone: null,
       });
     }
-    expect(decideStart(byFile, good, 'now')).toEqual({
+    expect(decideStart({ ...byFile, everyone: 'a RENAME' }, good, 'now')).toEqual({
       kind: 'resume',
       position: { file: 'b.2', position: 500 },
+      everyone: 'a RENAME',
     });
   });
 
@@ -75,6 +77,8 @@ describe('where a capture begins', () => {
     const gone = [
       'Cannot replicate because the source purged required binary logs.',
       'Could not find first log file name in binary log index file',
+      "bogus data in log event; the first event 'b.2' at 500",
+      'log event entry exceeded max_allowed_packet; Increase max_allowed_packet on source',
       "Error: connecting slave requested to start from GTID 0-1-9, which is not in the master's binlog",
     ];
     for (const message of gone) expect(isPositionGone(error(1236, message))).toBe(true);
@@ -83,6 +87,21 @@ describe('where a capture begins', () => {
     ).toBe(false);
     expect(isPositionGone(error(1045, 'purged'))).toBe(false);
   });
+});
+
+// Guards `isOwn` in noteFailures: the lock's lost connection would end the program as a topics error.
+test("what cuts publishing short is not the publisher's failure, what it throws itself is", async () => {
+  const lost = new Error('the connection of the lock is lost');
+  const full = new Error('the topics refuse');
+  const { publisher, failed } = noteFailures({
+    publish: (_messages, _checkpoint, signal) =>
+      signal?.aborted === true ? Promise.reject(signal.reason as Error) : Promise.reject(full),
+    loadCheckpoint: () => Promise.resolve(null),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+  await expect(publisher.publish([], undefined, AbortSignal.abort(lost))).rejects.toBe(lost);
+  await expect(publisher.publish([], undefined, new AbortController().signal)).rejects.toBe(full);
+  expect([failed.has(lost), failed.has(full)]).toEqual([false, true]);
 });
 
 describe('what a server must be set to', () => {

@@ -52,6 +52,26 @@ describe('a statement in the binlog', () => {
     }
   });
 
+  // Guards mayChangeRows: the log has no row of what such a statement brings.
+  test.each([
+    ['RENAME TABLE customers TO old, customers_new TO customers', true],
+    ['ALTER TABLE customers_new RENAME TO customers', true],
+    ['ALTER TABLE archive EXCHANGE PARTITION p0 WITH TABLE page_views', true],
+    ['ALTER TABLE customers IMPORT TABLESPACE', true],
+    ["ALTER TABLE customers MODIFY plan_type ENUM('pro', 'free')", true],
+    ["ALTER TABLE customers DROP COLUMN candidate, ADD COLUMN candidate INT DEFAULT '1'", true],
+    ['ALTER TABLE page_views CONVERT TO CHARACTER SET latin1', true],
+    ["ALTER TABLE customers ADD COLUMN phone VARCHAR(20) COMMENT 'not the email'", false],
+    ['ALTER TABLE page_views ADD INDEX page_views_rule (user_id, page, event_time)', false],
+    ['ALTER TABLE page_views ADD UNIQUE KEY `u` (user_id), ENGINE=InnoDB', false],
+    ['CREATE INDEX i ON page_views (user_id)', false],
+    ['CREATE TABLE customers (id INT)', false],
+    ['DROP TABLE customers', false],
+  ])('tells whether a definition may change rows: %s', (text, mayChangeRows) => {
+    const told = readStatement(text, 'shop', 'shop');
+    expect(told.kind === 'ddl' && told.mayChangeRows).toBe(mayChangeRows);
+  });
+
   test('marks where transactions begin and end', () => {
     expect(kindOf('BEGIN')).toBe('begin');
     expect(kindOf("XA START X'61',X'',1")).toBe('begin');

@@ -1,0 +1,22 @@
+/** One thing that has to be so for capture to lose nothing. */
+export interface Check {
+  name: string;
+  ok: boolean;
+  /** What was found. */
+  detail: string;
+  /** What to do about it; null when all is well. */
+  fix: string | null;
+  /** Capture does not start without it. */
+  required: boolean;
+}
+
+/** What a check came to. */
+export interface Verdict {
+  ok: boolean;
+  detail: string;
+  fix: string;
+}
+
+export function check(name: string, { ok, detail, fix }: Verdict, required = true): Check {
+  return { name, ok, detail, fix: ok ? null : fix, required };
+}
