@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { explainDatabaseError } from '../database/explain.ts';
+import { tlsOptions } from '../database/tls.ts';
 import { UsageError } from '../errors.ts';
 import type { CommandContext } from './context.ts';
 
@@ -26,7 +27,7 @@ export async function setupDatabase(context: CommandContext, reset: boolean): Pr
       password: db.password,
       charset: 'utf8mb4',
       multipleStatements: true,
-      ...(db.ssl ? { ssl: {} } : {}),
+      ...(db.ssl ? { ssl: tlsOptions(db.host) } : {}),
     });
     try {
       await connection.query('SET time_zone = ?', [db.timeZone]);

@@ -1,6 +1,7 @@
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2/promise';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { explainDatabaseError } from './explain.ts';
+import { tlsOptions } from './tls.ts';
 
 export const CONNECT_MS_MAX = 10_000;
 
@@ -22,7 +23,7 @@ export function connectionOptions(db: DatabaseSettings): ConnectionOptions {
     supportBigNumbers: true,
     bigNumberStrings: false,
     namedPlaceholders: true,
-    ...(db.ssl ? { ssl: {} } : {}),
+    ...(db.ssl ? { ssl: tlsOptions(db.host) } : {}),
   };
 }
 

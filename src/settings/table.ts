@@ -36,7 +36,7 @@ export const SETTINGS_TABLE = [
   { group: 'Database', name: 'DB_USER', kind: 'text', default: null, required: true, meaning: 'Database user.' },
   { group: 'Database', name: 'DB_PASSWORD', kind: 'text', default: null, required: true, secret: true, mayBeEmpty: true, meaning: 'Its password; may be empty, but must be set.' },
   { group: 'Database', name: 'DB_NAME', kind: 'text', default: null, required: true, meaning: 'Database with the tables customers and page_views.' },
-  { group: 'Database', name: 'DB_SSL', kind: 'boolean', default: 'false', meaning: 'Connect with TLS and verify the certificate (NODE_EXTRA_CA_CERTS adds a CA).' },
+  { group: 'Database', name: 'DB_SSL', kind: 'boolean', default: 'false', meaning: 'Connect with TLS; the certificate must be for DB_HOST, where that is a name (NODE_EXTRA_CA_CERTS adds a CA).' },
   { group: 'Database', name: 'DB_TIME_ZONE', kind: 'timeZone', default: 'UTC', meaning: 'Time zone of every session: UTC, an offset such as +02:00, or a name the server knows.' },
   { group: 'Topics', name: 'KAFKA_BROKERS', kind: 'brokers', default: null, meaning: 'host:port, comma separated. Not set: embedded topics, a file under STATE_DIR.' },
   { group: 'Topics', name: 'KAFKA_TOPIC', kind: 'topicName', default: 'page_views', meaning: 'Topic of page views; the other three have it as their prefix.' },

@@ -84,6 +84,18 @@ describe.each(['mysql', 'mariadb'] as const)('with DB_SSL=true on %s', (flavour)
     }
   });
 
+  // Guards tlsOptions: any certificate of a known authority would do.
+  test('a certificate for another name: ends with 3, and says what to do', async () => {
+    await using simulator = await startSimulator({ port: 0, apiKeys: ['test-key'] });
+    await using t = await secured(simulator.url);
+    const env = { ...t.env('ca.pem'), DB_HOST: 'localhost' };
+    for (const command of ['run', 'setup-db']) {
+      const { code, stderr } = await runToEnd([command], env);
+      expect(stderr).toContain('DB_HOST to a name that it is for');
+      expect(code).toBe(3);
+    }
+  });
+
   // Guards isCertificateError in isTransient: no waiting mends a certificate.
   test('capture does not try a certificate again that it can not accept', async () => {
     await using database = await freshDatabase(server);
