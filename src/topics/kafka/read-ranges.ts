@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Admin, Kafka } from 'kafkajs';
+import type { Admin, EachBatchPayload, Kafka } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
 import type { PartitionBounds, ReceivedMessage } from '../port.ts';
 import { whenLed } from './leaders.ts';
 import { receivedMessages } from './received.ts';
 
 /**
- * So many answers in a row of every broker without a message: what is left of the ranges are offsets that have none
- * (compacted, dropped, transaction markers). Answers, not time: a broker that is away gives none,
- * and what it holds must not count as read.
+ * So many answers in a row of every broker without a message, and none in hand: what is left of the
+ * ranges are offsets that have none (compacted, dropped, transaction markers). Answers, not time: a
+ * broker that is away gives none, and what it holds must not count as read.
  */
 const EMPTY_FETCHES = 20;
 const FETCH_WAIT_MS = 250;
@@ -41,6 +41,8 @@ export async function* readRanges(
   let failure: Error | null = null;
   let heardAtMs = performance.now();
   const emptyFetches = new Map<number, number>();
+  /** The brokers of these are not asked meanwhile. */
+  let batchesInHand = 0;
   consumer.on(consumer.events.FETCH_START, ({ payload: { nodeId } }) => {
     emptyFetches.set(nodeId, emptyFetches.get(nodeId) ?? 0);
   });
@@ -50,11 +52,32 @@ export async function* readRanges(
     wake();
   });
   const isAllEmpty = (): boolean =>
-    emptyFetches.size > 0 && [...emptyFetches.values()].every((n) => n > EMPTY_FETCHES);
+    batchesInHand === 0 &&
+    emptyFetches.size > 0 &&
+    [...emptyFetches.values()].every((n) => n > EMPTY_FETCHES);
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) failure = payload.error;
     wake();
   });
+  const take = async (payload: EachBatchPayload): Promise<void> => {
+    const { topic, partition } = payload.batch;
+    const range = left.get(`${topic}/${partition}`);
+    if (range === undefined) return consumer.pause([{ topic, partitions: [partition] }]);
+    if (payload.isStale()) return;
+    const last = Number(payload.batch.lastOffset());
+    const messages = receivedMessages(payload).filter(
+      ({ offset }) => offset >= range.begin && offset < range.end,
+    );
+    if (messages.length > 0) batches.push(messages);
+    if (last + 1 >= range.end) left.delete(`${topic}/${partition}`);
+    wake();
+    payload.resolveOffset(String(last));
+    while (batches.length > BUFFERED_BATCHES_MAX && payload.isRunning()) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await payload.heartbeat();
+      heardAtMs = performance.now();
+    }
+  };
   try {
     await consumer.connect();
     const topics = [...new Set(ranges.map(({ topic }) => topic))];
@@ -63,26 +86,12 @@ export async function* readRanges(
       autoCommit: false,
       eachBatchAutoResolve: false,
       eachBatch: async (payload) => {
-        const { batch } = payload;
-        const key = `${batch.topic}/${batch.partition}`;
-        const range = left.get(key);
-        if (range === undefined) {
-          consumer.pause([{ topic: batch.topic, partitions: [batch.partition] }]);
-          return;
-        }
-        if (payload.isStale()) return;
-        const messages = receivedMessages(payload).filter(
-          ({ offset }) => offset >= range.begin && offset < range.end,
-        );
-        if (messages.length > 0) batches.push(messages);
-        if (Number(batch.lastOffset()) + 1 >= range.end) left.delete(key);
-        emptyFetches.clear();
-        wake();
-        payload.resolveOffset(batch.lastOffset());
-        while (batches.length > BUFFERED_BATCHES_MAX && payload.isRunning()) {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          await payload.heartbeat();
-          heardAtMs = performance.now();
+        batchesInHand += 1;
+        try {
+          await take(payload);
+        } finally {
+          batchesInHand -= 1;
+          emptyFetches.clear();
         }
       },
     });
