@@ -21,11 +21,12 @@ const COLD_MS = 30;
 const WARM_AFTER_MS = 2_000;
 
 /**
- * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is nothing. One group may be in stock when a window opens, and a window touches one tick more than
- * it is long, so (ticks a window + 2) × permits ≤ callsMax holds for any window, however laid;
- * where the share is too small for that (under 4 calls) every start is spaced out evenly. Less than
- * one call a second is one call in so many seconds; members of a group don't add up then: their
- * starts may fall into the same second.
+ * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is nothing. One group
+ * may be in stock when a window opens, and a window touches one tick more than it is long, so
+ * (ticks a window + 2) × permits ≤ callsMax holds for any window, however laid; where the share is
+ * too small for that (under 4 calls) every start is spaced out evenly. Less than one call a second
+ * is one call in so many seconds; members of a group don't add up then: their starts may fall into
+ * the same second.
  */
 export function rateSchedule(limitPerSecond: number, share: number): RateSchedule | null {
   const perSecond = limitPerSecond * share;
