@@ -54,6 +54,8 @@ export class Batch implements AsyncDisposable {
   #gateTimer: NodeJS.Timeout | null = null;
   readonly #giveUpMs: number;
   #totals: Totals = NO_TOTALS;
+  /** Sent, and still to be looked at once more: a user that is sent again counts once. */
+  readonly #unverified = new Map<string, UserDelivery>();
   #isEnding = false;
   #gaveUp: UnavailableError | null = null;
   #beside: Promise<unknown> = Promise.resolve();
@@ -81,7 +83,8 @@ export class Batch implements AsyncDisposable {
         deliver: (user, isWanted) => deliverUser(this.sender.calls, user, isWanted),
         ...this.sender.pace,
         memory: this.memory,
-        onDelivery: (delivery) => this.record(delivery),
+        onDelivery: (delivery) => this.#delivered(delivery),
+        onVerified: (userId) => this.#verified(userId),
         onTrouble: (error) => this.#databaseTrouble(error),
         now: () => performance.now(),
         nowEpoch: () => Date.now(),
@@ -121,13 +124,8 @@ export class Batch implements AsyncDisposable {
    * @throws StoppedError when it ends before the dead letter is durable.
    */
   async record(delivery: UserDelivery): Promise<void> {
-    const letter = deadLetterOf(delivery, Date.now());
-    if (letter !== null) {
-      await this.keep([letter]);
-      this.#context.logger.warn({ userId: letter.userId, id: letter.id }, letter.reason);
-    }
-    this.#totals = withDelivery(this.#totals, delivery);
-    this.#results.add(delivery);
+    await this.#keepRefusal(delivery);
+    this.#count(delivery);
   }
 
   /** Keeps dead letters. @throws StoppedError when it ends before they are durable. */
@@ -163,6 +161,7 @@ export class Batch implements AsyncDisposable {
     await this.sender.stop(async () => {
       await Promise.all([this.engine.drained(), this.#beside]);
     });
+    for (const userId of this.#unverified.keys()) this.#verified(userId);
     this.#flush();
     const left = notAttempted(this.#totals.processed);
     for (const line of summaryLines(this.#totals, left, this.#results.path)) {
@@ -177,6 +176,33 @@ export class Batch implements AsyncDisposable {
     await this.sender[Symbol.asyncDispose]();
     this.#flush();
     this.#results[Symbol.dispose]();
+  }
+
+  async #keepRefusal(delivery: UserDelivery): Promise<void> {
+    const letter = deadLetterOf(delivery, Date.now());
+    if (letter === null) return;
+    await this.keep([letter]);
+    this.#context.logger.warn({ userId: letter.userId, id: letter.id }, letter.reason);
+  }
+
+  async #delivered(delivery: UserDelivery): Promise<void> {
+    await this.#keepRefusal(delivery);
+    this.#unverified.delete(delivery.user.userId);
+    // A profile that was refused is not looked at once more.
+    if (delivery.update.kind === 'ok') this.#unverified.set(delivery.user.userId, delivery);
+    else this.#count(delivery);
+  }
+
+  #verified(userId: string): void {
+    const delivery = this.#unverified.get(userId);
+    if (delivery === undefined) return;
+    this.#unverified.delete(userId);
+    this.#count(delivery);
+  }
+
+  #count(delivery: UserDelivery): void {
+    this.#totals = withDelivery(this.#totals, delivery);
+    this.#results.add(delivery);
   }
 
   /** Never throws: without its record, nobody would know what was sent, so the work ends. */

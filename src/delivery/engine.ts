@@ -34,6 +34,8 @@ export interface EngineDeps {
    * the items stay unfinished; with StoppedError that is no trouble.
    */
   onDelivery: (delivery: UserDelivery, newest: WorkItem) => Promise<void>;
+  /** Told when the look after a delivery (`verifies`) found nothing to send any more. */
+  onVerified?: (userId: string) => void;
   /** Told when a look fails (the database), and with null when one works again. */
   onTrouble: (error: unknown) => void;
   now: () => number;
@@ -292,7 +294,7 @@ export class Engine {
       const again = verifies && seen.includes(newest) ? [...unsure, newest] : unsure;
       return again.map((item) =>
         item === newest && (sent || verifies)
-          ? triedAlready(item, sent ? 'sent' : 'refused')
+          ? triedAlready(item, sent ? 'sent' : 'refused', this.#deps.onVerified)
           : item,
       );
     } catch (error) {
@@ -319,10 +321,17 @@ export class Engine {
 }
 
 /** The item once it has been tried: where the second look sends nothing, `outcome` remains. */
-function triedAlready(item: WorkItem, outcome: 'sent' | 'refused'): WorkItem {
+function triedAlready(
+  item: WorkItem,
+  outcome: 'sent' | 'refused',
+  onVerified: EngineDeps['onVerified'],
+): WorkItem {
   return {
     ...item,
     viewId: null,
-    finish: (then) => item.finish(then === 'sent' || then === 'refused' ? then : outcome),
+    finish: (then) => {
+      onVerified?.(item.userId);
+      item.finish(then === 'sent' || then === 'refused' ? then : outcome);
+    },
   };
 }

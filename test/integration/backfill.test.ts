@@ -125,6 +125,24 @@ describe('backfill', () => {
     expect((await runToEnd(['dead-letters', 'list'], on.env)).stdout).toBe('No dead letters\n');
   });
 
+  // Guards #unverified in Batch.
+  it('sends a user again who changes meanwhile, and counts each once', async () => {
+    await using on = await stage();
+    await on.simulator.setFaults({ latency: { '*': { ms: 500 } } });
+    await using program = new Program(['backfill'], on.env);
+    await until('it is sending', () => Promise.resolve(on.simulator.stats().concurrent === 3));
+    await on.database.connection.query("UPDATE customers SET first_name = 'Changed'");
+    const { code, stdout, stderr } = await program.ended;
+    expect(code, stderr).toBe(0);
+    expect(on.simulator.stats().state.repeatedEvents).toBe(3);
+    const names = [...on.simulator.users.values()].map(
+      ({ dataFields }) => dataFields['first_name'],
+    );
+    expect(names).toEqual(['Changed', 'Changed', 'Changed']);
+    expect(stdout).toMatch(/Total users processed: +3\n/);
+    expect(results(on.env).content.records).toHaveLength(3);
+  });
+
   it('stops cleanly on a signal with exit code 130, and the results file is whole', async () => {
     await using on = await stage();
     await addPros(on, 900);
