@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -82,6 +83,9 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
       const first = startCapture(database.settings, publisher);
       await first.reads();
       await query("INSERT INTO page_views (user_id, page) VALUES (1, 'home')");
+      await until(() => publisher.views.length === 1, 'the view', first.done);
+      // Long enough for its place to be saved: the stream is quiet then.
+      await sleep(400);
       await query(`SET SESSION ${name} = '${wrong}'`);
       await query("UPDATE page_views SET page = 'blog' WHERE id = 1");
       await query("UPDATE page_views SET page = 'home' WHERE id = 1");
