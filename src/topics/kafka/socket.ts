@@ -4,6 +4,8 @@ import kafkajs, { type ISocketFactory } from 'kafkajs';
 import { Frames } from './frames.ts';
 
 const KEEP_ALIVE_MS = 30_000;
+/** Not heard for longer, beside one that gives no answer, an idle socket is closed with it. */
+const IDLE_MS = 2_000;
 /** Requests whose answer may take as long as a rebalance: JoinGroup and SyncGroup. */
 const REBALANCE_REQUESTS: ReadonlySet<number> = new Set([11, 14]);
 
@@ -21,6 +23,7 @@ interface Broker {
 
 interface Watched {
   socket: Socket;
+  broker: Broker;
   /** When the oldest request without an answer was written; null: nothing is owed. */
   askedMs: number | null;
   heardMs: number;
@@ -32,13 +35,13 @@ interface Watched {
  *
  * - It gives a request up after its time, but keeps the connection, and asks over it again and
  *   again: a half-open link would be asked for ever. Here a socket that owes an answer for too long
- *   is closed, and with it those that were not heard since it was asked; kafkajs opens others.
+ *   is closed, and with it those to the same broker that were not heard since it was asked, or are
+ *   idle; kafkajs opens others.
  * - What it writes to a socket that has just closed is answered never. Here it fails at once.
  * - It keeps the first part of a response over a reconnect, and reads the next connection from the
  *   middle: an exception that ends the process. Here it is given whole responses only.
  */
 export function socketFactory(limits: SilenceLimits): ISocketFactory {
-  const open = new Set<Watched>();
   return ({ host, port, ssl, onConnect }) => {
     const name = isIP(host) === 0 ? { servername: host } : {};
     // kafkajs hands `false` and `true` through, whatever its types say.
@@ -46,18 +49,21 @@ export function socketFactory(limits: SilenceLimits): ISocketFactory {
       ? connectTls({ host, port, ...name, ...ssl }, onConnect)
       : connect({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    watch(socket, open, limits, { host, port });
+    watch(socket, limits, { host, port });
     giveWhole(socket);
     return socket;
   };
 }
 
-function watch(socket: Socket, open: Set<Watched>, limits: SilenceLimits, broker: Broker): void {
-  const mine: Watched = { socket, askedMs: null, heardMs: performance.now(), timer: null };
+/** Of all clients: what one of them finds out holds for the others. */
+const open = new Set<Watched>();
+
+function watch(socket: Socket, limits: SilenceLimits, broker: Broker): void {
+  const mine: Watched = { socket, broker, askedMs: null, heardMs: performance.now(), timer: null };
   open.add(mine);
   const wait = (ms: number): void => {
     if (mine.timer !== null) clearTimeout(mine.timer);
-    mine.timer = setTimeout(() => closeSilent(mine, open), ms).unref();
+    mine.timer = setTimeout(() => closeSilent(mine), ms).unref();
   };
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   const watched = (...args: unknown[]): boolean => {
@@ -109,10 +115,15 @@ function closedError(broker: Broker): Error {
   return Object.assign(error, { name: 'KafkaJSConnectionClosedError', ...broker });
 }
 
-function closeSilent(silent: Watched, open: ReadonlySet<Watched>): void {
+/** An idle one to the same broker would be found out only by a request of its own, one after the other. */
+function closeSilent(silent: Watched): void {
   const sinceMs = silent.askedMs ?? 0;
-  for (const { socket, heardMs } of open) {
-    if (heardMs <= sinceMs) socket.destroy(new Error('the broker gives no answer'));
+  const quietSinceMs = performance.now() - IDLE_MS;
+  const { host, port } = silent.broker;
+  for (const { socket, broker, askedMs, heardMs } of open) {
+    if (broker.host !== host || broker.port !== port) continue;
+    const isIdle = askedMs === null && heardMs <= quietSinceMs;
+    if (isIdle || heardMs <= sinceMs) socket.destroy(new Error('the broker gives no answer'));
   }
 }
 
