@@ -122,6 +122,18 @@ async function dryRun(
   return 0;
 }
 
+function lookAt(userId: string, finish: () => void): WorkItem {
+  return {
+    userId,
+    viewId: null,
+    isChange: false,
+    gtid: null,
+    committedAtMs: Date.now(),
+    seenAtMs: performance.now(),
+    finish,
+  };
+}
+
 async function sendSingly(
   batch: Batch,
   source: AsyncIterable<EligibleUser[]>,
@@ -132,18 +144,10 @@ async function sendSingly(
     if (batch.isEnding) return;
     const items = page.map((user): WorkItem => {
       const tracked = done.add(user.userId);
-      return {
-        userId: user.userId,
-        viewId: null,
-        isChange: false,
-        gtid: null,
-        committedAtMs: Date.now(),
-        seenAtMs: performance.now(),
-        finish: () => {
-          done.finish(tracked);
-          onFinish();
-        },
-      };
+      return lookAt(user.userId, () => {
+        done.finish(tracked);
+        onFinish();
+      });
     });
     batch.engine.accept(items);
     await batch.engine.room();
@@ -160,9 +164,18 @@ async function sendBulk(
   const bulk = new BulkSender(batch);
   for await (const page of source) {
     if (batch.isEnding) return;
-    const tracked = page.map((user) => done.add(user.userId));
-    await batch.sendBeside(bulk.send(page));
-    for (const item of tracked) done.finish(item);
-    onFinish();
+    const tracked = page.map(({ userId }) => ({ userId, item: done.add(userId) }));
+    let failing: ReadonlySet<string> = new Set();
+    await batch.sendBeside(bulk.send(page).then((left) => void (failing = left)));
+    for (const { userId, item } of tracked) {
+      const finish = (): void => {
+        done.finish(item);
+        onFinish();
+      };
+      if (failing.has(userId)) batch.engine.accept([lookAt(userId, finish)]);
+      else finish();
+    }
+    await batch.engine.room();
   }
+  await batch.engine.idle();
 }

@@ -1,6 +1,7 @@
 import { deadLetterOf, keepDeadLetters } from '../delivery/dead-letter.ts';
 import { type UserDelivery, deliverUser } from '../delivery/deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine } from '../delivery/engine.ts';
+import type { Patience } from '../delivery/failing-users.ts';
 import { Sender } from '../delivery/sender.ts';
 import { SentMemory } from '../delivery/sent-memory.ts';
 import { readVisibility } from '../delivery/visibility.ts';
@@ -22,7 +23,7 @@ const AGAIN = 'nothing is lost, run the command again (backfill: with --resume) 
 const MEMORY_USERS_MAX = 10_000;
 const FLUSH_EVERY_MS = 1_000;
 /** Enough work ahead of the rate budget, and a small distance between reading and sending. */
-const ITEMS_MAX = 1_000;
+const USERS_MAX = 1_000;
 
 export interface BatchOptions {
   query: Query;
@@ -31,7 +32,10 @@ export interface BatchOptions {
   deadLetters: Pick<DeadLetterStore, 'add'>;
   /** For order: one look at a time keeps users in the order they were accepted. */
   looksMax: number;
-  itemsMax?: number;
+  /** Users in hand. Default USERS_MAX. */
+  usersMax?: number;
+  /** When a user whose calls keep failing is set aside. */
+  patience?: Patience;
   /** Default GIVE_UP_MS. */
   giveUpMs?: number;
 }
@@ -80,7 +84,9 @@ export class Batch implements AsyncDisposable {
       {
         eligibleAmong: (ids) => this.rule.among(ids),
         visibility: (looks) => readVisibility(this.rule, options.query, looks),
-        deliver: (user, isWanted) => deliverUser(this.sender.calls, user, isWanted),
+        deliver: (user, isWanted, isRetry) =>
+          deliverUser(this.sender.calls, user, isWanted, isRetry),
+        isThere: async () => (await this.sender.key.ask()) === 'accepted',
         ...this.sender.pace,
         memory: this.memory,
         onDelivery: (delivery) => this.#delivered(delivery),
@@ -92,7 +98,8 @@ export class Batch implements AsyncDisposable {
       {
         ...ENGINE_DEFAULTS,
         looksMax: options.looksMax,
-        itemsMax: options.itemsMax ?? ITEMS_MAX,
+        usersMax: options.usersMax ?? USERS_MAX,
+        patience: options.patience ?? ENGINE_DEFAULTS.patience,
         verifies: true,
       },
     );

@@ -1,6 +1,7 @@
 import type { UserDelivery } from '../delivery/deliver-user.ts';
 import { NO_EMAIL } from '../delivery/deliver-user.ts';
-import type { Outcome } from '../iterable/calls.ts';
+import type { Caller } from '../iterable/caller.ts';
+import type { Failure, Outcome } from '../iterable/calls.ts';
 import type { Endpoint } from '../iterable/http.ts';
 import {
   type Deliverable,
@@ -23,8 +24,26 @@ const BODY_BYTES_MAX = 3_500_000;
 const ITEMS_MAX = 1_000;
 /** Rounds of looking again at what changed while a page was sent. */
 const ROUNDS_MAX = 5;
+/** A bulk call that failed so often is halved: one of its users may be what fails it. */
+const TRIES_MAX = 2;
 
-type Outcomes = Map<string, Outcome>;
+/** What became of the users of a page so far. */
+class Page {
+  readonly updates = new Map<string, Outcome>();
+  readonly tracks = new Map<string, Outcome>();
+  /** Users whose call fails also when they are alone in it. */
+  readonly failing = new Set<string>();
+
+  outcomesOf(endpoint: BulkEndpoint): Map<string, Outcome> {
+    return endpoint === '/api/users/bulkUpdate' ? this.updates : this.tracks;
+  }
+
+  isDone(endpoint: BulkEndpoint, { userId }: Deliverable): boolean {
+    return this.failing.has(userId) || this.outcomesOf(endpoint).has(userId);
+  }
+}
+
+type BulkEndpoint = Extract<Endpoint, '/api/users/bulkUpdate' | '/api/events/trackBulk'>;
 
 /** Splits into chunks of at most ITEMS_MAX users and BODY_BYTES_MAX bytes of JSON. */
 function chunks(users: readonly Deliverable[]): Deliverable[][] {
@@ -54,85 +73,126 @@ export class BulkSender {
 
   /**
    * Sends these users and records each. Looks at them once more afterwards, since a live stream
-   * may have sent something newer meanwhile, and sends what changed.
+   * may have sent something newer meanwhile, and sends what changed. Returns the users whose calls
+   * fail also when they are alone in them: nothing is recorded of these, they are left to be tried
+   * singly, beside the rest.
    */
-  async send(page: readonly EligibleUser[]): Promise<void> {
+  async send(page: readonly EligibleUser[]): Promise<ReadonlySet<string>> {
+    const failing = new Set<string>();
     let users = page;
     for (let round = 0; users.length > 0 && round < ROUNDS_MAX; round++) {
-      const deliveries = await this.#sendOnce(users);
+      const sent = await this.#sendOnce(users, failing);
       // A user who had to be sent again is recorded once, with what came of the last time.
-      const now = await this.#batch.rule.among(users.map((user) => user.userId));
+      const now = await this.#batch.rule.among(sent.map(({ user }) => user.userId));
       const before = new Map(users.map((user) => [user.userId, JSON.stringify(user)]));
       users = now.filter((user) => before.get(user.userId) !== JSON.stringify(user));
       const again = new Set(users.map((user) => user.userId));
       const isLast = round === ROUNDS_MAX - 1;
-      for (const delivery of deliveries) {
+      for (const delivery of sent) {
         if (isLast || !again.has(delivery.user.userId)) await this.#batch.record(delivery);
+      }
+    }
+    return failing;
+  }
+
+  /** What came of all but those that turn out to be failing. */
+  async #sendOnce(users: readonly EligibleUser[], failing: Set<string>): Promise<UserDelivery[]> {
+    const page = new Page();
+    for (const chunk of chunks(users.filter(hasUsableEmail))) {
+      await this.#call('/api/users/bulkUpdate', chunk, page);
+      const updated = chunk.filter(({ userId }) => !page.failing.has(userId));
+      await this.#call('/api/events/trackBulk', updated, page);
+    }
+    for (const userId of page.failing) failing.add(userId);
+    return users
+      .filter(({ userId }) => !page.failing.has(userId))
+      .map((user) => ({
+        user,
+        update: page.updates.get(user.userId) ?? NO_EMAIL,
+        track: page.tracks.get(user.userId) ?? NO_EMAIL,
+      }));
+  }
+
+  /**
+   * One bad item can fail a whole call, or have it refused: it is halved until the bad one stands
+   * alone. Halves take their turn behind what is left, so that those without a bad one show soon
+   * that Iterable is there.
+   */
+  async #call(endpoint: BulkEndpoint, users: readonly Deliverable[], page: Page): Promise<void> {
+    const groups = users.length === 0 ? [] : [users];
+    for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
+      const whole = await this.#try(endpoint, group, group.length < users.length);
+      if (whole.kind === 'ok') await this.#read(endpoint, group, whole, page);
+      else if (group.length > 1) {
+        const half = Math.ceil(group.length / 2);
+        groups.push(group.slice(0, half), group.slice(half));
+      } else {
+        for (const { userId } of group) {
+          if (whole.kind === 'failed') page.failing.add(userId);
+          else page.outcomesOf(endpoint).set(userId, whole);
+        }
       }
     }
   }
 
-  async #sendOnce(users: readonly EligibleUser[]): Promise<UserDelivery[]> {
-    const deliverable = users.filter(hasUsableEmail);
-    const updates: Outcomes = new Map();
-    const tracks: Outcomes = new Map();
-    for (const chunk of chunks(deliverable)) {
-      await this.#call('/api/users/bulkUpdate', chunk, updates);
-      await this.#call('/api/events/trackBulk', chunk, tracks);
-    }
-    return users.map((user) => ({
-      user,
-      update: updates.get(user.userId) ?? NO_EMAIL,
-      track: tracks.get(user.userId) ?? NO_EMAIL,
-    }));
-  }
-
-  /** One bad item can fail a whole call: it is halved until the bad one stands alone. */
-  async #call(
-    endpoint: Endpoint,
+  /** `isRetry`: these users were part of a call that failed. */
+  async #try(
+    endpoint: BulkEndpoint,
     users: readonly Deliverable[],
-    outcomes: Outcomes,
-  ): Promise<void> {
-    if (users.length === 0) return;
+    isRetry: boolean,
+  ): Promise<Outcome | Failure> {
     const isUpdate = endpoint === '/api/users/bulkUpdate';
     const payload = isUpdate
       ? { users: users.map(userUpdate) }
       : { events: users.map(trackedEvent) };
-    const whole = await this.#batch.sender.calls.call(endpoint, payload);
-    if (whole.kind === 'refused' && users.length > 1) {
-      const half = Math.ceil(users.length / 2);
-      await this.#call(endpoint, users.slice(0, half), outcomes);
-      return this.#call(endpoint, users.slice(half), outcomes);
+    const { calls } = this.#batch.sender;
+    for (let tries = 1; ; tries++) {
+      const caller: Caller = { id: null, isRetry: isRetry || tries > 1 };
+      const whole = await calls.call(endpoint, payload, caller);
+      if (whole.kind !== 'failed' || tries === TRIES_MAX) return whole;
+      await calls.backOff(tries, whole.retryAfterMs);
     }
-    if (whole.kind === 'refused') return void outcomes.set(users[0]?.userId ?? '', whole);
+  }
+
+  /** Takes from the answer to a call that was accepted what became of each user. */
+  async #read(
+    endpoint: BulkEndpoint,
+    users: readonly Deliverable[],
+    whole: Extract<Outcome, { kind: 'ok' }>,
+    page: Page,
+  ): Promise<void> {
     const failures = bulkFailures(whole.body);
-    const disallowed = !isUpdate && disallowedEvents(whole.body).has('page_view');
+    const isTrack = endpoint === '/api/events/trackBulk';
+    const disallowed = isTrack && disallowedEvents(whole.body).has('page_view');
     const isNamed = (user: Deliverable): boolean => failures.has(bulkKey(user.email));
     if (!disallowed && bulkFailCount(whole.body) > failures.size && users.length > 1) {
       await this.#separately(
         endpoint,
         users.filter((user) => !isNamed(user)),
-        outcomes,
+        page,
       );
     }
     for (const user of users) {
-      if (outcomes.has(user.userId)) continue;
+      if (page.isDone(endpoint, user)) continue;
       const list = disallowed ? 'disallowedEventNames' : failures.get(bulkKey(user.email));
-      outcomes.set(user.userId, itemOutcome(whole, list));
+      page.outcomesOf(endpoint).set(user.userId, itemOutcome(whole, list));
     }
   }
 
   /** Failures without names: each user alone tells which. */
   async #separately(
-    endpoint: Endpoint,
+    endpoint: BulkEndpoint,
     users: readonly Deliverable[],
-    outcomes: Outcomes,
+    page: Page,
   ): Promise<void> {
-    const single: Endpoint =
-      endpoint === '/api/users/bulkUpdate' ? '/api/users/update' : '/api/events/track';
+    const isUpdate = endpoint === '/api/users/bulkUpdate';
+    const single: Endpoint = isUpdate ? '/api/users/update' : '/api/events/track';
     for (const user of users) {
-      const payload = endpoint === '/api/users/bulkUpdate' ? userUpdate(user) : trackedEvent(user);
-      outcomes.set(user.userId, await this.#batch.sender.calls.call(single, payload));
+      const payload = isUpdate ? userUpdate(user) : trackedEvent(user);
+      const caller: Caller = { id: user.userId, isRetry: false };
+      const outcome = await this.#batch.sender.calls.call(single, payload, caller);
+      if (outcome.kind === 'failed') page.failing.add(user.userId);
+      else page.outcomesOf(endpoint).set(user.userId, outcome);
     }
   }
 }

@@ -83,7 +83,7 @@ export async function retryDeadLetters(
     share: rateShare,
     deadLetters: topics.deadLetters,
     looksMax: 1,
-    itemsMax: Number.POSITIVE_INFINITY,
+    usersMax: Number.POSITIVE_INFINITY,
   });
   const refusedUsers = new Set<string>();
   const finishedLetters: DeadLetter[] = [];

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { type Check as SourceCheck, checkSource } from '../capture/capture.ts';
 import { connect } from '../database/connect.ts';
 import { IterableHttp } from '../iterable/http.ts';
-import type { Verdict } from '../iterable/read-response.ts';
+import type { KeyVerdict } from '../iterable/read-response.ts';
 import { oneLine, plainJson } from '../plain-text.ts';
 import { readSettings } from '../settings/load.ts';
 import type { IterableSettings, Settings } from '../settings/types.ts';
@@ -124,7 +124,7 @@ async function kafkaChecks({ topics }: Settings): Promise<Check[]> {
   }
 }
 
-function iterableVerdict(verdict: Verdict, url: string): Check[] {
+function iterableVerdict(verdict: KeyVerdict, url: string): Check[] {
   const reached = holds('Iterable: reachable', url);
   switch (verdict.kind) {
     case 'ok':
@@ -136,16 +136,6 @@ function iterableVerdict(verdict: Verdict, url: string): Check[] {
           'Iterable: key',
           `refused with HTTP ${verdict.status}`,
           'set ITERABLE_API_KEY to a server-side key of the project, and ITERABLE_API_BASE_URL to its data center (US or EU)',
-        ),
-      ];
-    case 'refused':
-      return [
-        reached,
-        fails(
-          'Iterable: key',
-          `not refused, but GET /api/channels answers HTTP ${verdict.status}`,
-          'check that ITERABLE_API_BASE_URL is the API of Iterable',
-          false,
         ),
       ];
     case 'retry':

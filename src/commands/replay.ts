@@ -97,7 +97,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     share: options.rateShare,
     deadLetters: topics.deadLetters,
     looksMax: 3,
-    itemsMax: 20_000,
+    usersMax: 20_000,
   });
   let finishedMessages = 0;
   let finished = false;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../iterable/calls.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
-import type { UserDelivery } from './deliver-user.ts';
+import { SET_ASIDE, type UserDelivery } from './deliver-user.ts';
 
 const KEEP_RETRY_MS = 1_000;
 
@@ -18,18 +18,19 @@ export function deadLetterOf(delivery: UserDelivery, nowEpochMs: number): DeadLe
   const refused = refusal(delivery);
   if (refused === null || refused.outcome.kind !== 'refused') return null;
   const { status, code, message } = refused.outcome;
-  const both = delivery.update.kind === 'refused' && delivery.track.kind === 'refused';
-  const calls = both ? 'users/update and events/track' : refused.call;
-  const http = status === 0 ? '' : ` with HTTP ${status}${code === null ? '' : ` ${code}`}`;
-  return {
+  const letter = {
     id: `page-view-${delivery.user.pageViewId}`,
     userId: delivery.user.userId,
     pageViewId: delivery.user.pageViewId,
-    reason: `${calls} refused${http}${message === '' ? '' : `: ${message}`}`,
     status: status === 0 ? null : status,
     code,
     time: new Date(nowEpochMs).toISOString(),
   };
+  if (code === SET_ASIDE) return { ...letter, reason: `set-aside: ${refused.call} ${message}` };
+  const both = delivery.update.kind === 'refused' && delivery.track.kind === 'refused';
+  const calls = both ? 'users/update and events/track' : refused.call;
+  const http = status === 0 ? '' : ` with HTTP ${status}${code === null ? '' : ` ${code}`}`;
+  return { ...letter, reason: `${calls} refused${http}${message === '' ? '' : `: ${message}`}` };
 }
 
 /**

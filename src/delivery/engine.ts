@@ -1,89 +1,85 @@
 import pLimit from 'p-limit';
-import { type IsWanted, StoppedError } from '../iterable/calls.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
-import { type UserDelivery, isSent } from './deliver-user.ts';
-import { type Look, type Visibility, judgeLook, lookAgainMs } from './looks.ts';
-import type { SentMemory } from './sent-memory.ts';
+import { AddressOrder } from './address-order.ts';
+import { PATIENCE } from './failing-users.ts';
+import { type Look, type Visibility, lookAgainMs } from './looks.ts';
+import { Sending, type SendingDeps, type SendingOptions, type Sent } from './sending.ts';
 import { type Taken, UserQueue } from './user-queue.ts';
+import { type LookOutcome, type WorkItem, judgeItems } from './work.ts';
 
-/** What became of a reason to look: the four outcomes of `deliveries_total`. */
-export type LookOutcome = 'sent' | 'superseded' | 'ineligible' | 'refused';
+export type { LookOutcome, WorkItem } from './work.ts';
 
-/** A reason to look at a user, and whom to tell what came of it. */
-export interface WorkItem extends Look {
-  /** Called once, when the item needs no more work. */
-  finish(outcome: LookOutcome): void;
-}
-
-export interface EngineDeps {
+export interface EngineDeps extends SendingDeps {
   /** What the rule says of these users now. */
   eligibleAmong: (userIds: readonly string[]) => Promise<EligibleUser[]>;
   /** What other sessions can see, asked before the rule is. */
   visibility: (looks: readonly Look[]) => Promise<Visibility>;
-  /** Both calls; rejects with StoppedError when `isWanted` is false before a try of the first. */
-  deliver: (user: EligibleUser, isWanted: IsWanted) => Promise<UserDelivery>;
-  /** Users whose first call waits for the rate budget. */
+  /** Users whose first call waits for the rate budget, without those whose last try failed. */
   waitingForBudget: () => number;
   /** Users a second that the rate budget lets through; 0 while nothing may start. */
   budgetPerSecond: () => number;
-  /** How often sending was held up so far, for all users together. */
-  holdUps: () => number;
-  memory: SentMemory;
-  /**
-   * Told of every delivery, before its items are finished; makes refusals durable. Where it rejects,
-   * the items stay unfinished; with StoppedError that is no trouble.
-   */
-  onDelivery: (delivery: UserDelivery, newest: WorkItem) => Promise<void>;
-  /** Told when the look after a delivery (`verifies`) found nothing to send any more. */
-  onVerified?: (userId: string) => void;
   /** Told when a look fails (the database), and with null when one works again. */
   onTrouble: (error: unknown) => void;
-  now: () => number;
   nowEpoch: () => number;
 }
 
-export interface EngineOptions {
+export interface EngineOptions extends SendingOptions {
   usersPerLookMax: number;
   looksMax: number;
   deliveriesMax: number;
-  /** Items that are not finished; `room` waits while there are as many. */
+  /** Of those, how many may be of users whose last try failed: the others' places stay free. */
+  retriesMax: number;
+  /** Users with items unfinished, without those whose last try failed; `room` waits at as many. */
+  usersMax: number;
+  /** Users whose last try failed; the same. */
+  failingUsersMax: number;
+  /** Items unfinished, at some 400 bytes each; the same. */
   itemsMax: number;
-  /** Look once more after sending, for a sender beside another one (backfill, replay). */
-  verifies: boolean;
 }
 
 export const ENGINE_DEFAULTS: EngineOptions = {
   usersPerLookMax: 200,
   looksMax: 3,
   deliveriesMax: 1000,
-  itemsMax: 20_000,
+  retriesMax: 100,
+  usersMax: 20_000,
+  failingUsersMax: 20_000,
+  itemsMax: 100_000,
   verifies: false,
+  patience: PATIENCE,
 };
 
 /** No more users than this, and than pass in this time, wait for the rate budget with an answer. */
 const WAITING_MAX = 200;
 const WAITING_SECONDS_MAX = 0.4;
-/**
- * An answer that was held up for longer (an outage of Iterable, a call that failed) is not sent any
- * more when something has come for its user meanwhile: another look makes one delivery of both.
- * Waiting for the rate budget alone is no reason: who has many views would be put off for ever.
- */
-const STALE_MS = 2_000;
 const LOOK_RETRY_MS_MAX = 5_000;
+
+/** The moment of a look: what is known from it is as old as its beginning. */
+interface Moment {
+  generation: number;
+  beganMs: number;
+  visibility: Visibility;
+}
 
 /**
  * Delivery, level-triggered: an item says "look at this user again"; the engine asks the rule what
- * holds now and sends what differs from what was last sent. One user is never in two deliveries at
- * the same time, and whatever comes for a busy user is looked at when the user is free again.
+ * holds now and sends what differs from what was last sent. One user, and one e-mail address, is
+ * never in two deliveries at the same time, and whatever comes for a busy user is looked at when the
+ * user is free again. A user whose delivery failed is looked at again later, behind the first tries
+ * of others.
  */
 export class Engine {
   readonly #deps: EngineDeps;
   readonly #options: EngineOptions;
   readonly #queue = new UserQueue<WorkItem>(() => this.#schedule());
+  readonly #sending: Sending;
+  readonly #addresses = new AddressOrder();
   readonly #limit;
   #generation = 0;
   #looks = 0;
   #deliveries = 0;
+  /** Users whose last try failed, from their look to the end of their delivery. */
+  #retries = 0;
   #unfinished = 0;
   #failedLooks = 0;
   #pausedUntilMs = 0;
@@ -95,6 +91,7 @@ export class Engine {
   constructor(deps: EngineDeps, options: EngineOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#sending = new Sending(deps, options);
     this.#limit = pLimit(options.deliveriesMax);
   }
 
@@ -119,9 +116,9 @@ export class Engine {
     this.#schedule();
   }
 
-  /** Resolves when there is room for more items: the back-pressure. */
+  /** Resolves when there is room for more users: the back-pressure. */
   async room(): Promise<void> {
-    while (this.#unfinished >= this.#options.itemsMax && !this.#stopped) {
+    while (!this.#hasRoom() && !this.#stopped) {
       await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve));
     }
   }
@@ -138,6 +135,7 @@ export class Engine {
     this.#generation += 1;
     this.#unfinished = 0;
     this.#queue.clear();
+    this.#sending.failing.clear();
     this.#wakeWaiters();
   }
 
@@ -156,18 +154,35 @@ export class Engine {
     }
   }
 
+  #hasRoom(): boolean {
+    const { usersMax, failingUsersMax, itemsMax } = this.#options;
+    const failing = this.#sending.failing.size;
+    const isFull = this.#queue.users - failing >= usersMax || failing >= failingUsersMax;
+    return !isFull && this.#unfinished < itemsMax;
+  }
+
   #schedule(): void {
-    while (!this.#stopped && this.#queue.queued > 0) {
+    while (!this.#stopped && this.#queue.queued + this.#queue.queuedBehind > 0) {
       const room = this.#roomForUsers();
-      if (room === 0) return this.#scheduleLater();
-      void this.#look(this.#queue.take(room), this.#generation);
+      const behind = this.#roomBehind();
+      if (this.#queue.queued > 0 && room > 0) {
+        void this.#look(this.#queue.take(room), this.#generation);
+      } else if (this.#queue.queuedBehind > 0 && behind > 0) {
+        const users = this.#queue.takeBehind(behind);
+        this.#retries += users.length;
+        void this.#look(users, this.#generation);
+      } else return this.#scheduleLater();
     }
+  }
+
+  get #isPaused(): boolean {
+    return this.#looks >= this.#options.looksMax || this.#deps.now() < this.#pausedUntilMs;
   }
 
   /** How many users to take now; 0 when it is better to wait and let more come together. */
   #roomForUsers(): number {
-    const { usersPerLookMax, looksMax, deliveriesMax } = this.#options;
-    if (this.#looks >= looksMax || this.#deps.now() < this.#pausedUntilMs) return 0;
+    if (this.#isPaused) return 0;
+    const { usersPerLookMax, deliveriesMax } = this.#options;
     const waitingMax = this.#waitingMax();
     const free = Math.min(
       waitingMax - this.#deps.waitingForBudget(),
@@ -176,6 +191,13 @@ export class Engine {
     );
     const enough = Math.min(usersPerLookMax, waitingMax) / 4;
     return free >= Math.min(this.#queue.queued, enough) ? free : 0;
+  }
+
+  /** The same for users whose last try failed. */
+  #roomBehind(): number {
+    if (this.#isPaused) return 0;
+    const { usersPerLookMax, retriesMax } = this.#options;
+    return Math.max(0, Math.min(retriesMax - this.#retries, usersPerLookMax));
   }
 
   #waitingMax(): number {
@@ -194,15 +216,15 @@ export class Engine {
   async #look(taken: readonly Taken<WorkItem>[], generation: number): Promise<void> {
     if (taken.length === 0) return;
     this.#looks += 1;
+    const beganMs = this.#deps.now();
     try {
       const visibility = await this.#deps.visibility(taken.flatMap((user) => user.items));
       const rows = await this.#deps.eligibleAmong(taken.map((user) => user.userId));
       const byUser = new Map(rows.map((row) => [row.userId, row]));
       if (this.#failedLooks > 0) this.#deps.onTrouble(null);
       this.#failedLooks = 0;
-      for (const user of taken) {
-        this.#decide(user, byUser.get(user.userId) ?? null, visibility, generation);
-      }
+      const moment = { generation, beganMs, visibility };
+      for (const user of taken) this.#decide(user, byUser.get(user.userId) ?? null, moment);
     } catch (error) {
       this.#lookFailed(taken, generation, error);
     } finally {
@@ -216,92 +238,80 @@ export class Engine {
     this.#failedLooks += 1;
     const delayMs = Math.min(100 * 2 ** this.#failedLooks, LOOK_RETRY_MS_MAX);
     this.#pausedUntilMs = this.#deps.now() + delayMs;
-    for (const user of taken) {
-      if (generation === this.#generation) this.#queue.rest(user.userId, user.items, delayMs);
-      else this.#queue.release(user.userId);
-    }
+    for (const user of taken) this.#giveBack(user, generation, user.items, delayMs);
     this.#deps.onTrouble(error);
   }
 
-  #decide(
-    user: Taken<WorkItem>,
-    row: EligibleUser | null,
-    visibility: Visibility,
-    generation: number,
-  ): void {
-    if (generation !== this.#generation || this.#stopped) return this.#queue.release(user.userId);
+  #decide(user: Taken<WorkItem>, row: EligibleUser | null, moment: Moment): void {
+    const { generation, visibility } = moment;
+    if (!this.#isCurrent(generation)) return this.#giveBack(user, generation, [], 0);
+    const { now, nowEpoch, memory } = this.#deps;
     const chosen = row === null ? null : row.pageViewId;
-    const now = this.#deps.now();
-    const nowEpoch = this.#deps.nowEpoch();
-    const early: WorkItem[] = [];
-    const unsure: WorkItem[] = [];
-    const seen: WorkItem[] = [];
-    const piles = { early, unsure, seen };
-    for (const item of user.items) {
-      piles[judgeLook(item, chosen, visibility, now, nowEpoch)].push(item);
-    }
-    const again = (restingUnsure: readonly WorkItem[]): void => {
-      const resting = [...early, ...restingUnsure];
-      const isCurrent = generation === this.#generation && !this.#stopped;
-      if (resting.length === 0 || !isCurrent) return this.#queue.release(user.userId);
+    const judged = judgeItems(user.items, chosen, visibility, now(), nowEpoch());
+    const { early, unsure, seen } = judged;
+    const again = (unsureStill: readonly WorkItem[]): void => {
       const kind = early.length > 0 ? 'early' : 'unsure';
-      this.#queue.rest(user.userId, resting, lookAgainMs(kind, user.attempts + 1));
+      const delayMs = lookAgainMs(kind, user.attempts + 1);
+      this.#giveBack(user, generation, [...early, ...unsureStill], delayMs);
     };
     if (seen.length + unsure.length === 0) return again([]);
-    if (row === null || this.#deps.memory.holds(row)) {
+    if (row === null || memory.holds(row)) {
       this.#finish(seen, row === null ? 'ineligible' : 'superseded');
+      this.#sending.failing.cleared(user.userId);
       return again(unsure);
     }
+    if (!this.#addresses.begin(row, moment.beganMs)) {
+      const delayMs = lookAgainMs('early', user.attempts + 1);
+      return this.#giveBack(user, generation, user.items, delayMs);
+    }
     this.#deliveries += 1;
-    void this.#limit(() => this.#send(row, seen, unsure, generation)).then((resting) => {
+    const errand = {
+      row,
+      seen,
+      unsure,
+      isCurrent: () => this.#isCurrent(generation),
+      hasNews: () => this.#queue.hasNews(row.userId),
+      finish: (items: readonly WorkItem[], outcome: LookOutcome) => this.#finish(items, outcome),
+    };
+    void this.#limit(() => this.#sending.send(errand)).then((sent: Sent) => {
       this.#deliveries -= 1;
-      again(resting);
+      this.#addresses.end(row, now());
+      if (sent.delayMs === null) again(sent.again);
+      else this.#defer(user, generation, [...early, ...sent.again], sent.delayMs);
       this.#schedule();
       if (this.#stopped) this.#wakeWaiters();
     });
   }
 
-  /** Returns the items that have to be looked at once more. Never rejects. */
-  async #send(
-    row: EligibleUser,
-    seen: readonly WorkItem[],
-    unsure: readonly WorkItem[],
+  #isCurrent(generation: number): boolean {
+    return generation === this.#generation && !this.#stopped;
+  }
+
+  /** The user is free again; these of its items are looked at once more after the delay. */
+  #giveBack(
+    user: Taken<WorkItem>,
     generation: number,
-  ): Promise<readonly WorkItem[]> {
-    const newest = seen.at(-1) ?? unsure.at(-1);
-    if (newest === undefined) return [];
-    const isCurrent = (): boolean => generation === this.#generation && !this.#stopped;
-    const lookedMs = this.#deps.now();
-    const holdUpsBefore = this.#deps.holdUps();
-    const isStale = (attempt: number): boolean =>
-      this.#deps.now() - lookedMs > STALE_MS &&
-      (attempt > 1 || this.#deps.holdUps() !== holdUpsBefore) &&
-      this.#queue.hasNews(row.userId);
-    // Iterable may take a call whose answer we never get: then nobody knows what it has.
-    this.#deps.memory.forget(row.userId);
-    try {
-      const delivery = await this.#deps.deliver(row, (attempt) => isCurrent() && !isStale(attempt));
-      const sent = isSent(delivery);
-      await this.#deps.onDelivery(delivery, newest);
-      if (generation !== this.#generation) return [];
-      // A refusal is remembered as well: it is for good, until something about the user changes.
-      this.#deps.memory.remember(row);
-      const verifies = delivery.update.kind === 'ok' && this.#options.verifies;
-      for (const item of seen) {
-        if (item !== newest) this.#finish([item], 'superseded');
-        else if (!verifies) this.#finish([item], sent ? 'sent' : 'refused');
-      }
-      const again = verifies && seen.includes(newest) ? [...unsure, newest] : unsure;
-      return again.map((item) =>
-        item === newest && (sent || verifies)
-          ? triedAlready(item, sent ? 'sent' : 'refused', this.#deps.onVerified)
-          : item,
-      );
-    } catch (error) {
-      // Given up: the items stay unfinished, so that a restart or the next owner sends them.
-      if (!(error instanceof StoppedError)) this.#deps.onTrouble(error);
-      return isCurrent() ? [...seen, ...unsure] : [];
+    items: readonly WorkItem[],
+    delayMs: number,
+  ): void {
+    if (user.isBehind) this.#retries -= 1;
+    if (items.length > 0 && this.#isCurrent(generation)) {
+      return this.#queue.rest(user.userId, items, delayMs);
     }
+    this.#queue.release(user.userId);
+    this.#wakeWaiters();
+  }
+
+  #defer(
+    user: Taken<WorkItem>,
+    generation: number,
+    items: readonly WorkItem[],
+    delayMs: number,
+  ): void {
+    if (!this.#isCurrent(generation)) return this.#giveBack(user, generation, [], 0);
+    if (user.isBehind) this.#retries -= 1;
+    this.#queue.defer(user.userId, items, delayMs);
+    this.#wakeWaiters();
   }
 
   #finish(items: readonly WorkItem[], outcome: LookOutcome): void {
@@ -311,27 +321,11 @@ export class Engine {
   }
 
   #wakeWaiters(): void {
-    if (this.#unfinished < this.#options.itemsMax || this.#stopped) {
+    if (this.#stopped || this.#hasRoom()) {
       for (const wake of this.#waitingForRoom.splice(0)) wake();
     }
     if (this.#unfinished === 0 || this.#stopped) {
       for (const wake of this.#waitingForIdle.splice(0)) wake();
     }
   }
-}
-
-/** The item once it has been tried: where the second look sends nothing, `outcome` remains. */
-function triedAlready(
-  item: WorkItem,
-  outcome: 'sent' | 'refused',
-  onVerified: EngineDeps['onVerified'],
-): WorkItem {
-  return {
-    ...item,
-    viewId: null,
-    finish: (then) => {
-      onVerified?.(item.userId);
-      item.finish(then === 'sent' || then === 'refused' ? then : outcome);
-    },
-  };
 }

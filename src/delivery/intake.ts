@@ -2,7 +2,7 @@ import type { TopicFormat } from '../settings/types.ts';
 import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../topics/port.ts';
 import type { Engine, LookOutcome, WorkItem } from './engine.ts';
 import { readMessage, type Request } from './read-message.ts';
-import { TopicProgress } from './topic-progress.ts';
+import { TopicProgress, type Tracked } from './topic-progress.ts';
 
 export interface IntakeDeps {
   engine: Engine;
@@ -12,7 +12,7 @@ export interface IntakeDeps {
   /** Pages that the rule asks for. */
   pages: readonly string[];
   deadLetters: Pick<DeadLetterStore, 'add'>;
-  onOutcome: (outcome: LookOutcome, message: ReceivedMessage) => void;
+  onOutcome: (outcome: LookOutcome) => void;
   onUnreadable: (letter: DeadLetter) => void;
   now: () => number;
   nowEpoch: () => number;
@@ -77,11 +77,9 @@ export class Intake {
       const last = reading.requests.length - 1;
       reading.requests.forEach((request, i) => {
         // A message is finished when its last request is, and all before it.
-        const tracked = progress.add(topic, partition, i === last ? offset + 1 : offset);
-        const finish = (outcome: LookOutcome): void => {
-          progress.finish(tracked);
-          if (i === last) this.#deps.onOutcome(outcome, message);
-        };
+        const isLast = i === last;
+        const tracked = progress.add(topic, partition, isLast ? offset + 1 : offset);
+        const finish = this.#finisher(progress, tracked, isLast);
         if (request.view !== null && !concernsRule(request.view.page, this.#pages)) {
           finish('ineligible');
         } else items.push(this.#item(request, message, finish));
@@ -92,9 +90,17 @@ export class Intake {
     if (reading.kind === 'nothing') return progress.finish(tracked);
     const settle = (): void => {
       progress.finish(tracked);
-      this.#deps.onOutcome('refused', message);
+      this.#deps.onOutcome('refused');
     };
     letters.push({ letter: this.#letter(message, reading.problem), settle });
+  }
+
+  /** A closure of its own: one made where the message is would keep the whole message. */
+  #finisher(progress: TopicProgress, tracked: Tracked, isLast: boolean): WorkItem['finish'] {
+    return (outcome) => {
+      progress.finish(tracked);
+      if (isLast) this.#deps.onOutcome(outcome);
+    };
   }
 
   /** The offset moves past an unreadable message only once its dead letter is durable. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CallGate, type GateState } from '../iterable/call-gate.ts';
 import { IterableCalls } from '../iterable/calls.ts';
 import { type Endpoint, IterableHttp } from '../iterable/http.ts';
+import { KeyQuestion } from '../iterable/key-question.ts';
 import { RateBudget } from '../iterable/rate-budget.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -29,6 +30,7 @@ export interface SenderOptions {
 export class Sender implements AsyncDisposable {
   readonly http: IterableHttp;
   readonly gate: CallGate;
+  readonly key: KeyQuestion;
   readonly calls: IterableCalls;
   readonly budgets: Readonly<Record<Endpoint, RateBudget>>;
 
@@ -39,6 +41,7 @@ export class Sender implements AsyncDisposable {
     const budget = (limitPerSecond: number): RateBudget =>
       new RateBudget({ limitPerSecond, now, mayStart });
     this.http = new IterableHttp({ ...settings, connectionsMax: options.connectionsMax });
+    this.key = new KeyQuestion(() => this.http.checkKey());
     this.gate = new CallGate({
       now,
       random: Math.random,
@@ -56,6 +59,7 @@ export class Sender implements AsyncDisposable {
     this.calls = new IterableCalls({
       http: this.http,
       gate: this.gate,
+      key: this.key,
       budgets: this.budgets,
       random: Math.random,
       onAnswer: (endpoint, status) => {
@@ -65,12 +69,13 @@ export class Sender implements AsyncDisposable {
   }
 
   /** How fast users get through, as the engine asks. */
-  get pace(): Pick<EngineDeps, 'waitingForBudget' | 'budgetPerSecond' | 'holdUps'> {
+  get pace(): Pick<EngineDeps, 'waitingForBudget' | 'budgetPerSecond' | 'holdUps' | 'openMs'> {
     const budget = this.budgets['/api/users/update'];
     return {
       waitingForBudget: () => budget.waiting,
       budgetPerSecond: () => budget.perSecond,
       holdUps: () => this.gate.holdUps,
+      openMs: () => this.gate.openMs,
     };
   }
 

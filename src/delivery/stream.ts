@@ -68,7 +68,8 @@ export class DeliveryStream {
         ...clocks,
         eligibleAmong: (ids) => rule.among(ids),
         visibility: (looks) => readVisibility(rule, deps.query, looks),
-        deliver: (user, isWanted) => deliverUser(deps.sender.calls, user, isWanted),
+        deliver: (user, isWanted, isRetry) =>
+          deliverUser(deps.sender.calls, user, isWanted, isRetry),
         ...deps.sender.pace,
         memory: this.memory,
         onTrouble: (error) => this.#databaseTrouble(error),

@@ -1,22 +1,32 @@
+/** More items of one user than this are looked at in turns: a look is bounded. */
+const ITEMS_A_LOOK_MAX = 1_000;
+
 /**
- * The users to look at, in order of arrival, each at most once at a time. A user who is busy is
- * queued again only when it is released; what came for it meanwhile is kept together, which is
- * what coalesces many messages into one delivery and keeps deliveries of one user apart.
+ * The users to look at, each at most once at a time. A user who is busy is queued again only when
+ * it is released; what came for it meanwhile is kept together, which is what coalesces many messages
+ * into one delivery and keeps deliveries of one user apart. There are two lines: users in order of
+ * arrival, and behind them those whose last try has failed. What comes for one of these waits with
+ * it for its next try.
  */
 export class UserQueue<I extends { userId: string }> {
   readonly #users = new Map<string, Entry<I>>();
   readonly #onRested: () => void;
-  #queue: Entry<I>[] = [];
-  #head = 0;
+  readonly #first = new Line<I>();
+  readonly #behind = new Line<I>();
 
   /** `onRested` is told when a user who rested is queued again. */
   constructor(onRested: () => void) {
     this.#onRested = onRested;
   }
 
-  /** Users that could be taken now. */
+  /** Users that could be taken now, without those that failed. */
   get queued(): number {
-    return this.#queue.length - this.#head;
+    return this.#first.length;
+  }
+
+  /** Users that failed, and could be taken now. */
+  get queuedBehind(): number {
+    return this.#behind.length;
   }
 
   /** Users that are queued, busy or resting. */
@@ -27,11 +37,19 @@ export class UserQueue<I extends { userId: string }> {
   add(item: I): void {
     let entry = this.#users.get(item.userId);
     if (entry === undefined) {
-      entry = { userId: item.userId, items: [], state: 'idle', attempts: 0, timer: null };
+      entry = {
+        userId: item.userId,
+        items: [],
+        state: 'idle',
+        attempts: 0,
+        isBehind: false,
+        timer: null,
+      };
       this.#users.set(item.userId, entry);
     }
     entry.items.push(item);
-    if (entry.state === 'idle' || entry.state === 'resting') this.#enqueue(entry);
+    const waits = entry.state === 'resting' && !entry.isBehind;
+    if (entry.state === 'idle' || waits) this.#enqueue(entry);
   }
 
   /** Whether something has come for a busy user since it was taken. */
@@ -39,26 +57,14 @@ export class UserQueue<I extends { userId: string }> {
     return (this.#users.get(userId)?.items.length ?? 0) > 0;
   }
 
-  /** Takes up to `usersMax` users with all that came for them; they are busy until `release`. */
+  /** Takes up to `usersMax` users with what came for them; they are busy until `release`. */
   take(usersMax: number): Taken<I>[] {
-    const taken: Taken<I>[] = [];
-    while (taken.length < usersMax && this.queued > 0) {
-      const entry = this.#queue[this.#head];
-      this.#head += 1;
-      if (entry === undefined) continue;
-      if (entry.items.length === 0) {
-        this.#users.delete(entry.userId);
-        continue;
-      }
-      entry.state = 'busy';
-      taken.push({ userId: entry.userId, items: entry.items, attempts: entry.attempts });
-      entry.items = [];
-    }
-    if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
-    return taken;
+    return this.#take(this.#first, usersMax);
+  }
+
+  /** The same of those whose last try failed. */
+  takeBehind(usersMax: number): Taken<I>[] {
+    return this.#take(this.#behind, usersMax);
   }
 
   /** The user's work is over; it is queued again when more has come for it. */
@@ -66,6 +72,7 @@ export class UserQueue<I extends { userId: string }> {
     const entry = this.#users.get(userId);
     if (entry === undefined) return;
     entry.attempts = 0;
+    entry.isBehind = false;
     if (entry.items.length > 0) this.#enqueue(entry);
     else this.#users.delete(userId);
   }
@@ -74,7 +81,7 @@ export class UserQueue<I extends { userId: string }> {
   rest(userId: string, items: readonly I[], delayMs: number): void {
     const entry = this.#users.get(userId);
     if (entry === undefined) return;
-    const isNews = entry.items.length > 0;
+    const isNews = entry.items.length > 0 && !entry.isBehind;
     entry.items = [...items, ...entry.items];
     entry.attempts += 1;
     if (isNews || delayMs <= 0) return this.#enqueue(entry);
@@ -85,10 +92,19 @@ export class UserQueue<I extends { userId: string }> {
     }, delayMs);
   }
 
+  /** Gives the items of a failed try back: behind the others, and not before `delayMs`. */
+  defer(userId: string, items: readonly I[], delayMs: number): void {
+    const entry = this.#users.get(userId);
+    if (entry === undefined) return;
+    entry.isBehind = true;
+    this.rest(userId, items, delayMs);
+    entry.attempts = 0;
+  }
+
   /** Forgets all items. Busy users stay busy until they are released. */
   clear(): void {
-    this.#queue = [];
-    this.#head = 0;
+    this.#first.clear();
+    this.#behind.clear();
     for (const entry of this.#users.values()) {
       if (entry.timer !== null) clearTimeout(entry.timer);
       entry.timer = null;
@@ -97,11 +113,29 @@ export class UserQueue<I extends { userId: string }> {
     }
   }
 
+  #take(line: Line<I>, usersMax: number): Taken<I>[] {
+    const taken: Taken<I>[] = [];
+    while (taken.length < usersMax) {
+      const entry = line.shift();
+      if (entry === undefined) break;
+      if (entry.items.length === 0) {
+        this.#users.delete(entry.userId);
+        continue;
+      }
+      entry.state = 'busy';
+      const items = entry.items.slice(0, ITEMS_A_LOOK_MAX);
+      const { userId, attempts, isBehind } = entry;
+      taken.push({ userId, items, attempts, isBehind });
+      entry.items = entry.items.slice(ITEMS_A_LOOK_MAX);
+    }
+    return taken;
+  }
+
   #enqueue(entry: Entry<I>): void {
     if (entry.timer !== null) clearTimeout(entry.timer);
     entry.timer = null;
     entry.state = 'queued';
-    this.#queue.push(entry);
+    (entry.isBehind ? this.#behind : this.#first).push(entry);
   }
 }
 
@@ -110,6 +144,8 @@ export interface Taken<I> {
   items: I[];
   /** How often in a row the user was put to rest. */
   attempts: number;
+  /** Its last try failed. */
+  isBehind: boolean;
 }
 
 interface Entry<I> {
@@ -117,5 +153,37 @@ interface Entry<I> {
   items: I[];
   state: 'idle' | 'queued' | 'busy' | 'resting';
   attempts: number;
+  /** Its last try failed. */
+  isBehind: boolean;
   timer: NodeJS.Timeout | null;
+}
+
+/** First in, first out; taking the first costs the same however long it is. */
+class Line<I> {
+  #entries: Entry<I>[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#entries.length - this.#head;
+  }
+
+  push(entry: Entry<I>): void {
+    this.#entries.push(entry);
+  }
+
+  shift(): Entry<I> | undefined {
+    const entry = this.#entries[this.#head];
+    if (entry === undefined) return undefined;
+    this.#head += 1;
+    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#head = 0;
+    }
+    return entry;
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#head = 0;
+  }
 }

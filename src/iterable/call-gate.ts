@@ -1,10 +1,16 @@
-import { PROBES, SLOW_DOWNS, retryDelayMs } from './retry-schedule.ts';
+import { ANYBODY, type Caller } from './caller.ts';
+import { FailureRun } from './failure-run.ts';
 import type { Verdict } from './read-response.ts';
+import { PROBES, SLOW_DOWNS, retryDelayMs } from './retry-schedule.ts';
 
-/** So many failures in a row, of whichever calls, mean that Iterable is down, not one record. */
-const FAILURES_IN_A_ROW = 5;
 /** How often a refused key is tried again: it may have been set right on Iterable's side. */
 const KEY_RETRY_MS = 5_000;
+/**
+ * Calls that go through as probes at a time while Iterable is down: more each time, since the next
+ * in turn may all be records that it can't take.
+ */
+const PROBES_FIRST = 4;
+const PROBES_MAX = 64;
 
 export interface GateState {
   /** null: calls go through. */
@@ -23,29 +29,45 @@ export interface CallGateOptions {
   onChange: (state: GateState) => void;
 }
 
+interface Waiter {
+  go: () => void;
+  stop: (reason: Error) => void;
+}
+
 /**
- * One gate before all calls. While Iterable answers, it is open. After several failures in a row,
- * a 429 or a refused key it closes for a time; then one call goes through as a probe, and its
- * answer opens the gate or closes it for longer.
+ * One gate before all calls (a circuit breaker). While Iterable answers, it is open. After failures
+ * that say that Iterable is down (FailureRun), a 429 or a refused key it closes for a time; then a
+ * few calls go through as probes, first tries first, and a success opens the gate.
  */
 export class CallGate {
   readonly #options: CallGateOptions;
-  #waiters: { go: () => void; stop: (reason: Error) => void }[] = [];
+  readonly #first: Waiter[] = [];
+  readonly #behind: Waiter[] = [];
+  readonly #run = new FailureRun();
   #state: GateState = { reason: null, detail: '', closedSinceMs: null };
-  #failures = 0;
+  /** How often in a row it was closed. */
+  #closings = 0;
   #holdUps = 0;
   #opensAtMs = 0;
-  #probing = false;
+  #probesLeft = 0;
+  #openedAtMs: number;
+  #openedMs = 0;
   #timer: NodeJS.Timeout | null = null;
   #closed: Error | null = null;
 
   constructor(options: CallGateOptions) {
     this.#options = options;
+    this.#openedAtMs = options.now();
   }
 
   /** How often it was closed and is open again: whoever came before has waited then. */
   get holdUps(): number {
     return this.#holdUps;
+  }
+
+  /** How long, in ms, it has been open in all: a clock that stands still while Iterable is down. */
+  get openMs(): number {
+    return this.#openedMs + (this.isOpen ? this.#options.now() - this.#openedAtMs : 0);
   }
 
   get state(): GateState {
@@ -62,50 +84,70 @@ export class CallGate {
   }
 
   /** Resolves true for a probe, false for a call through the open gate; each must be `report`ed. */
-  async pass(): Promise<boolean> {
+  async pass({ isRetry }: Caller = ANYBODY): Promise<boolean> {
     for (;;) {
       if (this.#closed !== null) throw this.#closed;
       if (this.isOpen) return false;
-      if (!this.#probing && this.#options.now() >= this.#opensAtMs) {
-        this.#probing = true;
+      const isTurn = this.#probesLeft > 0 && this.#options.now() >= this.#opensAtMs;
+      if (isTurn && !(isRetry && this.#first.length > 0)) {
+        this.#probesLeft -= 1;
         return true;
       }
       await new Promise<void>((go, stop) => {
-        this.#waiters.push({ go, stop });
+        (isRetry ? this.#behind : this.#first).push({ go, stop });
         this.#wakeLater();
       });
     }
   }
 
-  /** What came of a call that passed. */
-  report(verdict: Verdict, probe: boolean): void {
-    if (probe) this.#probing = false;
+  /**
+   * What came of a call that passed. Returns true where that leaves open whether Iterable is there:
+   * it has to be asked, and `answered` told of it.
+   */
+  report(verdict: Verdict, probe: boolean, caller: Caller = ANYBODY): boolean {
     if (verdict.kind === 'ok' || verdict.kind === 'refused') {
       if (this.isOpen || probe) this.#open();
-      return;
+      return false;
     }
-    if (!this.isOpen && !probe) return;
-    this.#failures += 1;
+    if (!this.isOpen && !probe) return false;
+    // Another probe of the same time has failed already.
+    if (!this.isOpen && this.#options.now() < this.#opensAtMs) return false;
+    const detail = detailOf(verdict);
     if (verdict.kind === 'unauthorised') {
-      return this.#close(
-        'key-refused',
-        `HTTP ${verdict.status} ${verdict.message}`.trim(),
-        KEY_RETRY_MS,
-      );
+      this.#close('key-refused', detail, KEY_RETRY_MS);
+      return false;
     }
-    const status = verdict.status === null ? '' : `HTTP ${verdict.status} `;
-    const detail = `${status}${verdict.message}`.trim();
-    const attempt = Math.max(1, this.#failures - FAILURES_IN_A_ROW + 1);
-    const schedule = verdict.status === 429 ? SLOW_DOWNS : PROBES;
-    const delayMs = retryDelayMs(schedule, attempt, this.#options.random(), verdict.retryAfterMs);
-    if (verdict.status === 429) return this.#close('slow-down', detail, delayMs);
-    if (this.#failures >= FAILURES_IN_A_ROW || probe) this.#close('down', detail, delayMs);
+    const sign = this.#run.failed(caller);
+    const isAlone = caller.isRetry && !probe;
+    if (verdict.status === 429 && !isAlone) {
+      this.#close('slow-down', detail, this.#delayMs(verdict));
+      return false;
+    }
+    if (sign === 'down' || probe) this.#close('down', detail, this.#delayMs(verdict));
+    return (sign === 'doubtful' && this.isOpen) || (probe && caller.isRetry);
+  }
+
+  /** Whether Iterable is there, where `report` has asked for it. */
+  answered(isThere: boolean): void {
+    if (isThere) {
+      this.#run.answered();
+      if (this.#state.reason === 'down') this.#open();
+    } else if (this.isOpen) {
+      const delayMs = retryDelayMs(PROBES, 1, this.#options.random());
+      this.#close('down', 'calls fail, and GET /api/channels is not answered', delayMs);
+    }
+  }
+
+  /** A probe has asked about the key first, and it is not accepted yet: nothing was sent. */
+  keyStillRefused(): void {
+    if (this.#state.reason !== 'key-refused') return;
+    this.#close('key-refused', this.#state.detail, KEY_RETRY_MS);
   }
 
   /** A probe that was given up before it was sent; another one takes its place. */
   abandon(probe: boolean): void {
-    if (!probe) return;
-    this.#probing = false;
+    if (!probe || this.isOpen) return;
+    this.#probesLeft += 1;
     this.#wakeLater();
   }
 
@@ -113,21 +155,33 @@ export class CallGate {
   close(reason: Error): void {
     this.#closed = reason;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const waiter of this.#waiters.splice(0)) waiter.stop(reason);
+    for (const waiter of this.#takeWaiters(Number.POSITIVE_INFINITY)) waiter.stop(reason);
   }
 
   #open(): void {
-    this.#failures = 0;
+    this.#run.succeeded();
+    this.#closings = 0;
     if (this.isOpen) return;
     this.#holdUps += 1;
+    this.#openedAtMs = this.#options.now();
     this.#set({ reason: null, detail: '', closedSinceMs: null });
-    this.#wake();
+    for (const waiter of this.#takeWaiters(Number.POSITIVE_INFINITY)) waiter.go();
+  }
+
+  #delayMs(verdict: Extract<Verdict, { kind: 'retry' }>): number {
+    const schedule = verdict.status === 429 ? SLOW_DOWNS : PROBES;
+    const attempt = this.#closings + 1;
+    return retryDelayMs(schedule, attempt, this.#options.random(), verdict.retryAfterMs);
   }
 
   #close(reason: NonNullable<GateState['reason']>, detail: string, delayMs: number): void {
-    this.#opensAtMs = this.#options.now() + delayMs;
-    const closedSinceMs = this.#state.closedSinceMs ?? this.#options.now();
-    this.#set({ reason, detail, closedSinceMs });
+    const now = this.#options.now();
+    if (this.isOpen) this.#openedMs += now - this.#openedAtMs;
+    this.#opensAtMs = now + delayMs;
+    this.#probesLeft =
+      reason === 'down' ? Math.min(PROBES_FIRST * 2 ** this.#closings, PROBES_MAX) : 1;
+    this.#closings += 1;
+    this.#set({ reason, detail, closedSinceMs: this.#state.closedSinceMs ?? now });
     this.#wakeLater();
   }
 
@@ -137,16 +191,23 @@ export class CallGate {
     if (changed) this.#options.onChange(state);
   }
 
-  #wake(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.go();
+  #takeWaiters(count: number): Waiter[] {
+    const first = this.#first.splice(0, count);
+    return [...first, ...this.#behind.splice(0, count - first.length)];
   }
 
   #wakeLater(): void {
-    if (this.#timer !== null || this.#probing || this.#closed !== null) return;
-    const delayMs = Math.max(1, Math.ceil(this.#opensAtMs - this.#options.now()));
+    if (this.#timer !== null || this.#probesLeft === 0 || this.#closed !== null) return;
+    const delayMs = Math.max(1, Math.ceil(this.opensInMs));
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#waiters.shift()?.go();
+      if (this.opensInMs > 0) return this.#wakeLater();
+      for (const waiter of this.#takeWaiters(this.#probesLeft)) waiter.go();
     }, delayMs);
   }
+}
+
+function detailOf(verdict: Extract<Verdict, { kind: 'retry' | 'unauthorised' }>): string {
+  const status = verdict.status === null ? '' : `HTTP ${verdict.status} `;
+  return `${status}${verdict.message}`.trim();
 }

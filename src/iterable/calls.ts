@@ -1,12 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallGate } from './call-gate.ts';
+import { ANYBODY, type Caller } from './caller.ts';
 import type { Endpoint, IterableHttp } from './http.ts';
+import type { KeyQuestion } from './key-question.ts';
 import type { RateBudget } from './rate-budget.ts';
 import type { Verdict } from './read-response.ts';
 import { CALL_RETRIES, retryDelayMs } from './retry-schedule.ts';
 
 /** What a call came to in the end: Iterable took it, or never will. */
 export type Outcome = Extract<Verdict, { kind: 'ok' | 'refused' }>;
+
+/** A try that Iterable has not decided: worth another one, not before `retryAfterMs` if it says so. */
+export interface Failure {
+  kind: 'failed';
+  /** null where there was no answer. */
+  status: number | null;
+  message: string;
+  retryAfterMs: number | null;
+}
 
 /** The program stops, so the call was given up; whether Iterable saw it is unknown. */
 export class StoppedError extends Error {
@@ -19,9 +30,13 @@ export class StoppedError extends Error {
 /** Asked before each try, and while it waits for its turn; attempts count from 1. */
 export type IsWanted = (attempt: number) => boolean;
 
+/** A 429 is about all calls: the same one is sent again so often once the pause is over. */
+const SLOW_DOWNS_MAX = 4;
+
 export interface CallsOptions {
-  http: IterableHttp;
+  http: Pick<IterableHttp, 'post'>;
   gate: CallGate;
+  key: Pick<KeyQuestion, 'ask'>;
   budgets: Readonly<Record<Endpoint, RateBudget>>;
   random: () => number;
   /** Told of every answer: `status` is the HTTP status, or `error` when there was none. */
@@ -29,8 +44,8 @@ export interface CallsOptions {
 }
 
 /**
- * Calls that go on until Iterable has decided: within the rate budget, behind the gate, tried again
- * as long as the failure is worth it.
+ * Calls within the rate budget and behind the gate. One that fails ends: whoever made it comes again
+ * later, behind the first tries of others, and with what is to be sent by then.
  */
 export class IterableCalls {
   readonly #options: CallsOptions;
@@ -47,17 +62,37 @@ export class IterableCalls {
   }
 
   /**
-   * Resolves with what Iterable decided. Rejects with StoppedError after `stop`, and when
-   * `isWanted` is false at the moment the call would start.
+   * Resolves with what Iterable decided, or that the try has failed. A 429 (about all calls) and a
+   * refused key (nothing can be sent) are waited out. Rejects with StoppedError after `stop`, and
+   * when `isWanted` is false at the moment the call would start.
    */
-  async call(endpoint: Endpoint, payload: unknown, isWanted: IsWanted = always): Promise<Outcome> {
+  async call(
+    endpoint: Endpoint,
+    payload: unknown,
+    caller: Caller = ANYBODY,
+    isWanted: IsWanted = always,
+  ): Promise<Outcome | Failure> {
     const body = JSON.stringify(payload);
-    for (let attempt = 1; ; attempt++) {
-      const verdict = await this.#once(endpoint, body, () => isWanted(attempt));
+    for (let attempt = 1, slowDowns = 1; ; attempt++) {
+      const verdict = await this.#once(endpoint, body, caller, () => isWanted(attempt));
       if (verdict.kind === 'ok' || verdict.kind === 'refused') return verdict;
-      const retryAfterMs = verdict.kind === 'retry' ? verdict.retryAfterMs : null;
-      const random = this.#options.random();
-      await this.#sleep(retryDelayMs(CALL_RETRIES, attempt, random, retryAfterMs));
+      if (verdict.kind === 'unauthorised') continue;
+      const { status, message, retryAfterMs } = verdict;
+      if (status !== 429 || slowDowns >= SLOW_DOWNS_MAX) {
+        return { kind: 'failed', status, message, retryAfterMs };
+      }
+      await this.backOff(slowDowns, retryAfterMs);
+      slowDowns += 1;
+    }
+  }
+
+  /** The pause after so many failed tries. Rejects with StoppedError after `stop`. */
+  async backOff(tries: number, retryAfterMs: number | null): Promise<void> {
+    const ms = retryDelayMs(CALL_RETRIES, tries, this.#options.random(), retryAfterMs);
+    try {
+      await sleep(ms, undefined, { signal: this.#stop.signal });
+    } catch {
+      throw new StoppedError();
     }
   }
 
@@ -69,27 +104,39 @@ export class IterableCalls {
     for (const budget of Object.values(this.#options.budgets)) budget.close(reason);
   }
 
-  async #once(endpoint: Endpoint, body: string, isWanted: () => boolean): Promise<Verdict> {
+  async #once(
+    endpoint: Endpoint,
+    body: string,
+    caller: Caller,
+    isWanted: () => boolean,
+  ): Promise<Verdict> {
     const { gate, budgets, http, onAnswer } = this.#options;
-    const probe = await this.#admitted(gate, budgets[endpoint], isWanted);
+    const probe = await this.#admitted(budgets[endpoint], caller, isWanted);
     this.#inFlight += 1;
-    const verdict = await http.post(endpoint, body);
+    const answer = await http.post(endpoint, body);
     this.#inFlight -= 1;
-    onAnswer(endpoint, verdict.status ?? 'error');
-    if (verdict.status === 429) budgets[endpoint].leaveMoreRoom();
-    gate.report(verdict, probe);
+    onAnswer(endpoint, answer.status ?? 'error');
+    if (answer.status === 429) budgets[endpoint].leaveMoreRoom();
+    const verdict = answer.kind === 'unauthorised' ? await this.#ofKeyOrRecord(answer) : answer;
+    if (gate.report(verdict, probe, caller)) void this.#askWhetherThere();
     return verdict;
   }
 
   /**
    * Through the gate and the budget; again when the gate has closed while the budget was waited
-   * for. What is not wanted any more takes nothing from the budget.
+   * for. What is not wanted any more takes nothing from the budget. While the key is refused, the
+   * key is what is tried, not a call.
    */
-  async #admitted(gate: CallGate, budget: RateBudget, isWanted: () => boolean): Promise<boolean> {
+  async #admitted(budget: RateBudget, caller: Caller, isWanted: () => boolean): Promise<boolean> {
+    const { gate, key } = this.#options;
     for (;;) {
-      const probe = await gate.pass();
+      const probe = await gate.pass(caller);
+      if (probe && gate.state.reason === 'key-refused' && (await key.ask()) !== 'accepted') {
+        gate.keyStillRefused();
+        continue;
+      }
       try {
-        if (!(await budget.take(isWanted))) throw new StoppedError();
+        if (!(await budget.take(isWanted, caller.isRetry))) throw new StoppedError();
       } catch (error) {
         gate.abandon(probe);
         throw error;
@@ -98,12 +145,26 @@ export class IterableCalls {
     }
   }
 
-  async #sleep(ms: number): Promise<void> {
-    try {
-      await sleep(ms, undefined, { signal: this.#stop.signal });
-    } catch {
-      throw new StoppedError();
+  /**
+   * 401 and 403 may be of the key or, from a firewall or a rule of Iterable's, of this one record:
+   * refused for good only when the key itself is accepted, and tried again where nobody can say.
+   */
+  async #ofKeyOrRecord(
+    verdict: Extract<Verdict, { kind: 'unauthorised' }>,
+  ): Promise<Extract<Verdict, { kind: 'refused' | 'retry' | 'unauthorised' }>> {
+    const { status, code, message } = verdict;
+    switch (await this.#options.key.ask()) {
+      case 'refused':
+        return verdict;
+      case 'accepted':
+        return { kind: 'refused', status, code, message, body: null };
+      case 'unanswered':
+        return { kind: 'retry', status, message, retryAfterMs: null };
     }
+  }
+
+  async #askWhetherThere(): Promise<void> {
+    this.#options.gate.answered((await this.#options.key.ask()) !== 'unanswered');
   }
 }
 

@@ -1,12 +1,20 @@
 import { Agent, type Dispatcher } from 'undici';
 import { secretRemover } from '../plain-text.ts';
-import { type Verdict, cleanMessage, readResponse } from './read-response.ts';
+import {
+  type KeyVerdict,
+  type Verdict,
+  cleanMessage,
+  readChannels,
+  readResponse,
+} from './read-response.ts';
 
 /** An answer larger than this is not Iterable's; it is cut off and tried again. */
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 
 export type Endpoint =
   '/api/users/update' | '/api/events/track' | '/api/users/bulkUpdate' | '/api/events/trackBulk';
+
+const BULK: ReadonlySet<Endpoint> = new Set(['/api/users/bulkUpdate', '/api/events/trackBulk']);
 
 export interface IterableHttpOptions {
   apiKey: string;
@@ -43,21 +51,30 @@ export class IterableHttp implements AsyncDisposable {
 
   /** Posts `body` (JSON). Never rejects for what the network or the server does. */
   async post(endpoint: Endpoint, body: string): Promise<Verdict> {
-    return this.#call('POST', endpoint, body);
+    const shape = BULK.has(endpoint) ? 'bulk' : 'single';
+    return this.#call('POST', endpoint, body, (status, retryAfter, text, nowMs) =>
+      readResponse(status, retryAfter, text, nowMs, shape),
+    );
   }
 
-  /** A read that needs the key and changes nothing (GET /api/channels), to see that both work. */
-  async checkKey(): Promise<Verdict> {
-    const verdict = await this.#call('GET', '/api/channels', null);
-    if (verdict.kind !== 'refused' || verdict.status >= 300) return verdict;
-    return { kind: 'ok', status: verdict.status, body: verdict.body };
+  /**
+   * A read that needs the key and changes nothing (GET /api/channels): `ok` when the documented
+   * answer has come, `unauthorised` when the key is refused, else `retry`.
+   */
+  async checkKey(): Promise<KeyVerdict> {
+    return this.#call('GET', '/api/channels', null, readChannels);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.destroy();
   }
 
-  async #call(method: 'GET' | 'POST', path: string, body: string | null): Promise<Verdict> {
+  async #call<V extends Verdict>(
+    method: 'GET' | 'POST',
+    path: string,
+    body: string | null,
+    read: (status: number, retryAfter: string | null, text: string, nowMs: number) => V,
+  ): Promise<V | Extract<Verdict, { kind: 'retry' }>> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     try {
       const response = await this.#agent.request({
@@ -74,7 +91,7 @@ export class IterableHttp implements AsyncDisposable {
       const text = this.#withoutKey(await readBounded(response.body));
       const retryAfter = response.headers['retry-after'];
       const header = typeof retryAfter === 'string' ? retryAfter : null;
-      return readResponse(response.statusCode, header, text, Date.now());
+      return read(response.statusCode, header, text, Date.now());
     } catch (error) {
       return { kind: 'retry', status: null, message: this.#reason(error), retryAfterMs: null };
     }

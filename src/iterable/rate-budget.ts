@@ -31,7 +31,8 @@ export class RateBudget {
   readonly #now: () => number;
   readonly #mayStart: () => boolean;
   #limiter = new Bottleneck();
-  readonly #waiters: Waiter[] = [];
+  readonly #first: Waiter[] = [];
+  readonly #behind: Waiter[] = [];
   #schedule: RateSchedule | null = null;
   #window = new StartWindow(1, 0);
   readonly #widening = new Widening();
@@ -54,8 +55,9 @@ export class RateBudget {
     return this.#share;
   }
 
+  /** Those who wait for their turn; whoever waits behind them is not counted. */
   get waiting(): number {
-    return this.#waiters.length;
+    return this.#first.length;
   }
 
   /**
@@ -76,12 +78,13 @@ export class RateBudget {
 
   /**
    * Resolves true when one call may start now, false where it is not wanted when its turn comes:
-   * then nothing is spent. Rejects when the budget is closed.
+   * then nothing is spent. Who asks `isBehind` gets what the others leave. Rejects when the budget
+   * is closed.
    */
-  take(isWanted: () => boolean = () => true): Promise<boolean> {
+  take(isWanted: () => boolean = () => true, isBehind = false): Promise<boolean> {
     if (this.#closed !== null) return Promise.reject(this.#closed);
     return new Promise((start, stop) => {
-      this.#waiters.push({ isWanted, start, stop });
+      (isBehind ? this.#behind : this.#first).push({ isWanted, start, stop });
       this.#pump();
     });
   }
@@ -96,7 +99,9 @@ export class RateBudget {
     this.#closed = reason;
     if (this.#raise !== null) clearTimeout(this.#raise);
     if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const waiter of this.#waiters.splice(0)) waiter.stop(reason);
+    for (const waiters of [this.#first, this.#behind]) {
+      for (const waiter of waiters.splice(0)) waiter.stop(reason);
+    }
   }
 
   #apply(share: number): void {
@@ -116,8 +121,8 @@ export class RateBudget {
   #pump(): void {
     if (this.#schedule === null || this.#closed !== null) return;
     while (this.#stock > 0) {
-      while (this.#waiters[0]?.isWanted() === false) this.#waiters.shift()?.start(false);
-      if (this.#waiters.length === 0) break;
+      const waiters = this.#next();
+      if (waiters === null) break;
       const now = this.#now();
       const waitMs = this.#mayStart()
         ? this.#window.waitMs(now, this.#widening.extraMs(now))
@@ -131,14 +136,27 @@ export class RateBudget {
       }
       this.#window.record(now);
       this.#stock -= 1;
-      this.#waiters.shift()?.start(true);
+      waiters.shift()?.start(true);
     }
     this.#askForTicks(this.#schedule.permits);
   }
 
+  /** Whose first is next; what is not wanted any more leaves. */
+  #next(): Waiter[] | null {
+    for (const waiters of [this.#first, this.#behind]) {
+      while (waiters[0]?.isWanted() === false) waiters.shift()?.start(false);
+      if (waiters.length > 0) return waiters;
+    }
+    return null;
+  }
+
+  get #inAll(): number {
+    return this.#first.length + this.#behind.length;
+  }
+
   /** Enough ticks for those who wait, and one to have a group in stock for whoever comes next. */
   #askForTicks(permits: number): void {
-    const short = this.#waiters.length + permits - this.#stock;
+    const short = this.#inAll + permits - this.#stock;
     const wanted = Math.min(Math.ceil(short / permits), TICKS_AHEAD_MAX);
     const limiter = this.#limiter;
     while (this.#ticksAhead < wanted) {
@@ -152,7 +170,7 @@ export class RateBudget {
     if (limiter !== this.#limiter || this.#schedule === null) return;
     this.#ticksAhead -= 1;
     const { permits } = this.#schedule;
-    const stockMax = this.#waiters.length > 0 ? permits * TICKS_AHEAD_MAX : permits;
+    const stockMax = this.#inAll > 0 ? permits * TICKS_AHEAD_MAX : permits;
     this.#stock = Math.min(this.#stock + permits, stockMax);
     this.#pump();
   }

@@ -7,9 +7,18 @@ export type Verdict =
   | { kind: 'refused'; status: number; code: string | null; message: string; body: unknown }
   /** Worth another try; `retryAfterMs` where the server named a time. */
   | { kind: 'retry'; status: number | null; message: string; retryAfterMs: number | null }
-  /** The key is not accepted: nothing at all can be sent. */
-  | { kind: 'unauthorised'; status: number; message: string };
+  /** 401 or 403: of the key, or of this one record; the key has to be asked about by itself. */
+  | { kind: 'unauthorised'; status: number; code: string | null; message: string };
 
+/** What the question about the key can come to. */
+export type KeyVerdict = Exclude<Verdict, { kind: 'refused' }>;
+
+/** By which an answer is known as Iterable's: its `code`, or the counts of a bulk endpoint. */
+export type AnswerShape = 'single' | 'bulk';
+
+/** Said of every answer that is not Iterable's. */
+export const NOT_ITERABLES =
+  'this is no answer of the Iterable API; ITERABLE_API_BASE_URL may be wrong';
 const MESSAGE_CHARS_MAX = 300;
 const RETRY_AFTER_MS_MAX = 10 * 60_000;
 /** More than this of a message is not looked at. */
@@ -74,31 +83,62 @@ function isBulkAnswer(body: unknown): boolean {
 }
 
 /**
+ * Whether it is Iterable that answers. None of the calls that are made has a 404 of its own (a path
+ * that is missing has), a single call's answer has a `code`, a bulk one's its counts; where a bulk
+ * call is refused as a whole it has a code instead.
+ */
+function isIterables(status: number, body: unknown, shape: AnswerShape): boolean {
+  if (status === 404 || (status >= 300 && status < 400)) return false;
+  const code = field(body, 'code');
+  if (shape === 'single') return code !== null;
+  return isBulkAnswer(body) || (code !== null && code !== 'Success');
+}
+
+/**
  * Reads an answer. The HTTP status decides first, since status and code can disagree; a 200 counts
  * only when its body says `Success`, because a disallowed event is a 200 as well
- * (`"… is disallowed from tracking"`).
+ * (`"… is disallowed from tracking"`). What is not an answer of Iterable (a proxy's page, another
+ * host's 404) says nothing about the record: it is tried again, as while Iterable is down.
  */
 export function readResponse(
   status: number,
   retryAfter: string | null,
   text: string,
   nowMs: number,
+  shape: AnswerShape,
 ): Verdict {
   const body = parseJson(text);
-  const code = field(body, 'code');
-  const isOdd = body === undefined && status < 300;
-  const message = cleanMessage(field(body, 'msg') ?? (isOdd ? 'the body is not JSON' : ''));
-  if (status === 401 || status === 403) return { kind: 'unauthorised', status, message };
+  const foundCode = field(body, 'code');
+  const code = foundCode === null ? null : cleanMessage(foundCode);
+  const message = cleanMessage(field(body, 'msg') ?? '');
+  if (status === 401 || status === 403) return { kind: 'unauthorised', status, code, message };
   if (status === 408 || status === 429 || status >= 500) {
     return { kind: 'retry', status, message, retryAfterMs: readRetryAfter(retryAfter, nowMs) };
   }
-  if (status >= 300 && status < 400) {
-    const redirected = 'redirected; check ITERABLE_API_BASE_URL';
-    return { kind: 'retry', status, message: redirected, retryAfterMs: null };
+  if (!isIterables(status, body, shape)) {
+    return { kind: 'retry', status, message: NOT_ITERABLES, retryAfterMs: null };
   }
-  const accepted = code === 'Success' || isBulkAnswer(body);
+  const accepted = shape === 'bulk' ? isBulkAnswer(body) : foundCode === 'Success';
   const success = status < 300 && accepted && !/is disallowed from tracking/i.test(message);
   if (success) return { kind: 'ok', status, body };
-  const keptCode = code === null ? null : cleanMessage(code);
-  return { kind: 'refused', status, code: keptCode, message, body: body ?? null };
+  return { kind: 'refused', status, code, message, body };
+}
+
+/** Reads the answer to GET /api/channels, which is `{"channels":[…]}` where a key is accepted. */
+export function readChannels(
+  status: number,
+  retryAfter: string | null,
+  text: string,
+  nowMs: number,
+): KeyVerdict {
+  const body = parseJson(text);
+  const isDocumented =
+    typeof body === 'object' &&
+    body !== null &&
+    Object.hasOwn(body, 'channels') &&
+    Array.isArray((body as { channels: unknown }).channels);
+  if (status === 200 && isDocumented) return { kind: 'ok', status, body };
+  const verdict = readResponse(status, retryAfter, text, nowMs, 'single');
+  if (verdict.kind === 'retry' || verdict.kind === 'unauthorised') return verdict;
+  return { kind: 'retry', status, message: NOT_ITERABLES, retryAfterMs: null };
 }

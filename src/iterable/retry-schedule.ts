@@ -15,8 +15,8 @@ export const SLOW_DOWNS: RetrySchedule = { firstMs: 60, factor: 2, maxMs: 3_000 
 
 /**
  * How long to wait before try number `attempt` + 1 (`attempt` ≥ 1 have failed): exponential with
- * jitter, between half the step and the step. A time named by the server is a lower bound.
- * `random` is from 0 up to 1.
+ * jitter, between half the step and the step. A time named by the server is a lower bound beside
+ * that one: `Retry-After: 0` is no leave to try again at once. `random` is from 0 up to 1.
  */
 export function retryDelayMs(
   schedule: RetrySchedule,
@@ -27,5 +27,6 @@ export function retryDelayMs(
   const exponent = Math.min(attempt - 1, 30);
   const step = Math.min(schedule.maxMs, schedule.firstMs * schedule.factor ** exponent);
   const jittered = step / 2 + (step / 2) * random;
-  return retryAfterMs === null ? jittered : retryAfterMs + (schedule.firstMs / 2) * random;
+  if (retryAfterMs === null) return jittered;
+  return Math.max(jittered, retryAfterMs + (schedule.firstMs / 2) * random);
 }

@@ -85,6 +85,7 @@ class World {
         waitingForBudget: () => 0,
         budgetPerSecond: () => 500,
         holdUps: () => this.holdUps,
+        openMs: () => performance.now() + this.aheadMs,
         memory: new SentMemory(1000),
         onDelivery: () =>
           this.failingRecords-- > 0 ? Promise.reject(new StoppedError()) : Promise.resolve(),
@@ -264,7 +265,7 @@ describe('Engine', () => {
   });
 
   it('holds back whoever brings more while there is no room', async () => {
-    const world = new World({ itemsMax: 2 }, 5);
+    const world = new World({ usersMax: 2 }, 5);
     world.engine.accept([world.item('1'), world.item('2'), world.item('3')]);
     let hasRoom = false;
     const room = world.engine.room().then(() => (hasRoom = true));

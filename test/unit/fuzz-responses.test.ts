@@ -7,7 +7,7 @@ import {
   disallowedEvents,
   itemOutcome,
 } from '../../src/iterable/read-bulk.ts';
-import { cleanMessage, readResponse, readRetryAfter } from '../../src/iterable/read-response.ts';
+import { cleanMessage, readChannels, readResponse, readRetryAfter } from '../../src/iterable/read-response.ts';
 import { hasUsableEmail } from '../../src/iterable/payloads.ts';
 import { oneLine, plainJson, secretRemover, withoutAddresses } from '../../src/plain-text.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
@@ -26,7 +26,12 @@ function inTime<T>(body: () => T): T {
 }
 
 function readAll(status: number, text: string): void {
-  const verdict = inTime(() => readResponse(status, null, text, NOW));
+  for (const shape of ['single', 'bulk'] as const) readAs(shape, status, text);
+  inTime(() => readChannels(status, null, text, NOW));
+}
+
+function readAs(shape: 'single' | 'bulk', status: number, text: string): void {
+  const verdict = inTime(() => readResponse(status, null, text, NOW, shape));
   if (verdict.kind === 'ok' || verdict.kind === 'refused') {
     // What is kept goes to files as JSON.
     JSON.stringify(verdict.body);
@@ -70,7 +75,7 @@ describe("the readers of Iterable's answers", () => {
     fc.assert(fc.property(status, fc.oneof(bytes, fc.json(), damaged, bulk), readAll), {
       numRuns: 3000,
     });
-    expect(readResponse(200, null, SUCCESS, NOW).kind).toBe('ok');
+    expect(readResponse(200, null, SUCCESS, NOW, 'single').kind).toBe('ok');
     expect(({} as Record<string, unknown>)['code']).toBeUndefined();
   });
 
@@ -91,10 +96,11 @@ describe("the readers of Iterable's answers", () => {
       );
     }
     const nested = '['.repeat(1_000) + ']'.repeat(1_000);
-    expect(readResponse(400, null, nested, NOW)).toMatchObject({ kind: 'refused', body: null });
+    // What is too deep to be read is not taken for Iterable's.
+    expect(readResponse(400, null, nested, NOW, 'single').kind).toBe('retry');
     // Brackets within strings are no depth.
     const flat = `{"code":"Success","msg":${JSON.stringify('["\\{'.repeat(500))}}`;
-    expect(readResponse(200, null, flat, NOW).kind).toBe('ok');
+    expect(readResponse(200, null, flat, NOW, 'single').kind).toBe('ok');
   });
 
   // Guards READ_CHARS_MAX and withoutAddresses, which a regular expression made quadratic.

@@ -1,12 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cleanMessage, readResponse, readRetryAfter } from '../../src/iterable/read-response.ts';
+import {
+  cleanMessage,
+  readChannels,
+  readResponse,
+  readRetryAfter,
+} from '../../src/iterable/read-response.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const SUCCESS = '{"msg":"","code":"Success","params":null}';
 
-function kindOf(status: number, body = SUCCESS): string {
-  return readResponse(status, null, body, NOW).kind;
+function kindOf(status: number, body = SUCCESS, shape: 'single' | 'bulk' = 'single'): string {
+  return readResponse(status, null, body, NOW, shape).kind;
 }
 
 describe('readResponse', () => {
@@ -17,14 +22,49 @@ describe('readResponse', () => {
     expect(
       kindOf(200, '{"code":"Success","msg":"Event page_view is disallowed from tracking."}'),
     ).toBe('refused');
-    expect(kindOf(200, '<html>hello</html>')).toBe('refused');
-    expect(kindOf(200, '')).toBe('refused');
-    expect(kindOf(200, 'null')).toBe('refused');
-    expect(kindOf(200, '[]')).toBe('refused');
   });
 
-  it('takes the answer of a bulk endpoint, which has counts instead of a code', () => {
-    expect(kindOf(200, '{"successCount":3,"failCount":0}')).toBe('ok');
+  it('takes what is not an answer of Iterable as down, and says which setting may be wrong', () => {
+    const foreign: [number, string][] = [
+      [200, '<html>hello</html>'],
+      [200, ''],
+      [200, 'null'],
+      [200, '[]'],
+      [200, '{"ok":true}'],
+      [400, '<html>Bad Request</html>'],
+      [404, '<html>Not Found</html>'],
+      [404, '{"code":"NotFound","msg":"no such path"}'],
+      [301, ''],
+    ];
+    for (const [status, body] of foreign) {
+      for (const shape of ['single', 'bulk'] as const) {
+        expect(readResponse(status, null, body, NOW, shape)).toMatchObject({
+          kind: 'retry',
+          message: expect.stringContaining('ITERABLE_API_BASE_URL') as string,
+        });
+      }
+    }
+  });
+
+  it('takes the answer of a bulk endpoint by its counts, and only there', () => {
+    const counts = '{"successCount":3,"failCount":0}';
+    expect(kindOf(200, counts, 'bulk')).toBe('ok');
+    expect(kindOf(200, counts, 'single')).toBe('retry');
+    expect(kindOf(200, SUCCESS, 'bulk')).toBe('retry');
+    expect(kindOf(400, '{"code":"BatchTooLarge","msg":""}', 'bulk')).toBe('refused');
+  });
+
+  it('knows the accepted key by the documented shape of GET /api/channels alone', () => {
+    const read = (status: number, body: string): string =>
+      readChannels(status, null, body, NOW).kind;
+    expect(read(200, '{"channels":[]}')).toBe('ok');
+    for (const body of ['<html>', '{}', SUCCESS, '{"channels":1}', '[]', '']) {
+      expect([body, read(200, body)]).toEqual([body, 'retry']);
+    }
+    expect(read(401, '{"code":"BadApiKey"}')).toBe('unauthorised');
+    expect(read(403, '<html>')).toBe('unauthorised');
+    expect(read(404, SUCCESS)).toBe('retry');
+    expect(read(400, '{"code":"BadParams"}')).toBe('retry');
   });
 
   it('believes the status before the code', () => {
@@ -34,12 +74,12 @@ describe('readResponse', () => {
   });
 
   it('sorts every status into what is to be done', () => {
-    for (const status of [408, 429, 500, 502, 503, 504, 599, 301, 302]) {
+    for (const status of [408, 429, 500, 502, 503, 504, 599, 301, 302, 404]) {
       expect([status, kindOf(status)]).toEqual([status, 'retry']);
     }
     for (const status of [401, 403])
       expect([status, kindOf(status)]).toEqual([status, 'unauthorised']);
-    for (const status of [400, 404, 409, 413, 422]) {
+    for (const status of [400, 409, 413, 422]) {
       expect([status, kindOf(status)]).toEqual([status, 'refused']);
     }
   });
@@ -49,7 +89,7 @@ describe('readResponse', () => {
       code: 'InvalidEmailAddressError',
       msg: 'bad\naddress jane@x.org!',
     });
-    expect(readResponse(400, null, body, NOW)).toMatchObject({
+    expect(readResponse(400, null, body, NOW, 'single')).toMatchObject({
       kind: 'refused',
       status: 400,
       code: 'InvalidEmailAddressError',
@@ -64,7 +104,7 @@ describe('readResponse', () => {
         fc.option(fc.string()),
         fc.oneof(fc.string(), fc.json()),
         (status, header, body) => {
-          const verdict = readResponse(status, header, body, NOW);
+          const verdict = readResponse(status, header, body, NOW, 'single');
           expect(['ok', 'refused', 'retry', 'unauthorised']).toContain(verdict.kind);
           if (verdict.kind === 'retry')
             expect(verdict.retryAfterMs ?? 0).toBeLessThanOrEqual(600_000);
@@ -74,7 +114,7 @@ describe('readResponse', () => {
   });
 
   it('is not fooled by prototype keys', () => {
-    expect(kindOf(200, '{"__proto__":{"code":"Success"}}')).toBe('refused');
+    expect(kindOf(200, '{"__proto__":{"code":"Success"}}')).toBe('retry');
   });
 });
 

@@ -16,13 +16,18 @@ describe('retryDelayMs', () => {
     );
   });
 
-  it('never comes back before the time that the server named', () => {
+  it('never comes back before the time that the server named, nor before its own', () => {
     fc.assert(
-      fc.property(fc.nat(600_000), random, (retryAfterMs, chance) => {
-        expect(retryDelayMs(CALL_RETRIES, 1, chance, retryAfterMs)).toBeGreaterThanOrEqual(
-          retryAfterMs,
-        );
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 100 }),
+        fc.nat(600_000),
+        random,
+        (attempt, retryAfterMs, chance) => {
+          const delay = retryDelayMs(CALL_RETRIES, attempt, chance, retryAfterMs);
+          expect(delay).toBeGreaterThanOrEqual(retryAfterMs);
+          expect(delay).toBeGreaterThanOrEqual(retryDelayMs(CALL_RETRIES, attempt, chance));
+        },
+      ),
     );
   });
 });

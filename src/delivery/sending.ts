@@ -1,0 +1,156 @@
+import { type IsWanted, StoppedError } from '../iterable/calls.ts';
+import type { EligibleUser } from '../rule/eligible-user.ts';
+import { type FailedDelivery, type UserDelivery, isSent, setAside } from './deliver-user.ts';
+import { FailingUsers, type Patience } from './failing-users.ts';
+import type { SentMemory } from './sent-memory.ts';
+import { type LookOutcome, type WorkItem, settled, triedAlready } from './work.ts';
+
+/**
+ * An answer that was held up for longer (an outage of Iterable, a call that failed) is not sent any
+ * more when something has come for its user meanwhile: another look makes one delivery of both.
+ * Waiting for the rate budget alone is no reason: who has many views would be put off for ever.
+ */
+const STALE_MS = 2_000;
+
+export interface SendingDeps {
+  /**
+   * Both calls, once; rejects with StoppedError when `isWanted` is false before a try of the first.
+   * `isRetry`: the last delivery of the user failed.
+   */
+  deliver: (
+    user: EligibleUser,
+    isWanted: IsWanted,
+    isRetry: boolean,
+  ) => Promise<UserDelivery | FailedDelivery>;
+  /** How often sending was held up so far, for all users together. */
+  holdUps: () => number;
+  /** How long, in ms, Iterable has been there in all (CallGate.openMs). */
+  openMs: () => number;
+  /**
+   * Asks Iterable whether it is there, for work that has an end: at the end those that keep failing
+   * are alone, and nobody else's success tells. Without it, only that does.
+   */
+  isThere?: () => Promise<boolean>;
+  memory: SentMemory;
+  /**
+   * Told of every delivery, before its items are finished; makes refusals durable. Where it rejects,
+   * the items stay unfinished; with StoppedError that is no trouble.
+   */
+  onDelivery: (delivery: UserDelivery, newest: WorkItem) => Promise<void>;
+  /** Told when the look after a delivery (`verifies`) found nothing to send any more. */
+  onVerified?: (userId: string) => void;
+  onTrouble: (error: unknown) => void;
+  now: () => number;
+}
+
+export interface SendingOptions {
+  /** Look once more after sending, for a sender beside another one (backfill, replay). */
+  verifies: boolean;
+  /** When a user that keeps failing is set aside. */
+  patience: Patience;
+}
+
+/** A user's items as they were judged, and the answer of the rule that is to be sent. */
+export interface Errand {
+  row: EligibleUser;
+  seen: readonly WorkItem[];
+  unsure: readonly WorkItem[];
+  /** False once the items are not ours any more, or the engine stops. */
+  isCurrent: () => boolean;
+  /** Whether something has come for the user since. */
+  hasNews: () => boolean;
+  finish: (items: readonly WorkItem[], outcome: LookOutcome) => void;
+}
+
+/** Which items have to be looked at once more; after a failed try not before `delayMs`. */
+export interface Sent {
+  again: readonly WorkItem[];
+  delayMs: number | null;
+}
+
+/** Sends what the rule says of one user, and decides what that does to the user's items. */
+export class Sending {
+  readonly #deps: SendingDeps;
+  readonly #options: SendingOptions;
+  readonly failing: FailingUsers;
+  #succeeded = 0;
+
+  constructor(deps: SendingDeps, options: SendingOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.failing = new FailingUsers(options.patience);
+  }
+
+  /** Never rejects. */
+  async send(errand: Errand): Promise<Sent> {
+    const { row, seen, unsure, isCurrent } = errand;
+    const newest = seen.at(-1) ?? unsure.at(-1);
+    if (newest === undefined) return { again: [], delayMs: null };
+    const wanted = this.#wantedFor(errand);
+    // Iterable may take a call whose answer we never get: then nobody knows what it has.
+    this.#deps.memory.forget(row.userId);
+    try {
+      const tried = await this.#deps.deliver(row, wanted, this.failing.has(row.userId));
+      const delivery = 'failure' in tried ? await this.#afterFailure(tried) : tried;
+      if (typeof delivery === 'number') {
+        return { again: [...seen.map(settled), ...unsure], delayMs: delivery };
+      }
+      await this.#deps.onDelivery(delivery, newest);
+      if (isSent(delivery)) this.#succeeded += 1;
+      if (!('failure' in tried)) this.failing.cleared(row.userId);
+      if (!isCurrent()) return { again: [], delayMs: null };
+      // A refusal is remembered as well: it is for good, until something about the user changes.
+      this.#deps.memory.remember(row);
+      return { again: this.#finish(errand, delivery, newest), delayMs: null };
+    } catch (error) {
+      // Given up: the items stay unfinished, so that a restart or the next owner sends them.
+      if (!(error instanceof StoppedError)) this.#deps.onTrouble(error);
+      return { again: isCurrent() ? [...seen, ...unsure] : [], delayMs: null };
+    }
+  }
+
+  #wantedFor({ isCurrent, hasNews }: Errand): IsWanted {
+    const { now, holdUps } = this.#deps;
+    const lookedMs = now();
+    const holdUpsBefore = holdUps();
+    const isStale = (attempt: number): boolean =>
+      now() - lookedMs > STALE_MS && (attempt > 1 || holdUps() !== holdUpsBefore) && hasNews();
+    return (attempt) => isCurrent() && !isStale(attempt);
+  }
+
+  /** In how many ms the user is tried again, or what it came to where it is set aside. */
+  async #afterFailure(failed: FailedDelivery): Promise<UserDelivery | number> {
+    const { openMs, isThere } = this.#deps;
+    const { userId } = failed.user;
+    const asks = isThere !== undefined && this.failing.isAlone(userId, this.#succeeded);
+    const setback = this.failing.failed(userId, {
+      isAnswered: asks && (await isThere()),
+      openMs: openMs(),
+      succeeded: this.#succeeded,
+      random: Math.random(),
+      retryAfterMs: failed.failure.retryAfterMs,
+    });
+    if (setback.kind === 'again') return setback.delayMs;
+    return setAside(failed, setback.tries, setback.failingMs);
+  }
+
+  /** Finishes what the delivery covers; returns what has to be looked at once more. */
+  #finish(
+    { seen, unsure, finish }: Errand,
+    delivery: UserDelivery,
+    newest: WorkItem,
+  ): readonly WorkItem[] {
+    const outcome = isSent(delivery) ? 'sent' : 'refused';
+    const verifies = delivery.update.kind === 'ok' && this.#options.verifies;
+    for (const item of seen) {
+      if (item !== newest) finish([item], 'superseded');
+      else if (!verifies) finish([item], outcome);
+    }
+    const again = verifies && seen.includes(newest) ? [...unsure, newest] : unsure;
+    return again.map((item) =>
+      item === newest && (outcome === 'sent' || verifies)
+        ? triedAlready(item, outcome, this.#deps.onVerified)
+        : item,
+    );
+  }
+}
