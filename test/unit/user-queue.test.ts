@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { UserQueue } from '../../src/delivery/user-queue.ts';
+
+interface Item {
+  userId: string;
+  nth: number;
+}
+const item = (userId: string, nth = 1): Item => ({ userId, nth });
+
+describe('UserQueue', () => {
+  it('keeps those that failed in a line of their own, with all that comes for them meanwhile', async () => {
+    let rested = 0;
+    const queue = new UserQueue<Item>(() => (rested += 1));
+    queue.add(item('1'));
+    const [one] = queue.take(1);
+    queue.defer('1', one?.items ?? [], 5);
+    for (let nth = 2; nth <= 5; nth++) queue.add(item('1', nth));
+    // News is no reason to try again sooner: who has many views would be tried with each.
+    expect(queue.queued + queue.queuedBehind).toBe(0);
+    queue.add(item('2'));
+    while (rested === 0) await sleep(2);
+    expect(queue.queued).toBe(1);
+    expect(queue.take(10).map(({ userId }) => userId)).toEqual(['2']);
+    const [again] = queue.takeBehind(10);
+    expect(again?.items.map(({ nth }) => nth)).toEqual([1, 2, 3, 4, 5]);
+    queue.release('1');
+    queue.add(item('1'));
+    expect(queue.queued).toBe(1);
+  });
+
+  it('looks at one user with very many items in turns', () => {
+    const queue = new UserQueue<Item>(() => undefined);
+    for (let nth = 1; nth <= 2_500; nth++) queue.add(item('1', nth));
+    const seen: number[] = [];
+    for (let [one] = queue.take(1); one !== undefined; [one] = queue.take(1)) {
+      expect(one.items.length).toBeLessThanOrEqual(1_000);
+      seen.push(...one.items.map(({ nth }) => nth));
+      queue.release('1');
+    }
+    expect(seen).toEqual(Array.from({ length: 2_500 }, (_, i) => i + 1));
+    expect(queue.users).toBe(0);
+  });
+});
