@@ -189,7 +189,7 @@ export class Engine {
       deliveriesMax - this.#deliveries,
       usersPerLookMax,
     );
-    const enough = Math.min(usersPerLookMax, waitingMax) / 4;
+    const enough = Math.min(usersPerLookMax, waitingMax, deliveriesMax) / 4;
     return free >= Math.min(this.#queue.queued, enough) ? free : 0;
   }
 

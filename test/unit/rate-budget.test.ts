@@ -19,4 +19,21 @@ describe('RateBudget', () => {
     expect(await budget.take()).toBe(true);
     budget.close(new Error('over'));
   });
+
+  it('gives those behind only what the others leave', async () => {
+    const budget = new RateBudget({ limitPerSecond: 200, now: () => performance.now() });
+    const order: string[] = [];
+    const take = async (name: 'first' | 'behind'): Promise<void> => {
+      await budget.take(() => true, name === 'behind');
+      order.push(name);
+    };
+    const takes = [
+      ...Array.from({ length: 20 }, () => take('behind')),
+      ...Array.from({ length: 60 }, () => take('first')),
+    ];
+    budget.setShare(1);
+    await Promise.all(takes);
+    expect(order.slice(0, 60)).toEqual(Array.from({ length: 60 }, () => 'first'));
+    budget.close(new Error('over'));
+  });
 });

@@ -1,0 +1,126 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { CallGate } from '../../src/iterable/call-gate.ts';
+import { IterableCalls, StoppedError } from '../../src/iterable/calls.ts';
+import type { KeyAnswer } from '../../src/iterable/key-question.ts';
+import { RateBudget } from '../../src/iterable/rate-budget.ts';
+import type { Verdict } from '../../src/iterable/read-response.ts';
+
+const OK: Verdict = { kind: 'ok', status: 200, body: null };
+const FORBIDDEN: Verdict = { kind: 'unauthorised', status: 403, code: null, message: 'no' };
+const failure = (status: number | null): Verdict => ({
+  kind: 'retry',
+  status,
+  message: 'away',
+  retryAfterMs: null,
+});
+
+/** Calls to an Iterable that gives these answers, the last one for ever. */
+class World {
+  sent = 0;
+  questions = 0;
+  answers: Verdict[] = [];
+  keyAnswers: KeyAnswer[] = [];
+  readonly gate = new CallGate({
+    now: () => performance.now(),
+    random: Math.random,
+    onChange: () => undefined,
+  });
+  readonly calls: IterableCalls;
+
+  constructor() {
+    const budget = (): RateBudget => {
+      const one = new RateBudget({ limitPerSecond: 500, now: () => performance.now() });
+      one.setShare(1);
+      return one;
+    };
+    this.calls = new IterableCalls({
+      http: {
+        post: () => {
+          this.sent += 1;
+          return Promise.resolve(next(this.answers) ?? OK);
+        },
+      },
+      key: {
+        ask: () => {
+          this.questions += 1;
+          return Promise.resolve(next(this.keyAnswers) ?? 'accepted');
+        },
+      },
+      gate: this.gate,
+      budgets: {
+        '/api/users/update': budget(),
+        '/api/events/track': budget(),
+        '/api/users/bulkUpdate': budget(),
+        '/api/events/trackBulk': budget(),
+      },
+      random: () => 0,
+      onAnswer: () => undefined,
+    });
+  }
+}
+
+function next<T>(list: T[]): T | undefined {
+  return list.length > 1 ? list.shift() : list[0];
+}
+
+describe('IterableCalls', () => {
+  let world = new World();
+  const update = (): Promise<{ kind: string; status: number | null }> =>
+    world.calls.call('/api/users/update', {}, { id: '7', isRetry: false });
+  afterEach(() => {
+    world.calls.stop();
+    world = new World();
+  });
+
+  it('end with a failure that is worth another try, and leave that to whoever called', async () => {
+    for (const status of [500, 503, 408, null]) {
+      world.answers = [failure(status)];
+      expect(await update()).toMatchObject({ kind: 'failed', status });
+    }
+    expect(world.sent).toBe(4);
+    expect(world.gate.isOpen).toBe(true);
+  });
+
+  it('wait out a 429, which is about all of them', async () => {
+    world.answers = [failure(429), OK];
+    expect(await update()).toMatchObject({ kind: 'ok' });
+    expect(world.sent).toBe(2);
+  });
+
+  it('refuse the record, and send the next, where a 403 comes and the key itself is accepted', async () => {
+    world.answers = [FORBIDDEN, OK];
+    expect(await update()).toMatchObject({ kind: 'refused', status: 403, message: 'no' });
+    expect(world.gate.isOpen).toBe(true);
+    expect(await update()).toMatchObject({ kind: 'ok' });
+    expect(world.questions).toBe(1);
+  });
+
+  it('refuse nothing where nobody can say whether the key is accepted', async () => {
+    world.answers = [FORBIDDEN];
+    world.keyAnswers = ['unanswered'];
+    expect(await update()).toMatchObject({ kind: 'failed', status: 403 });
+  });
+
+  it('send nothing more while the key is refused: the key is what is tried', async () => {
+    world.answers = [FORBIDDEN, OK];
+    world.keyAnswers = ['refused', 'refused', 'accepted'];
+    const first = update();
+    const second = update();
+    first.catch(() => undefined);
+    while (world.gate.isOpen) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(world.gate.state.reason).toBe('key-refused');
+    const sent = world.sent;
+    while (world.questions < 3) {
+      expect(world.sent).toBe(sent);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect((await Promise.all([first, second])).map(({ kind }) => kind)).toEqual(['ok', 'ok']);
+  }, 30_000);
+
+  it('are given up when the program stops', async () => {
+    world.answers = [failure(429)];
+    const call = update();
+    setTimeout(() => world.calls.stop(), 20);
+    await expect(call).rejects.toThrow(StoppedError);
+  });
+});
