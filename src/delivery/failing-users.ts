@@ -25,8 +25,7 @@ export interface Circumstances {
 }
 
 export type Setback =
-  | { kind: 'again'; delayMs: number }
-  | { kind: 'set-aside'; tries: number; failingMs: number };
+  { kind: 'again'; delayMs: number } | { kind: 'set-aside'; tries: number; failingMs: number };
 
 interface Record {
   tries: number;

@@ -47,6 +47,8 @@ export class CallGate {
   #state: GateState = { reason: null, detail: '', closedSinceMs: null };
   /** How often in a row it was closed. */
   #closings = 0;
+  /** The last failure, in words. */
+  #failure = '';
   #holdUps = 0;
   #opensAtMs = 0;
   #probesLeft = 0;
@@ -117,6 +119,7 @@ export class CallGate {
       this.#close('key-refused', detail, KEY_RETRY_MS);
       return false;
     }
+    this.#failure = detail;
     const sign = this.#run.failed(caller);
     const isAlone = caller.isRetry && !probe;
     if (verdict.status === 429 && !isAlone) {
@@ -134,7 +137,7 @@ export class CallGate {
       if (this.#state.reason === 'down') this.#open();
     } else if (this.isOpen) {
       const delayMs = retryDelayMs(PROBES, 1, this.#options.random());
-      this.#close('down', 'calls fail, and GET /api/channels is not answered', delayMs);
+      this.#close('down', this.#failure, delayMs);
     }
   }
 

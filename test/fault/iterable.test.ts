@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Faults } from '../../src/simulator/simulator.ts';
-import { Pipeline, SEED, isCaughtUp } from '../support/pipeline.ts';
-import { until } from '../support/program.ts';
+import { Pipeline, SEED } from '../support/pipeline.ts';
 import { injectServices } from '../support/services.ts';
 
 const RECOVERY_MS_MAX = 15_000;
@@ -47,6 +46,7 @@ const TROUBLES: readonly (readonly [string, Faults])[] = [
       ],
     },
   ],
+  ["pages with status 200 that are not Iterable's", { random: [{ kind: 'html', rate: 0.3 }] }],
   ['slow bodies', { random: [{ kind: 'slowBody', rate: 0.3, durationMs: 700 }] }],
   ['a key that is refused, and accepted later', { unauthorized: true }],
 ];
@@ -82,34 +82,6 @@ describe.concurrent(`trouble at Iterable (seed ${SEED})`, () => {
     },
     120_000,
   );
-
-  // Guards readResponse's demand for `Success`: a page with status 200 is taken for nothing else.
-  it('answers of 200 that are no JSON: each is a dead letter, and none is left after a retry', async () => {
-    await using pipeline = await Pipeline.open({
-      database: injectServices().mysql,
-      topics: 'embedded',
-    });
-    await using program = pipeline.start();
-    const url = await program.ready();
-    const random = [{ kind: 'html', rate: 0.3 } as const];
-    await pipeline.simulator.setFaults({ seed: SEED, random });
-    await pipeline.workload.steps(150);
-    const metric = async (outcome: string): Promise<number> => {
-      const metrics = await (await fetch(`${url}/metrics`)).text();
-      return Number(
-        new RegExp(`deliveries_total\\{outcome="${outcome}"\\} (\\d+)`).exec(metrics)?.[1],
-      );
-    };
-    await until('nothing is left to do', () => isCaughtUp(url));
-    expect(await metric('refused')).toBeGreaterThan(0);
-    await pipeline.simulator.setFaults({});
-    await using retry = pipeline.start('dead-letters retry --all');
-    expect((await retry.ended).code, retry.stderr).toBe(0);
-    await pipeline.settle([url], 20_000);
-    // The event is sent also where the profile was refused: a partial failure.
-    const problems = (await pipeline.problems()).filter((one) => !one.startsWith('pair:'));
-    expect(problems, program.stderr.slice(-3_000)).toEqual([]);
-  }, 60_000);
 
   // Guards deadLetterOf, and keepDeadLetters before the offset moves on.
   it.each(['before dead letter', 'after dead letter'])(

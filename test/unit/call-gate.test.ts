@@ -56,10 +56,12 @@ describe('CallGate', () => {
 
   it('closes where they are all that is left, and Iterable does not answer when it is asked', () => {
     const gate = openGate();
-    const reports = Array.from({ length: 5 }, () => gate.report(DOWN, false, { id: '1', isRetry: true }));
+    const reports = Array.from({ length: 5 }, () =>
+      gate.report(DOWN, false, { id: '1', isRetry: true }),
+    );
     expect(reports).toEqual([false, false, false, false, true]);
     gate.answered(false);
-    expect(gate.state.reason).toBe('down');
+    expect(gate.state).toMatchObject({ reason: 'down', detail: 'HTTP 503 away' });
     gate.close(new Error('done'));
   });
 

@@ -69,11 +69,7 @@ class World {
         },
         visibility: (): Promise<Visibility> =>
           Promise.resolve({ views: new Set(this.visible), hasExecuted: this.executed }),
-        deliver: async (
-          eligible,
-          isWanted,
-          isRetry,
-        ): Promise<UserDelivery | FailedDelivery> => {
+        deliver: async (eligible, isWanted, isRetry): Promise<UserDelivery | FailedDelivery> => {
           const fails = this.failing.has(eligible.userId);
           const address = (eligible.email ?? '').toLowerCase();
           if (this.busy.has(eligible.userId)) this.overlaps += 1;
@@ -86,7 +82,12 @@ class World {
           this.busy.delete(eligible.userId);
           this.addressesBusy.delete(address);
           if (fails) {
-            const failure = { kind: 'failed', status: 500, message: '', retryAfterMs: null } as const;
+            const failure = {
+              kind: 'failed',
+              status: 500,
+              message: '',
+              retryAfterMs: null,
+            } as const;
             return { user: eligible, update: null, failure };
           }
           this.sent.push(eligible);

@@ -7,7 +7,12 @@ import {
   disallowedEvents,
   itemOutcome,
 } from '../../src/iterable/read-bulk.ts';
-import { cleanMessage, readChannels, readResponse, readRetryAfter } from '../../src/iterable/read-response.ts';
+import {
+  cleanMessage,
+  readChannels,
+  readResponse,
+  readRetryAfter,
+} from '../../src/iterable/read-response.ts';
 import { hasUsableEmail } from '../../src/iterable/payloads.ts';
 import { oneLine, plainJson, secretRemover, withoutAddresses } from '../../src/plain-text.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
