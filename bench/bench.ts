@@ -1,12 +1,19 @@
 /**
  * Measures the program on real servers and prints one table. `--quick` is small, for CI: it judges
  * no bar, and fails only where something is missing at the end. Names given as arguments
- * (capture, latency, backlog, catch-up, backfill) choose a part.
+ * (capture, latency, poison, backlog, catch-up, backfill) choose a part.
  */
 import { cpus, totalmem } from 'node:os';
 import { quietKnownWarnings } from '../src/commands/warnings.ts';
 import { backfillReading, backfillSending } from './backfills.ts';
-import { type Measure, backlog, captureRate, catchUp, latency } from './measures.ts';
+import {
+  type Measure,
+  backlog,
+  captureRate,
+  catchUp,
+  latency,
+  poisonedLatency,
+} from './measures.ts';
 import { type Stage, openStage } from './stage.ts';
 
 type Part = (stage: Stage) => Promise<Measure[]>;
@@ -28,6 +35,7 @@ const PARTS: Record<string, Part> = {
     await latency(stage, 'embedded', 450, size(20, 3)),
     await latency(stage, 'Kafka', 450, size(20, 3)),
   ],
+  poison: async (stage) => [await poisonedLatency(stage, 'embedded', 200, size(20, 3))],
   backlog: async (stage) => [
     await backlog(stage, 'embedded', size(20_000, 1_500), 1),
     ...(quick

@@ -113,13 +113,17 @@ export async function captureRate(
   );
 }
 
-/** Each view is another pro user's, so that nothing coalesces. */
-export async function latency(
+/**
+ * From commit to events/track, in ms. Each view is another pro user's, so that nothing coalesces.
+ * Of every `poisonedEvery` users one's calls always answer 500 (0: nobody's); it is not counted.
+ */
+async function waitsOf(
   stage: Stage,
   kind: Kind,
   perSecond: number,
   seconds: number,
-): Promise<Measure> {
+  poisonedEvery = 0,
+): Promise<number[]> {
   await using scene = await openScene(stage, kind);
   const total = perSecond * seconds;
   await addCustomers(scene, total, 'pro');
@@ -127,6 +131,9 @@ export async function latency(
     "SELECT id, email FROM customers WHERE email LIKE 'many%' ORDER BY id",
   );
   const users = found as { id: number; email: string }[];
+  const isPoisoned = (i: number): boolean => poisonedEvery > 0 && i % poisonedEvery === 0;
+  const poisoned = users.filter((_, i) => isPoisoned(i)).map(({ email }) => email);
+  await scene.iterable.poison(poisoned);
   const { program } = await startReady(['run'], { ...scene.env, START_FROM: 'now' });
   await using _ = program;
   await sleep(1_500);
@@ -145,18 +152,29 @@ export async function latency(
         "INSERT INTO page_views (user_id, page, device) VALUES (?, 'pricing', 'mobile')",
         [one.id],
       );
-      committed.set(one.email, performance.timeOrigin + performance.now());
+      if (!isPoisoned(i)) committed.set(one.email, performance.timeOrigin + performance.now());
     }
     writer.destroy();
   });
   await Promise.all(writers);
-  for (let i = 0; i < 500 && (await scene.iterable.events()) < total; i++) await sleep(20);
+  const wanted = total - poisoned.length;
+  for (let i = 0; i < 500 && (await scene.iterable.events()) < wanted; i++) await sleep(20);
   const arrivals = await scene.iterable.arrivals('events/track');
   const waits = arrivals
     .map(({ at, email }) => at - (committed.get(email) ?? Number.NaN))
     .filter((ms) => !Number.isNaN(ms));
-  if (waits.length !== total)
-    throw new Error(`${total} views were committed, ${waits.length} events arrived`);
+  if (waits.length !== wanted)
+    throw new Error(`${wanted} views were committed, ${waits.length} events arrived`);
+  return waits;
+}
+
+export async function latency(
+  stage: Stage,
+  kind: Kind,
+  perSecond: number,
+  seconds: number,
+): Promise<Measure> {
+  const waits = await waitsOf(stage, kind, perSecond, seconds);
   const [p50, p99, most] = [percentile(waits, 0.5), percentile(waits, 0.99), Math.max(...waits)];
   const p50Bar = kind === 'embedded' ? 15 : 40;
   const hasBar = perSecond === 200;
@@ -165,6 +183,25 @@ export async function latency(
     `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, max ${most.toFixed(0)} ms`,
     hasBar ? `p50 ≤ ${p50Bar} ms, p99 ≤ 100 ms` : '',
     hasBar ? p50 <= p50Bar && p99 <= 100 : null,
+  );
+}
+
+/** The same with 1% of the users poisoned, and without, side by side. */
+export async function poisonedLatency(
+  stage: Stage,
+  kind: Kind,
+  perSecond: number,
+  seconds: number,
+): Promise<Measure> {
+  const p99 = async (every: number): Promise<number> =>
+    percentile(await waitsOf(stage, kind, perSecond, seconds, every), 0.99);
+  const without = await p99(0);
+  const poisoned = await p99(100);
+  return line(
+    `commit → events/track, ${kind}, ${perSecond}/s, 1% of the users always fail`,
+    `p99 ${poisoned.toFixed(1)} ms, without them ${without.toFixed(1)} ms`,
+    '≤ 2 times as long',
+    poisoned <= 2 * without,
   );
 }
 

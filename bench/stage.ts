@@ -109,6 +109,14 @@ export class Iterable extends Process {
     return (await (await fetch(this.url + path)).json()) as T;
   }
 
+  /** From now on the calls for these addresses answer 500. */
+  async poison(emails: readonly string[]): Promise<void> {
+    const refuse = emails.map((email) => ({ email, status: 500, code: 'GenericError' }));
+    const body = JSON.stringify({ refuse });
+    const answer = await fetch(`${this.url}/simulator/faults`, { method: 'POST', body });
+    if (!answer.ok) throw new Error(`the simulator takes no faults: ${await answer.text()}`);
+  }
+
   async events(): Promise<number> {
     const { state } = await this.#get<{ state: { events: number } }>('/simulator/stats');
     return state.events;

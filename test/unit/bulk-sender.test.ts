@@ -1,0 +1,85 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { Batch } from '../../src/commands/batch.ts';
+import { BulkSender } from '../../src/commands/bulk-sender.ts';
+import type { CommandContext } from '../../src/commands/context.ts';
+import { type EligibleUser, toEligibleUser } from '../../src/rule/eligible-user.ts';
+import { startSimulator } from '../../src/simulator/simulator.ts';
+import type { DeadLetter } from '../../src/topics/port.ts';
+import { startGateway } from '../support/gateway.ts';
+
+const row = (id: number): Record<string, unknown> => ({
+  id,
+  email: `user${id}@example.com`,
+  plan_type: 'pro',
+  page_view_id: id,
+  page: 'pricing',
+  event_time: '2026-01-01 00:00:00',
+  event_epoch: 1_767_225_600,
+});
+
+describe('BulkSender', () => {
+  // Guards the halving in #call, and the engine's patience.
+  it('finds the users that make a whole bulk call fail; the others are sent, these set aside', async () => {
+    const poisoned = ['user1@example.com', 'user130@example.com', 'user131@example.com'];
+    await using simulator = await startSimulator({ port: 0, limits: 'off' });
+    await using gateway = await startGateway(simulator.url, (_path, body) =>
+      poisoned.some((email) => body.includes(`"${email}"`))
+        ? { status: 500, body: '{"code":"GenericError"}' }
+        : null,
+    );
+    const letters: DeadLetter[] = [];
+    const context = {
+      settings: {
+        resultsDir: mkdtempSync(join(tmpdir(), 'bulk-')),
+        rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
+        iterable: {
+          apiKey: 'key',
+          baseUrl: gateway.url,
+          timeoutMs: 10_000,
+          usersUpdatePerSecond: 500,
+          eventsTrackPerSecond: 2_000,
+        },
+      },
+      logger: pino({ level: 'silent' }),
+      signal: new AbortController().signal,
+      print: () => undefined,
+    } as unknown as CommandContext;
+    await using batch = new Batch(context, {
+      query: (_sql, { user_ids: ids }) =>
+        Promise.resolve(Array.isArray(ids) ? ids.map((id) => row(Number(id))) : []),
+      share: 1,
+      looksMax: 1,
+      patience: { triesMin: 3, failingMsMin: 200 },
+      deadLetters: { add: (more) => Promise.resolve(void letters.push(...more)) },
+    });
+    batch.fatal.catch(() => undefined);
+    const users: EligibleUser[] = Array.from({ length: 200 }, (_, i) => toEligibleUser(row(i + 1)));
+    const failing = await new BulkSender(batch).send(users);
+    expect([...failing].sort()).toEqual(['1', '130', '131']);
+    expect(batch.totals).toMatchObject({ processed: 197, successful: 197 });
+    batch.engine.accept(
+      [...failing].map((userId) => ({
+        userId,
+        viewId: null,
+        isChange: false,
+        gtid: null,
+        committedAtMs: Date.now(),
+        seenAtMs: performance.now(),
+        finish: () => undefined,
+      })),
+    );
+    await batch.engine.idle();
+    expect(batch.totals).toMatchObject({ processed: 200, successful: 197, failed: 3 });
+    expect(batch.exitCode(true)).toBe(1);
+    expect(letters).toHaveLength(3);
+    for (const letter of letters) {
+      expect(letter).toMatchObject({ status: 500, code: 'set-aside' });
+      expect(letter.reason).toMatch(/^set-aside: users\/update failed \d+ times/);
+    }
+    expect(simulator.users.size).toBe(197);
+  }, 120_000);
+});
