@@ -1,57 +1,21 @@
 import pLimit from 'p-limit';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import { AddressOrder } from './address-order.ts';
-import { PATIENCE } from './failing-users.ts';
-import { type Look, type Visibility, lookAgainMs } from './looks.ts';
-import { Sending, type SendingDeps, type SendingOptions, type Sent } from './sending.ts';
+import {
+  type EngineDeps,
+  type EngineOptions,
+  type Load,
+  placesBehind,
+  placesForUsers,
+} from './engine-options.ts';
+import { type Visibility, lookAgainMs } from './looks.ts';
+import { Sending, type Sent } from './sending.ts';
 import { type Taken, UserQueue } from './user-queue.ts';
 import { type LookOutcome, type WorkItem, judgeItems } from './work.ts';
 
+export { ENGINE_DEFAULTS, type EngineDeps, type EngineOptions } from './engine-options.ts';
 export type { LookOutcome, WorkItem } from './work.ts';
 
-export interface EngineDeps extends SendingDeps {
-  /** What the rule says of these users now. */
-  eligibleAmong: (userIds: readonly string[]) => Promise<EligibleUser[]>;
-  /** What other sessions can see, asked before the rule is. */
-  visibility: (looks: readonly Look[]) => Promise<Visibility>;
-  /** Users whose first call waits for the rate budget, without those whose last try failed. */
-  waitingForBudget: () => number;
-  /** Users a second that the rate budget lets through; 0 while nothing may start. */
-  budgetPerSecond: () => number;
-  /** Told when a look fails (the database), and with null when one works again. */
-  onTrouble: (error: unknown) => void;
-  nowEpoch: () => number;
-}
-
-export interface EngineOptions extends SendingOptions {
-  usersPerLookMax: number;
-  looksMax: number;
-  deliveriesMax: number;
-  /** Of those, how many may be of users whose last try failed: the others' places stay free. */
-  retriesMax: number;
-  /** Users with items unfinished, without those whose last try failed; `room` waits at as many. */
-  usersMax: number;
-  /** Users whose last try failed; the same. */
-  failingUsersMax: number;
-  /** Items unfinished, at some 400 bytes each; the same. */
-  itemsMax: number;
-}
-
-export const ENGINE_DEFAULTS: EngineOptions = {
-  usersPerLookMax: 200,
-  looksMax: 3,
-  deliveriesMax: 1000,
-  retriesMax: 100,
-  usersMax: 20_000,
-  failingUsersMax: 20_000,
-  itemsMax: 100_000,
-  verifies: false,
-  patience: PATIENCE,
-};
-
-/** No more users than this, and than pass in this time, wait for the rate budget with an answer. */
-const WAITING_MAX = 200;
-const WAITING_SECONDS_MAX = 0.4;
 const LOOK_RETRY_MS_MAX = 5_000;
 
 /** The moment of a look: what is known from it is as old as its beginning. */
@@ -163,8 +127,10 @@ export class Engine {
 
   #schedule(): void {
     while (!this.#stopped && this.#queue.queued + this.#queue.queuedBehind > 0) {
-      const room = this.#roomForUsers();
-      const behind = this.#roomBehind();
+      if (this.#isPaused) return this.#scheduleLater();
+      const load = this.#load();
+      const room = placesForUsers(load, this.#options);
+      const behind = placesBehind(load, this.#options);
       if (this.#queue.queued > 0 && room > 0) {
         void this.#look(this.#queue.take(room), this.#generation);
       } else if (this.#queue.queuedBehind > 0 && behind > 0) {
@@ -175,35 +141,18 @@ export class Engine {
     }
   }
 
+  #load(): Load {
+    return {
+      queued: this.#queue.queued,
+      waitingForBudget: this.#deps.waitingForBudget(),
+      budgetPerSecond: this.#deps.budgetPerSecond(),
+      deliveries: this.#deliveries,
+      retries: this.#retries,
+    };
+  }
+
   get #isPaused(): boolean {
     return this.#looks >= this.#options.looksMax || this.#deps.now() < this.#pausedUntilMs;
-  }
-
-  /** How many users to take now; 0 when it is better to wait and let more come together. */
-  #roomForUsers(): number {
-    if (this.#isPaused) return 0;
-    const { usersPerLookMax, deliveriesMax } = this.#options;
-    const waitingMax = this.#waitingMax();
-    const free = Math.min(
-      waitingMax - this.#deps.waitingForBudget(),
-      deliveriesMax - this.#deliveries,
-      usersPerLookMax,
-    );
-    const enough = Math.min(usersPerLookMax, waitingMax, deliveriesMax) / 4;
-    return free >= Math.min(this.#queue.queued, enough) ? free : 0;
-  }
-
-  /** The same for users whose last try failed. */
-  #roomBehind(): number {
-    if (this.#isPaused) return 0;
-    const { usersPerLookMax, retriesMax } = this.#options;
-    return Math.max(0, Math.min(retriesMax - this.#retries, usersPerLookMax));
-  }
-
-  #waitingMax(): number {
-    const perSecond = this.#deps.budgetPerSecond();
-    if (perSecond === 0) return WAITING_MAX;
-    return Math.min(Math.max(1, Math.round(perSecond * WAITING_SECONDS_MAX)), WAITING_MAX);
   }
 
   #scheduleLater(): void {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { UserQueue } from '../../src/delivery/user-queue.ts';
 
@@ -10,8 +9,8 @@ const item = (userId: string, nth = 1): Item => ({ userId, nth });
 
 describe('UserQueue', () => {
   it('keeps those that failed in a line of their own, with all that comes for them meanwhile', async () => {
-    let rested = 0;
-    const queue = new UserQueue<Item>(() => (rested += 1));
+    const rested = Promise.withResolvers<void>();
+    const queue = new UserQueue<Item>(() => rested.resolve());
     queue.add(item('1'));
     const [one] = queue.take(1);
     queue.defer('1', one?.items ?? [], 5);
@@ -19,7 +18,7 @@ describe('UserQueue', () => {
     // News is no reason to try again sooner: who has many views would be tried with each.
     expect(queue.queued + queue.queuedBehind).toBe(0);
     queue.add(item('2'));
-    while (rested === 0) await sleep(2);
+    await rested.promise;
     expect(queue.queued).toBe(1);
     expect(queue.take(10).map(({ userId }) => userId)).toEqual(['2']);
     const [again] = queue.takeBehind(10);

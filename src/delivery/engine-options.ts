@@ -1,0 +1,81 @@
+import type { EligibleUser } from '../rule/eligible-user.ts';
+import { PATIENCE } from './failing-users.ts';
+import type { Look, Visibility } from './looks.ts';
+import type { SendingDeps, SendingOptions } from './sending.ts';
+
+export interface EngineDeps extends SendingDeps {
+  /** What the rule says of these users now. */
+  eligibleAmong: (userIds: readonly string[]) => Promise<EligibleUser[]>;
+  /** What other sessions can see, asked before the rule is. */
+  visibility: (looks: readonly Look[]) => Promise<Visibility>;
+  /** Users whose first call waits for the rate budget, without those whose last try failed. */
+  waitingForBudget: () => number;
+  /** Users a second that the rate budget lets through; 0 while nothing may start. */
+  budgetPerSecond: () => number;
+  /** Told when a look fails (the database), and with null when one works again. */
+  onTrouble: (error: unknown) => void;
+  nowEpoch: () => number;
+}
+
+export interface EngineOptions extends SendingOptions {
+  usersPerLookMax: number;
+  looksMax: number;
+  deliveriesMax: number;
+  /** Of those, how many may be of users whose last try failed: the others' places stay free. */
+  retriesMax: number;
+  /** Users with items unfinished, without those whose last try failed; `room` waits at as many. */
+  usersMax: number;
+  /** Users whose last try failed; the same. */
+  failingUsersMax: number;
+  /** Items unfinished, at some 400 bytes each; the same. */
+  itemsMax: number;
+}
+
+export const ENGINE_DEFAULTS: EngineOptions = {
+  usersPerLookMax: 200,
+  looksMax: 3,
+  deliveriesMax: 1000,
+  retriesMax: 100,
+  usersMax: 20_000,
+  failingUsersMax: 20_000,
+  itemsMax: 100_000,
+  verifies: false,
+  patience: PATIENCE,
+};
+
+/** No more users than this, and than pass in this time, wait for the rate budget with an answer. */
+const WAITING_MAX = 200;
+const WAITING_SECONDS_MAX = 0.4;
+
+/** What is under way when the engine asks how many users it may take. */
+export interface Load {
+  queued: number;
+  waitingForBudget: number;
+  budgetPerSecond: number;
+  deliveries: number;
+  /** Deliveries, and looks before them, of users whose last try failed. */
+  retries: number;
+}
+
+/** How many users to take now; 0 when it is better to wait and let more come together. */
+export function placesForUsers(load: Load, options: EngineOptions): number {
+  const { usersPerLookMax, deliveriesMax } = options;
+  const waitingMax = waitingUsersMax(load.budgetPerSecond);
+  const free = Math.min(
+    waitingMax - load.waitingForBudget,
+    deliveriesMax - load.deliveries,
+    usersPerLookMax,
+  );
+  const enough = Math.min(usersPerLookMax, waitingMax, deliveriesMax) / 4;
+  return free >= Math.min(load.queued, enough) ? free : 0;
+}
+
+/** The same for users whose last try failed. */
+export function placesBehind({ retries }: Load, options: EngineOptions): number {
+  return Math.max(0, Math.min(options.retriesMax - retries, options.usersPerLookMax));
+}
+
+function waitingUsersMax(perSecond: number): number {
+  if (perSecond === 0) return WAITING_MAX;
+  return Math.min(Math.max(1, Math.round(perSecond * WAITING_SECONDS_MAX)), WAITING_MAX);
+}

@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FailedDelivery, UserDelivery } from '../../src/delivery/deliver-user.ts';
+import {
+  ENGINE_DEFAULTS,
+  Engine,
+  type LookOutcome,
+  type WorkItem,
+} from '../../src/delivery/engine.ts';
+import type { Visibility } from '../../src/delivery/looks.ts';
+import { type IsWanted, StoppedError } from '../../src/iterable/calls.ts';
+import { SentMemory } from '../../src/delivery/sent-memory.ts';
+import type { EligibleUser } from '../../src/rule/eligible-user.ts';
+
+const OK = { kind: 'ok', status: 200, body: null } as const;
+
+export function user(userId: string, pageViewId: string): EligibleUser {
+  return {
+    userId,
+    email: `u${userId}@example.com`,
+    firstName: null,
+    lastName: null,
+    planType: 'pro',
+    candidate: null,
+    pageViewId,
+    page: 'pricing',
+    device: null,
+    location: null,
+    eventTime: '2026-01-01 00:00:00',
+    eventEpochSeconds: 0,
+  };
+}
+
+/** A database that can be changed at will, and an Iterable that remembers what reached it. */
+export class World {
+  readonly rows = new Map<string, EligibleUser>();
+  readonly visible = new Set<string>();
+  readonly sent: EligibleUser[] = [];
+  readonly outcomes: LookOutcome[] = [];
+  readonly busy = new Set<string>();
+  overlaps = 0;
+  refuses = false;
+  refusesTrack = false;
+  givesUp = false;
+  /** Users whose calls fail, and every try in order. */
+  readonly failing = new Set<string>();
+  readonly tries: { userId: string; isRetry: boolean }[] = [];
+  readonly letters: UserDelivery[] = [];
+  readonly addressesBusy = new Set<string>();
+  addressOverlaps = 0;
+  /** Holds a delivery up. */
+  deliverLater: (eligible: EligibleUser) => Promise<void> = () => Promise.resolve();
+  whileDelivering: (isWanted: IsWanted) => void = () => undefined;
+  holdUps = 0;
+  aheadMs = 0;
+  failingRecords = 0;
+  failingLooks = 0;
+  executed: (gtid: string) => boolean | null = () => null;
+  readonly engine: Engine;
+
+  constructor(options: Partial<typeof ENGINE_DEFAULTS> = {}, slowMs = 0) {
+    this.engine = new Engine(
+      {
+        eligibleAmong: async (ids) => {
+          await sleep(slowMs);
+          if (this.failingLooks-- > 0) throw new Error('the database is away');
+          return ids.flatMap((id) => this.rows.get(id) ?? []);
+        },
+        visibility: (): Promise<Visibility> =>
+          Promise.resolve({ views: new Set(this.visible), hasExecuted: this.executed }),
+        deliver: async (eligible, isWanted, isRetry): Promise<UserDelivery | FailedDelivery> => {
+          const fails = this.failing.has(eligible.userId);
+          const address = (eligible.email ?? '').toLowerCase();
+          if (this.busy.has(eligible.userId)) this.overlaps += 1;
+          if (this.addressesBusy.has(address)) this.addressOverlaps += 1;
+          this.busy.add(eligible.userId);
+          this.addressesBusy.add(address);
+          this.tries.push({ userId: eligible.userId, isRetry });
+          await sleep(slowMs);
+          await this.deliverLater(eligible);
+          this.busy.delete(eligible.userId);
+          this.addressesBusy.delete(address);
+          if (fails) {
+            const failure = {
+              kind: 'failed',
+              status: 500,
+              message: '',
+              retryAfterMs: null,
+            } as const;
+            return { user: eligible, update: null, failure };
+          }
+          this.sent.push(eligible);
+          this.whileDelivering(isWanted);
+          if (this.givesUp) throw new StoppedError();
+          const refused = {
+            kind: 'refused',
+            status: 400,
+            code: null,
+            message: '',
+            body: null,
+          } as const;
+          return {
+            user: eligible,
+            update: this.refuses ? refused : OK,
+            track: this.refusesTrack ? refused : OK,
+          };
+        },
+        waitingForBudget: () => 0,
+        budgetPerSecond: () => 500,
+        holdUps: () => this.holdUps,
+        openMs: () => performance.now() + this.aheadMs,
+        memory: new SentMemory(1000),
+        onDelivery: (delivery) => {
+          if (this.failingRecords-- > 0) return Promise.reject(new StoppedError());
+          if (delivery.update.kind === 'refused') this.letters.push(delivery);
+          return Promise.resolve();
+        },
+        onTrouble: () => undefined,
+        now: () => performance.now() + this.aheadMs,
+        nowEpoch: () => Date.now(),
+      },
+      { ...ENGINE_DEFAULTS, ...options },
+    );
+  }
+
+  item(userId: string, look: Partial<WorkItem> = {}): WorkItem {
+    return {
+      userId,
+      viewId: null,
+      isChange: false,
+      gtid: null,
+      committedAtMs: Date.now(),
+      seenAtMs: performance.now(),
+      finish: (outcome) => this.outcomes.push(outcome),
+      ...look,
+    };
+  }
+}
