@@ -1,6 +1,7 @@
 import { openDatabase } from '../database/open.ts';
 import { runCapture } from '../capture/capture.ts';
 import { publishLooks } from '../capture/bootstrap.ts';
+import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
 import { Sender } from '../delivery/sender.ts';
 import { DeliveryStream } from '../delivery/stream.ts';
@@ -62,15 +63,15 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       format: settings.topicFormat,
       query: database.query,
       rule: settings.rule,
+      fingerprint: ruleFingerprint(settings),
       sender,
       metrics,
       logger,
       onTrouble: (reason) => state.set('database', reason),
-      lookAtEveryone: async (stopping) => {
+      lookAtEveryone: async (cause, stopping) => {
         await using temporary = publisher === null ? await topics.publisher() : null;
         const to = publisher ?? temporary;
-        if (to !== null)
-          await publishLooks(to, topics.names, eligibleUserIds(), 'retention', stopping);
+        if (to !== null) await publishLooks(to, topics.names, eligibleUserIds(), cause, stopping);
       },
     });
     state.deliver = { stream, sender };

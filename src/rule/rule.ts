@@ -23,6 +23,11 @@ const RULE_TEXT = new URL('../../sql/rule.sql', import.meta.url);
 export const LOOK_MS_MAX = 10_000;
 const MARKER = '/* narrowed */';
 
+/** The rule's SQL without its comments; MARKER is where it is narrowed. */
+export function ruleText(): string {
+  return readFileSync(RULE_TEXT, 'utf8').replace(/^--.*\n/gm, '');
+}
+
 /**
  * The rule (`sql/rule.sql`), asked of the database. Every method is one statement, so what it
  * returns is of one moment. Rejects as `query` does.
@@ -39,7 +44,7 @@ export class Rule {
       pages: [...settings.pages],
       lookback_days: settings.lookbackDays,
     };
-    this.#text = readFileSync(RULE_TEXT, 'utf8').replace(/^--.*\n/gm, '');
+    this.#text = ruleText();
   }
 
   /** The eligible among these users. */

@@ -14,6 +14,8 @@ const BUSY_TIMEOUT_MS = 250;
  * `log.id` is `partitions.id` × 2^40 + offset: one B-tree, each partition a contiguous range.
  * `ahead` is how far the highest timestamp up to this message lies above its own, which makes
  * `time + ahead` rise along a partition and a search by time a binary search.
+ * `group_marks` is what was committed beside an offset; it counts while that offset stands, so that
+ * what an earlier version has committed since has none.
  * `marks` note where a partition ended at a moment: what lies below an old mark is old.
  */
 const SCHEMA = `
@@ -33,6 +35,12 @@ const SCHEMA = `
   CREATE TABLE members (group_id TEXT PRIMARY KEY, pid INTEGER NOT NULL, since TEXT NOT NULL);
   CREATE TABLE checkpoints (source TEXT PRIMARY KEY, value TEXT NOT NULL);
   CREATE TABLE dead_letters (id TEXT PRIMARY KEY, time TEXT NOT NULL, letter TEXT NOT NULL);
+`;
+/** What files of the same format may lack, and their versions don't ask for. */
+const ADDED = `
+  CREATE TABLE IF NOT EXISTS group_marks (
+    group_id TEXT NOT NULL, partition_id INTEGER NOT NULL, offset INTEGER NOT NULL,
+    mark TEXT NOT NULL, PRIMARY KEY (group_id, partition_id)) WITHOUT ROWID;
 `;
 
 export function topicsFile(stateDir: string): string {
@@ -97,6 +105,7 @@ function prepareFile(db: DatabaseSync, file: string): void {
       db.exec(SCHEMA);
       db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
     }
+    db.exec(ADDED);
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
