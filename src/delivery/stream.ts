@@ -11,6 +11,7 @@ import { Intake } from './intake.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
 import { Resync, type ResyncCause } from './resync.ts';
 import { type Sender, within } from './sender.ts';
+import { watchedLetters } from './watched-letters.ts';
 import { SentMemory } from './sent-memory.ts';
 import { readVisibility } from './visibility.ts';
 
@@ -18,6 +19,9 @@ import { readVisibility } from './visibility.ts';
 const MEMORY_USERS_MAX = 200_000;
 const COMMIT_EVERY_MS = 100;
 const STOP_STEP_MS_MAX = 1_200;
+
+/** `topics`: saving offsets; `resync`: asking for a look at everyone. */
+export type StreamPart = 'database' | 'dead letters' | 'resync' | 'topics';
 
 export interface StreamDeps {
   topics: Topics;
@@ -30,8 +34,8 @@ export interface StreamDeps {
   sender: Sender;
   metrics: Metrics;
   logger: Logger;
-  /** Told what keeps delivery from moving, or null. */
-  onTrouble: (reason: string | null) => void;
+  /** Told what keeps a part of delivery from moving, or null. */
+  onTrouble: (part: StreamPart, reason: string | null) => void;
   /** Asks for a look at every eligible user, durably; returns early once `signal` has aborted. */
   lookAtEveryone: (cause: ResyncCause, signal: AbortSignal) => Promise<void>;
 }
@@ -59,11 +63,13 @@ export class DeliveryStream {
     this.#deps = deps;
     const rule = new Rule(deps.query, deps.rule);
     const clocks = { now: () => performance.now(), nowEpoch: () => Date.now() };
-    const { deadLetters } = deps.topics;
+    const deadLetters = watchedLetters(deps.topics.deadLetters, (reason) =>
+      deps.onTrouble('dead letters', reason),
+    );
     this.#resync = new Resync({
       lookAtEveryone: deps.lookAtEveryone,
       commit: async (places) => await this.#member?.commit(places),
-      onTrouble: (error) => this.#databaseTrouble(error),
+      onTrouble: (error) => this.#resyncTrouble(error),
       logger: deps.logger,
     });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
@@ -135,6 +141,9 @@ export class DeliveryStream {
       },
       onAssigned: ({ partitions, share }) => {
         this.#intake.reset();
+        // What was seen of the work until now; nothing of it may be there to see the end of it.
+        this.#deps.onTrouble('database', null);
+        this.#deps.onTrouble('topics', null);
         this.#resync.forget();
         // Another member may have sent something for these users since.
         this.memory.clear();
@@ -193,19 +202,29 @@ export class DeliveryStream {
     if (member === null || moved.length === 0) return;
     try {
       await member.commit(moved);
+      if (this.#failedCommits > 0) this.#deps.onTrouble('topics', null);
       this.#failedCommits = 0;
     } catch (error) {
       progress.giveBack(moved);
       this.#failedCommits += 1;
+      const { message } = error as Error;
+      this.#deps.onTrouble('topics', `the offsets can not be saved: ${message}`);
       if (this.#failedCommits > 1) return;
       this.#deps.logger.warn({ err: error }, 'offsets could not be committed; trying again');
     }
   }
 
   #databaseTrouble(error: unknown): void {
-    const reason = error === null ? null : `database: ${(error as Error).message}`;
-    if (reason === null) this.#deps.logger.info('the database answers again');
-    else this.#deps.logger.warn({ err: error }, 'the rule can not be asked; delivery waits');
-    this.#deps.onTrouble(reason);
+    const { logger, onTrouble } = this.#deps;
+    if (error === null) logger.info('the database answers again');
+    else logger.warn({ err: error }, 'the rule can not be asked; delivery waits');
+    onTrouble('database', error === null ? null : (error as Error).message);
+  }
+
+  #resyncTrouble(error: unknown): void {
+    const { logger, onTrouble } = this.#deps;
+    if (error === null) return onTrouble('resync', null);
+    logger.warn({ err: error }, 'a look at everyone can not be asked for; trying again');
+    onTrouble('resync', `a look at everyone can not be asked for: ${(error as Error).message}`);
   }
 }
