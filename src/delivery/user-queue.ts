@@ -1,11 +1,14 @@
 /**
- * The users to look at, in order of arrival, each at most once at a time. A user who is busy is
+ * The users to look at, in order of arrival, each at most once at a time. Those who have rested are
+ * begun already: they go first, but take no more than half of a turn from those who wait. A user who is busy is
  * queued again only when it is released; what came for it meanwhile is kept together, which is
  * what coalesces many messages into one delivery and keeps deliveries of one user apart.
  */
 export class UserQueue<I extends { userId: string }> {
   readonly #users = new Map<string, Entry<I>>();
   readonly #onRested: () => void;
+  /** In order of their return from a rest. */
+  #rested: Entry<I>[] = [];
   #queue: Entry<I>[] = [];
   #head = 0;
 
@@ -16,6 +19,10 @@ export class UserQueue<I extends { userId: string }> {
 
   /** Users that could be taken now. */
   get queued(): number {
+    return this.#rested.length + this.#waiting;
+  }
+
+  get #waiting(): number {
     return this.#queue.length - this.#head;
   }
 
@@ -41,11 +48,15 @@ export class UserQueue<I extends { userId: string }> {
 
   /** Takes up to `usersMax` users with all that came for them; they are busy until `release`. */
   take(usersMax: number): Taken<I>[] {
-    const taken: Taken<I>[] = [];
-    while (taken.length < usersMax && this.queued > 0) {
+    const restedMax = Math.max(Math.ceil(usersMax / 2), usersMax - this.#waiting);
+    const entries = this.#rested.splice(0, restedMax);
+    while (entries.length < usersMax && this.#waiting > 0) {
       const entry = this.#queue[this.#head];
       this.#head += 1;
-      if (entry === undefined) continue;
+      if (entry !== undefined) entries.push(entry);
+    }
+    const taken: Taken<I>[] = [];
+    for (const entry of entries) {
       if (entry.items.length === 0) {
         this.#users.delete(entry.userId);
         continue;
@@ -77,16 +88,17 @@ export class UserQueue<I extends { userId: string }> {
     const isNews = entry.items.length > 0;
     entry.items = [...items, ...entry.items];
     entry.attempts += 1;
-    if (isNews || delayMs <= 0) return this.#enqueue(entry);
+    if (isNews || delayMs <= 0) return this.#enqueue(entry, this.#rested);
     entry.state = 'resting';
     entry.timer = setTimeout(() => {
-      this.#enqueue(entry);
+      this.#enqueue(entry, this.#rested);
       this.#onRested();
     }, delayMs);
   }
 
   /** Forgets all items. Busy users stay busy until they are released. */
   clear(): void {
+    this.#rested = [];
     this.#queue = [];
     this.#head = 0;
     for (const entry of this.#users.values()) {
@@ -97,11 +109,11 @@ export class UserQueue<I extends { userId: string }> {
     }
   }
 
-  #enqueue(entry: Entry<I>): void {
+  #enqueue(entry: Entry<I>, line = this.#queue): void {
     if (entry.timer !== null) clearTimeout(entry.timer);
     entry.timer = null;
     entry.state = 'queued';
-    this.#queue.push(entry);
+    line.push(entry);
   }
 }
 

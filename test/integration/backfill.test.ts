@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Simulator } from '../../src/simulator/simulator.ts';
@@ -6,6 +7,44 @@ import { differences } from '../support/expected.ts';
 import { Program, runToEnd, until } from '../support/program.ts';
 import { addPros, results, stage } from '../support/stage.ts';
 import { Workload } from '../support/workload.ts';
+
+/** Stands before the database; a connection that sends this text gets no answer any more. */
+async function holdingBack(
+  text: string,
+  target: { host: string; port: number },
+): Promise<AsyncDisposable & { port: number; readonly heldBack: number }> {
+  const sockets = new Set<Socket>();
+  let heldBack = 0;
+  const server = createServer((client) => {
+    const upstream = connect(target.port, target.host);
+    let isHeld = false;
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+    }
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
+    upstream.on('data', (chunk: Buffer) => void client.write(chunk));
+    client.on('data', (chunk: Buffer) => {
+      if (!isHeld && chunk.includes(text)) {
+        isHeld = true;
+        heldBack += 1;
+      }
+      if (!isHeld) upstream.write(chunk);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    get heldBack() {
+      return heldBack;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
 
 function profiles(simulator: Simulator): unknown {
   return Object.fromEntries(
@@ -73,6 +112,26 @@ describe('backfill', () => {
     const single = await runToEnd(['backfill'], on.env);
     expect(single.code, single.stderr).toBe(0);
     expect(profiles(on.simulator)).toEqual(held);
+  });
+
+  it('in bulk, keeps of the answer in each record what is about its user, and nothing of others', async () => {
+    await using on = await stage();
+    await addPros(on, 300);
+    await on.simulator.setFaults({
+      refuse: [
+        { email: 'mike.chen@email.com', status: 400, code: 'InvalidEmailAddressError' },
+        { email: 'many7@example.com', status: 400, code: 'InvalidEmailAddressError' },
+      ],
+    });
+    expect((await runToEnd(['backfill', '--bulk'], on.env)).code).toBe(1);
+    const { content } = results(on.env);
+    expect(content.records).toHaveLength(303);
+    expect(content.records.filter((record) => record.overall_success)).toHaveLength(301);
+    for (const record of content.records) {
+      const text = JSON.stringify(record);
+      expect(text.match(/[\w.]+@[\w.]+/g)).toEqual([record.email]);
+      expect(text.length).toBeLessThan(600);
+    }
   });
 
   it('says so and exits 0 when the rule finds nobody', async () => {
@@ -184,6 +243,65 @@ describe('backfill', () => {
     expect(on.simulator.stats().state.repeatedEvents).toBe(0);
   });
 
+  // Guards the order in which users are looked at once more: only then are they done.
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'that was ended by %s repeats with --resume what was in flight, and no more',
+    async (signal) => {
+      await using on = await stage();
+      await addPros(on, 1_500);
+      await using program = new Program(['backfill'], on.env);
+      await until('half is sent', () => Promise.resolve(on.simulator.stats().state.events > 750));
+      program.kill(signal);
+      await program.ended;
+      const rest = await runToEnd(['backfill', '--resume'], on.env);
+      expect(rest.code, rest.stderr).toBe(0);
+      expect(rest.stderr).toContain('resuming after user');
+      expect(on.simulator.users.size).toBe(1_503);
+      // At most 200 wait for their turn at once, and the place is saved ten times a second.
+      expect(on.simulator.stats().state.repeatedEvents).toBeLessThan(300);
+    },
+  );
+
+  it('that was stopped before anybody was done is resumed with the first', async () => {
+    await using on = await stage();
+    await on.simulator.setFaults({ latency: { '*': { ms: 60_000 } } });
+    await using program = new Program(['backfill'], { ...on.env, ITERABLE_TIMEOUT_MS: '500' });
+    await until('it has begun', () => Promise.resolve(on.simulator.stats().concurrent > 0));
+    program.kill('SIGINT');
+    expect((await program.ended).code).toBe(130);
+    await on.simulator.setFaults({});
+    const { code, stderr } = await runToEnd(['backfill', '--resume'], on.env);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain('resuming: nobody was done');
+    expect(stderr).not.toContain('nothing to resume');
+  });
+
+  it('that had another rule or project is not resumed, since others are before its place', async () => {
+    await using on = await stage();
+    await runToEnd(['backfill', '--limit', '2'], on.env);
+    const changed: Record<string, string> = { ...on.env, RULE_PAGES: 'home' };
+    const { code, stderr } = await runToEnd(['backfill', '--resume'], changed);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain('is not the one of the backfill to resume');
+    expect(on.simulator.users.has('anna.martinez@email.com')).toBe(true);
+    expect(on.simulator.stats().state.repeatedEvents).toBe(0);
+    // Sarah's latest view of home, beside that of settings which the first one sent.
+    expect(on.simulator.users.get('sarah.johnson@email.com')?.events.size).toBe(2);
+  });
+
+  it('sends without knowing how many there are, however long the count takes', async () => {
+    await using on = await stage();
+    const { host, port } = on.database.settings;
+    await using proxy = await holdingBack('COUNT(*) AS eligible', { host, port });
+    const env = { ...on.env, DB_HOST: '127.0.0.1', DB_PORT: String(proxy.port) };
+    await using program = new Program(['backfill'], env);
+    await until('all are there', () => Promise.resolve(on.simulator.users.size === 3));
+    const { code, stdout, stderr } = await program.ended;
+    expect(code, stderr).toBe(0);
+    expect(proxy.heldBack).toBe(1);
+    expect(stdout).toMatch(/Total users processed: +3\n/);
+  });
+
   it.each(['RESULTS_DIR', 'STATE_DIR'])(
     'sends nothing where %s can not be written, and says so',
     async (name) => {
@@ -211,7 +329,7 @@ describe('backfill', () => {
     await on.simulator.setFaults({});
     const { code, stderr } = await runToEnd(['backfill', '--resume'], on.env);
     expect(code, stderr).toBe(0);
-    expect(stderr).toContain('nothing to resume');
+    expect(stderr).toContain('resuming: nobody was done');
     expect(on.simulator.users.size).toBe(3);
   });
 });

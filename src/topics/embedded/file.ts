@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { UnavailableError } from '../../errors.ts';
+import { makeFolder } from '../../folders.ts';
 import { brokenFile, troubleOf } from './sqlite-error.ts';
 
 /** Marks the file as ours (`PRAGMA application_id`): "itsy". */
@@ -77,7 +78,7 @@ export function openFile(stateDir: string): DatabaseSync {
 
 function makeFile(stateDir: string, file: string): void {
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeFolder(stateDir, 0o700);
     closeSync(openSync(file, 'a', 0o600));
   } catch (error) {
     throw new UnavailableError(
