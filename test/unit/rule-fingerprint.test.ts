@@ -18,6 +18,7 @@ const SETTINGS = {
     timeoutMs: 1,
     usersUpdatePerSecond: 500,
     eventsTrackPerSecond: 2000,
+    proxy: null,
   },
 };
 
