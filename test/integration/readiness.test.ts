@@ -90,7 +90,7 @@ describe('while it is frozen,', () => {
     process.kill(mysql.pid!, 'SIGSTOP');
     await isNotReady(urls[1]!, 'database');
     await isNotReady(urls[0]!, 'capture');
-    for (const url of urls) await pagesAnswer(url);
+    for (const url of urls) expect(await pagesAnswer(url)).toMatch(/^iterable_sync_ready 0$/m);
     process.kill(mysql.pid!, 'SIGCONT');
     for (const url of urls) await isReady(url);
   }, 120_000);

@@ -25,7 +25,7 @@ class World {
   });
 
   async looksAre(count: number): Promise<void> {
-    await vi.waitFor(() => expect(this.looks).toHaveLength(count), 5_000);
+    await vi.waitUntil(() => this.looks.length === count, 5_000);
   }
 }
 
