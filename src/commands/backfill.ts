@@ -4,10 +4,13 @@ import type { WorkItem } from '../delivery/engine.ts';
 import { hasUsableEmail, trackedEvent, userUpdate } from '../iterable/payloads.ts';
 import { plainJson } from '../plain-text.ts';
 import { type EligibleUser } from '../rule/eligible-user.ts';
+import type { Logger } from '../observe/logger.ts';
+import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
 import { Batch, untilStopped } from './batch.ts';
 import { BulkSender } from './bulk-sender.ts';
 import type { CommandContext } from './context.ts';
+import { CountBeside } from './count-beside.ts';
 import { lazyDeadLetters } from './lazy-dead-letters.ts';
 import { Progress } from './progress.ts';
 import { ResumeFile } from './resume-file.ts';
@@ -24,7 +27,8 @@ export interface BackfillOptions {
 }
 
 const PAGE_CUSTOMERS = 1_000;
-const SAVE_EVERY_MS = 1_000;
+/** What was done since the last time is repeated after a crash. */
+const SAVE_EVERY_MS = 100;
 const NOBODY = 'No pro users with recent pricing/settings page views found';
 
 /** Pages of eligible users, cut off after `limit` users. */
@@ -52,28 +56,33 @@ export function dryRunLine(user: EligibleUser): string {
   });
 }
 
+/** The user id to begin after, and a sentence that says why. */
+function beginning(options: BackfillOptions, file: ResumeFile, logger: Logger): string {
+  if (!options.resume) return '0';
+  const left = file.load();
+  switch (left.kind) {
+    case 'nothing':
+      logger.info('nothing to resume: starting with the first user');
+      return '0';
+    case 'other rule':
+      logger.warn(
+        'the rule, its time zone or the Iterable project is not the one of the backfill to resume: starting with the first user',
+      );
+      return '0';
+    case 'place':
+      if (left.lastUserId === '0') logger.info('resuming: nobody was done, so with the first user');
+      else logger.info(`resuming after user ${left.lastUserId}`);
+      return left.lastUserId;
+  }
+}
+
 /** The rule's query → Iterable, once. */
 export async function backfill(context: CommandContext, options: BackfillOptions): Promise<number> {
-  const { settings, logger, signal, print } = context;
+  const { settings, logger, print } = context;
   await using database = await openDatabase(settings.db);
-  const resumeFile = new ResumeFile(settings.topics.stateDir);
-  const from = options.resume ? resumeFile.load() : null;
-  if (options.resume) {
-    logger.info(
-      from === null
-        ? 'nothing to resume: starting with the first user'
-        : `resuming after user ${from}`,
-    );
-  }
-  const afterId = from ?? '0';
+  const resumeFile = new ResumeFile(settings.topics.stateDir, ruleFingerprint(settings));
+  const afterId = beginning(options, resumeFile, logger);
   const rule = new Rule(database.query, settings.rule);
-  const counted = await rule.count(afterId);
-  const total = Math.min(counted, options.limit ?? counted);
-  if (total === 0) {
-    print(NOBODY);
-    if (!options.dryRun) resumeFile.remove();
-    return 0;
-  }
   if (options.dryRun) return await dryRun(context, pages(rule, afterId, options.limit));
   await using deadLetters = lazyDeadLetters(context);
   await using batch = new Batch(context, {
@@ -83,7 +92,36 @@ export async function backfill(context: CommandContext, options: BackfillOptions
     looksMax: 1,
   });
   resumeFile.begin(afterId);
-  const done = new InFlight<string>();
+  const run: Run = { batch, done: new InFlight(), found: 0, onFinish: () => undefined };
+  const finished = await sendAll(context, options, { rule, afterId, resumeFile, run });
+  if (finished && run.found === 0) print(NOBODY);
+  return batch.exitCode(finished);
+}
+
+/** A run and how far it is. */
+interface Run {
+  batch: Batch;
+  /** User ids, in order. */
+  done: InFlight<string>;
+  /** Users that the rule has found so far. */
+  found: number;
+  onFinish: () => void;
+}
+
+interface SendOptions {
+  rule: Rule;
+  afterId: string;
+  resumeFile: ResumeFile;
+  run: Run;
+}
+
+/** Whether all were sent; false when it was stopped before. */
+async function sendAll(
+  { logger, signal }: CommandContext,
+  { bulk, limit }: BackfillOptions,
+  { rule, afterId, resumeFile, run }: SendOptions,
+): Promise<boolean> {
+  const { batch, done } = run;
   let isSaved = true;
   const save = (): void => {
     try {
@@ -95,30 +133,37 @@ export async function backfill(context: CommandContext, options: BackfillOptions
     }
   };
   const saves = setInterval(save, SAVE_EVERY_MS);
+  using progress = new Progress('users');
+  const onTotal = (total: number): void => progress.setTotal(total);
+  using count = new CountBeside({ rule, afterId, limit, onTotal, logger });
+  run.onFinish = () => progress.set(batch.totals.processed);
   let finished = false;
   try {
-    using progress = new Progress('users', total);
-    const onFinish = (): void => progress.set(batch.totals.processed);
-    const source = pages(rule, afterId, options.limit);
-    const work = (options.bulk ? sendBulk : sendSingly)(batch, source, done, onFinish);
-    finished = await untilStopped(work, batch.fatal, signal);
+    const source = pages(rule, afterId, limit);
+    finished = await untilStopped((bulk ? sendBulk : sendSingly)(run, source), batch.fatal, signal);
   } finally {
     clearInterval(saves);
-    await batch.end((processed) => (finished ? 0 : Math.max(0, total - processed)));
-    if (finished && options.limit === null) resumeFile.remove();
+    progress[Symbol.dispose]();
+    // Nobody found: one sentence says it.
+    const isNobody = finished && run.found === 0;
+    await batch.end(isNobody ? null : (processed) => (finished ? 0 : count.leftAfter(processed)));
+    if (finished && limit === null) resumeFile.remove();
     else save();
   }
-  return batch.exitCode(finished);
+  return finished;
 }
 
 async function dryRun(
   { print, signal }: CommandContext,
   source: AsyncIterable<EligibleUser[]>,
 ): Promise<number> {
+  let found = 0;
   for await (const page of source) {
+    found += page.length;
     for (const user of page) print(dryRunLine(user));
     if (signal.aborted) return STOPPED_EXIT_CODE;
   }
+  if (found === 0) print(NOBODY);
   return 0;
 }
 
@@ -134,19 +179,16 @@ function lookAt(userId: string, finish: () => void): WorkItem {
   };
 }
 
-async function sendSingly(
-  batch: Batch,
-  source: AsyncIterable<EligibleUser[]>,
-  done: InFlight<string>,
-  onFinish: () => void,
-): Promise<void> {
+async function sendSingly(run: Run, source: AsyncIterable<EligibleUser[]>): Promise<void> {
+  const { batch, done } = run;
   for await (const page of source) {
     if (batch.isEnding) return;
+    run.found += page.length;
     const items = page.map((user): WorkItem => {
       const tracked = done.add(user.userId);
       return lookAt(user.userId, () => {
         done.finish(tracked);
-        onFinish();
+        run.onFinish();
       });
     });
     batch.engine.accept(items);
@@ -155,22 +197,19 @@ async function sendSingly(
   await batch.engine.idle();
 }
 
-async function sendBulk(
-  batch: Batch,
-  source: AsyncIterable<EligibleUser[]>,
-  done: InFlight<string>,
-  onFinish: () => void,
-): Promise<void> {
+async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promise<void> {
+  const { batch, done } = run;
   const bulk = new BulkSender(batch);
   for await (const page of source) {
     if (batch.isEnding) return;
+    run.found += page.length;
     const tracked = page.map(({ userId }) => ({ userId, item: done.add(userId) }));
     let failing: ReadonlySet<string> = new Set();
     await batch.sendBeside(bulk.send(page).then((left) => void (failing = left)));
     for (const { userId, item } of tracked) {
       const finish = (): void => {
         done.finish(item);
-        onFinish();
+        run.onFinish();
       };
       if (failing.has(userId)) batch.engine.accept([lookAt(userId, finish)]);
       else finish();

@@ -161,8 +161,8 @@ export class Batch implements AsyncDisposable {
     return this.#totals.partial + this.#totals.failed > 0 ? 1 : 0;
   }
 
-  /** Stops once the deliveries that are out have ended, and says the summary. */
-  async end(notAttempted: (processed: number) => number): Promise<void> {
+  /** Stops once the deliveries that are out have ended, and says the summary (null: does not). */
+  async end(notAttempted: ((processed: number) => number | string) | null): Promise<void> {
     this.#isEnding = true;
     this.engine.stop();
     await this.sender.stop(async () => {
@@ -170,6 +170,7 @@ export class Batch implements AsyncDisposable {
     });
     for (const userId of this.#unverified.keys()) this.#verified(userId);
     this.#flush();
+    if (notAttempted === null) return;
     const left = notAttempted(this.#totals.processed);
     for (const line of summaryLines(this.#totals, left, this.#results.path)) {
       this.#context.print(line);

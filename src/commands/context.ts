@@ -36,6 +36,7 @@ export async function runCommand(
   });
   const secrets = [settings.iterable.apiKey, settings.db.password];
   secrets.push(settings.topics.kafka?.sasl?.password ?? '');
+  secrets.push(...proxySecrets(settings.iterable.proxy?.url));
   const withoutSecrets = secretRemover(secrets);
   await using log = openLog(settings.log, process.stderr.isTTY, secrets);
   using _crash = onCrash((error) => {
@@ -55,6 +56,12 @@ export async function runCommand(
     if (error instanceof Error) error.message = withoutSecrets(error.message);
     throw error;
   }
+}
+
+/** A proxy's password as it is written in its URL, and as it is. */
+function proxySecrets(url: string | undefined): string[] {
+  const { password = '' } = (url === undefined ? null : URL.parse(url)) ?? {};
+  return [password, decodeURIComponent(password)];
 }
 
 async function closeAndExit(log: OpenLog): Promise<void> {

@@ -1,89 +1,106 @@
 import type { CaptureStatus } from '../capture/capture.ts';
 import type { Sender } from '../delivery/sender.ts';
 import type { DeliveryStream } from '../delivery/stream.ts';
+import { Figure } from '../observe/figure.ts';
 import type { Observed } from '../observe/http-server.ts';
 import { type Metrics, OUTCOMES } from '../observe/metrics.ts';
+import { type Part, Readiness, type Trouble } from '../observe/readiness.ts';
 
 /** A publish that takes longer waits for a broker, or for room on the disk. */
 const PUBLISHING_SECONDS_MAX = 5;
+/** A page answers within a second, whatever hangs; this leaves the rest of it to all else. */
+const LAG_MS_MAX = 600;
 
-type Part = 'database' | 'iterable';
+interface Delivering {
+  stream: DeliveryStream;
+  sender: Sender;
+  lag: Figure<ReadonlyMap<string, number>>;
+}
 
 /** What a running stream shows of itself: /readyz, /status and /metrics. */
 export class LiveState implements Observed {
-  deliver: { stream: DeliveryStream; sender: Sender } | null = null;
   readonly #metrics: Metrics;
   readonly #startedMs = Date.now();
-  readonly #troubles = new Map<Part, string>();
+  readonly #readiness = new Readiness(() => Date.now());
+  #deliver: Delivering | null = null;
   #capture: CaptureStatus | null = null;
 
-  constructor(metrics: Metrics) {
+  /** `parts`: which halves are to run here; each is in trouble until it has begun. */
+  constructor(metrics: Metrics, parts: { capture: boolean; deliver: boolean }) {
     this.#metrics = metrics;
+    if (parts.capture) this.set('capture', 'state', 'not started yet');
+    if (parts.deliver) this.set('group', 'assignment', 'not joined yet');
   }
 
-  /** What keeps a part from moving, or null. */
-  set(part: Part, reason: string | null): void {
-    if (reason === null) this.#troubles.delete(part);
-    else this.#troubles.set(part, reason);
+  /** What keeps a part from working, or null, as `by` sees it. */
+  set(part: Part, by: string, reason: string | null): void {
+    this.#readiness.set(part, by, reason);
   }
 
   captureStatus(status: CaptureStatus): void {
     this.#capture = status;
   }
 
+  watch(stream: DeliveryStream, sender: Sender): void {
+    this.#deliver = { stream, sender, lag: new Figure(() => stream.lag(), LAG_MS_MAX) };
+  }
+
+  troubles(): Trouble[] {
+    if (this.#deliver !== null) this.set('group', 'assignment', groupTrouble(this.#deliver));
+    if (this.#capture !== null) {
+      this.set('capture', 'state', captureTrouble(this.#capture));
+      this.set('topics', 'publishing', publishingTrouble(this.#capture));
+    }
+    return this.#readiness.troubles();
+  }
+
   notReady(): string[] {
-    const reasons = [...this.#troubles].map(([part, reason]) => `${part}: ${reason}`);
-    if (this.deliver !== null) reasons.push(...notSending(this.deliver));
-    if (this.#capture !== null) reasons.push(...notCapturing(this.#capture));
-    return reasons;
+    return this.troubles().map(({ part, reason, since }) => `${part}: ${reason} (since ${since})`);
   }
 
   async status(): Promise<Record<string, unknown>> {
     const status: Record<string, unknown> = {
       uptime_seconds: Math.round((Date.now() - this.#startedMs) / 1000),
-      not_ready: this.notReady(),
+      not_ready: this.troubles(),
     };
     if (this.#capture !== null) status['capture'] = this.#capture;
-    if (this.deliver !== null) status['deliver'] = await this.#deliverStatus(this.deliver);
+    if (this.#deliver !== null) status['deliver'] = await this.#deliverStatus(this.#deliver);
     return status;
   }
 
   async metrics(): Promise<string> {
-    const { capturedRows, capturePositionAge, topicLag, memoryOfSent, registry } = this.#metrics;
-    if (this.#capture !== null) {
-      // Unknown is not zero: zero would read as fresh.
-      capturePositionAge.set(this.#capture.positionAgeSeconds ?? Number.NaN);
-      // Capture counts by itself; the registry shows its count.
-      capturedRows.reset();
-      for (const [kind, rows] of Object.entries(this.#capture.capturedRows)) {
-        capturedRows.inc({ kind }, rows);
-      }
-    }
-    if (this.deliver !== null) {
-      const { stream } = this.deliver;
+    const { topicLag, memoryOfSent, ready, registry } = this.#metrics;
+    ready.set(this.troubles().length === 0 ? 1 : 0);
+    if (this.#capture !== null) this.#captureMetrics(this.#capture);
+    if (this.#deliver !== null) {
+      const { stream, lag } = this.#deliver;
       memoryOfSent.set(stream.memory.size);
-      const lag = await stream.lag().catch(() => new Map<string, number>());
-      for (const [topic, messages] of lag) topicLag.set({ topic }, messages);
+      const waiting = await lag.read();
+      topicLag.reset();
+      for (const [topic, messages] of waiting ?? []) topicLag.set({ topic }, messages);
     }
     return registry.metrics();
   }
 
-  async #deliverStatus({
-    stream,
-    sender,
-  }: {
-    stream: DeliveryStream;
-    sender: Sender;
-  }): Promise<object> {
+  #captureMetrics({ positionAgeSeconds, capturedRows: counted }: CaptureStatus): void {
+    const { capturePositionAge, capturedRows } = this.#metrics;
+    if (positionAgeSeconds === null) capturePositionAge.remove();
+    else capturePositionAge.set(positionAgeSeconds);
+    // Capture counts by itself; the registry shows its count.
+    capturedRows.reset();
+    for (const [kind, rows] of Object.entries(counted)) capturedRows.inc({ kind }, rows);
+  }
+
+  async #deliverStatus({ stream, sender, lag }: Delivering): Promise<object> {
     const counted = await this.#metrics.deliveries.get();
     const outcomes = OUTCOMES.map((outcome) => [
       outcome,
       counted.values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0,
     ]);
-    const lag = await stream.lag().catch(() => null);
+    const waiting = await lag.read();
     return {
       share_of_rate: stream.share,
-      lag_messages: lag === null ? null : Object.fromEntries(lag),
+      ...(waiting === null ? {} : { lag_messages: Object.fromEntries(waiting) }),
       in_flight: stream.inFlight,
       calls_in_flight: sender.calls.inFlight,
       waiting_for_budget: sender.budgets['/api/users/update'].waiting,
@@ -94,18 +111,23 @@ export class LiveState implements Observed {
   }
 }
 
-function notCapturing({ state, reason, publishingSeconds }: CaptureStatus): string[] {
-  if (state !== 'streaming') return [`capture: ${state}${reason === null ? '' : `, ${reason}`}`];
-  if (publishingSeconds < PUBLISHING_SECONDS_MAX) return [];
-  return [`capture: the topics have taken nothing for ${Math.round(publishingSeconds)} s`];
+/** A capture that stands by is as ready as one that streams: it takes over by itself. */
+function captureTrouble({ state, reason }: CaptureStatus): string | null {
+  if (state === 'streaming' || state === 'waiting for lock') return null;
+  return reason === null ? state : `${state}, ${reason}`;
 }
 
-function notSending({ stream, sender }: { stream: DeliveryStream; sender: Sender }): string[] {
-  if (stream.share === null) return ['deliver: no partitions assigned yet'];
-  if (!stream.isCurrent) return ['deliver: the consumer group does not answer; sending waits'];
+function publishingTrouble({ publishingSeconds }: CaptureStatus): string | null {
+  if (publishingSeconds < PUBLISHING_SECONDS_MAX) return null;
+  return `the topics have taken nothing for ${Math.round(publishingSeconds)} s`;
+}
+
+function groupTrouble({ stream, sender }: Delivering): string | null {
+  if (stream.share === null) return 'no partitions assigned yet';
+  if (!stream.isCurrent) return 'the consumer group does not answer; sending waits';
   // With more instances than partitions, some have none: they stand by.
   if (stream.share > 0 && sender.budgets['/api/users/update'].share === 0) {
-    return ['deliver: sending begins a second after the partitions were assigned'];
+    return 'sending begins a second after the partitions were assigned';
   }
-  return [];
+  return null;
 }

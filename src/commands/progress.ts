@@ -1,19 +1,22 @@
 import cliProgress, { type SingleBar } from 'cli-progress';
 
 const LINE_EVERY_MS = 10_000;
+const BAR_CHARS = 30;
 
-/** How far long work is: a bar on a terminal, a line now and then in a pipe; both on stderr. */
+/**
+ * How far long work is: a bar on a terminal, a line now and then in a pipe; both on stderr. Until
+ * `setTotal`, they say how much is done, and nothing of how much there is.
+ */
 export class Progress implements Disposable {
   readonly #bar: SingleBar | null;
-  readonly #total: number;
   readonly #what: string;
   readonly #startedMs: number;
+  #total: number | null = null;
   #done = 0;
   #lineAtMs: number;
 
-  constructor(what: string, total: number) {
+  constructor(what: string) {
     this.#what = what;
-    this.#total = total;
     this.#startedMs = performance.now();
     this.#lineAtMs = this.#startedMs + LINE_EVERY_MS;
     this.#bar = process.stderr.isTTY ? this.#openBar() : null;
@@ -21,11 +24,15 @@ export class Progress implements Disposable {
 
   set(done: number): void {
     this.#done = done;
-    if (this.#bar !== null)
-      return this.#bar.update(done, { rate: this.#rate().toFixed(0), left: this.#left() });
+    if (this.#bar !== null) return this.#bar.update(done);
     if (performance.now() < this.#lineAtMs) return;
     this.#lineAtMs = performance.now() + LINE_EVERY_MS;
     process.stderr.write(`${this.#line()}\n`);
+  }
+
+  setTotal(total: number): void {
+    this.#total = total;
+    this.#bar?.setTotal(total);
   }
 
   [Symbol.dispose](): void {
@@ -33,10 +40,21 @@ export class Progress implements Disposable {
   }
 
   #openBar(): SingleBar {
-    const format = `{bar} {value}/{total} ${this.#what} | {rate}/s | {left}`;
-    const options = { format, hideCursor: true, stream: process.stderr, barsize: 30, fps: 5 };
-    const bar = new cliProgress.SingleBar(options, cliProgress.Presets.rect);
-    bar.start(this.#total, 0, { rate: '0', left: '' });
+    const { barCompleteChar, barIncompleteChar } = cliProgress.Presets.rect;
+    const format: cliProgress.GenericFormatter = (_options, { progress }) => {
+      if (this.#total === null) return this.#line();
+      const full = Math.round(Math.min(1, progress) * BAR_CHARS);
+      const bar =
+        (barCompleteChar ?? '').repeat(full) + (barIncompleteChar ?? '').repeat(BAR_CHARS - full);
+      return `${bar} ${this.#line()}`;
+    };
+    const bar = new cliProgress.SingleBar({
+      format,
+      hideCursor: true,
+      stream: process.stderr,
+      fps: 5,
+    });
+    bar.start(0, 0);
     return bar;
   }
 
@@ -46,12 +64,14 @@ export class Progress implements Disposable {
   }
 
   #line(): string {
-    return `${this.#done}/${this.#total} ${this.#what}, ${this.#rate().toFixed(0)}/s, ${this.#left()}`;
-  }
-
-  #left(): string {
     const rate = this.#rate();
-    if (this.#done >= this.#total) return 'done';
-    return rate > 0 ? `${Math.ceil((this.#total - this.#done) / rate)} s left` : 'waiting';
+    const done = this.#total === null ? this.#done : `${this.#done}/${this.#total}`;
+    const line = `${done} ${this.#what}, ${rate.toFixed(0)}/s`;
+    return this.#total === null ? line : `${line}, ${left(this.#total - this.#done, rate)}`;
   }
+}
+
+function left(items: number, rate: number): string {
+  if (items <= 0) return 'done';
+  return rate > 0 ? `${Math.ceil(items / rate)} s left` : 'waiting';
 }

@@ -102,7 +102,8 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
   let finishedMessages = 0;
   let finished = false;
   try {
-    using progress = new Progress('messages', total);
+    using progress = new Progress('messages');
+    progress.setTotal(total);
     const intake = new Intake({
       engine: batch.engine,
       format: settings.topicFormat,

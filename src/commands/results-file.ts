@@ -1,7 +1,8 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../iterable/calls.ts';
 import { UsageError } from '../errors.ts';
+import { makeFolder } from '../folders.ts';
 import { plainJson } from '../plain-text.ts';
 import type { UserDelivery } from '../delivery/deliver-user.ts';
 import { NO_TOTALS, type Totals } from './totals.ts';
@@ -49,7 +50,7 @@ export class ResultsFile implements Disposable {
   constructor(directory: string) {
     this.#directory = directory;
     try {
-      mkdirSync(directory, { recursive: true });
+      makeFolder(directory);
       ({ fd: this.#fd, path: this.#path } = create(directory));
     } catch (error) {
       throw new UsageError(this.#explained(error));

@@ -1,24 +1,38 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.ts';
+import { makeFolder } from '../folders.ts';
 
-/** Where a backfill that was stopped goes on: everyone up to this user id is done. */
+/** What a backfill that was stopped has left. */
+export type Left =
+  | { kind: 'nothing' }
+  /** Everyone up to this user id is done; `0`: nobody is. */
+  | { kind: 'place'; lastUserId: string }
+  /** A place of another rule or Iterable project: whoever is before it may have to be sent. */
+  | { kind: 'other rule' };
+
+/** Where a backfill that was stopped goes on. `fingerprint`: of its rule (`ruleFingerprint`). */
 export class ResumeFile {
   readonly #path: string;
+  readonly #fingerprint: string;
+  #saved: string | null = null;
 
-  constructor(stateDir: string) {
+  constructor(stateDir: string, fingerprint: string) {
     this.#path = join(stateDir, 'backfill.json');
+    this.#fingerprint = fingerprint;
   }
 
-  /** The last user id that is done with all before it, or null where nobody is. */
-  load(): string | null {
+  load(): Left {
+    let content: { last_user_id?: unknown; rule?: unknown };
     try {
-      const content = JSON.parse(readFileSync(this.#path, 'utf8')) as { last_user_id?: unknown };
-      const id = String(content.last_user_id);
-      return /^[1-9]\d*$/.test(id) ? id : null;
+      content = JSON.parse(readFileSync(this.#path, 'utf8')) as typeof content;
     } catch {
-      return null;
+      return { kind: 'nothing' };
     }
+    const lastUserId = String(content.last_user_id);
+    if (!/^(0|[1-9]\d*)$/.test(lastUserId)) return { kind: 'nothing' };
+    if (content.rule !== this.#fingerprint) return { kind: 'other rule' };
+    return { kind: 'place', lastUserId };
   }
 
   /**
@@ -26,20 +40,23 @@ export class ResumeFile {
    * @throws UsageError when STATE_DIR can not be written.
    */
   begin(afterUserId: string): void {
+    const folder = dirname(this.#path);
     try {
+      makeFolder(folder, 0o700);
       this.save(afterUserId);
     } catch (error) {
-      throw new UsageError(
-        `STATE_DIR ${dirname(this.#path)} can not be written: ${(error as Error).message}`,
-      );
+      throw new UsageError(`STATE_DIR ${folder} can not be written: ${(error as Error).message}`);
     }
   }
 
+  /** Writes nothing where this was the last that was saved. */
   save(lastUserId: string): void {
-    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+    if (lastUserId === this.#saved) return;
     const temporary = `${this.#path}.${process.pid}`;
-    writeFileSync(temporary, `${JSON.stringify({ last_user_id: lastUserId })}\n`, { mode: 0o600 });
+    const content = { last_user_id: lastUserId, rule: this.#fingerprint };
+    writeFileSync(temporary, `${JSON.stringify(content)}\n`, { mode: 0o600 });
     renameSync(temporary, this.#path);
+    this.#saved = lastUserId;
   }
 
   remove(): void {

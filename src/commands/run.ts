@@ -1,12 +1,14 @@
 import { openDatabase } from '../database/open.ts';
 import { runCapture } from '../capture/capture.ts';
 import { publishLooks } from '../capture/bootstrap.ts';
+import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
 import { Sender } from '../delivery/sender.ts';
 import { DeliveryStream } from '../delivery/stream.ts';
 import { UnavailableError } from '../errors.ts';
 import { serveObserved } from '../observe/http-server.ts';
 import { createMetrics } from '../observe/metrics.ts';
+import { probed } from '../observe/probe.ts';
 import { openTopics } from '../topics/open.ts';
 import type { CommandContext } from './context.ts';
 import { LiveState } from './live-state.ts';
@@ -21,12 +23,13 @@ export interface Parts {
 /** Eligible users a page when the first start publishes everyone. */
 const BOOTSTRAP_PAGE_CUSTOMERS = 2_000;
 const CONNECTIONS_MAX = 1_000;
+const PROBE_MS_MAX = 5_000;
 
 /** `run`, `capture` and `deliver`: until a signal, or until it can not go on. */
 export async function runStream(context: CommandContext, parts: Parts): Promise<number> {
   const { settings, logger, signal } = context;
   const metrics = createMetrics();
-  const state = new LiveState(metrics);
+  const state = new LiveState(metrics, parts);
   await using database = await openDatabase(settings.db);
   await using topics = await openTopics(settings.topics, logger);
   await topics.ensureTopics();
@@ -44,10 +47,17 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         logger,
         connectionsMax: CONNECTIONS_MAX,
         mayStart: () => stream?.isCurrent ?? true,
-        onGateChange: (gate) => state.set('iterable', gate.reason === null ? null : gate.detail),
+        onGateChange: (gate) =>
+          state.set('iterable', 'gate', gate.reason === null ? null : gate.detail),
       })
     : null;
   await using publisher = parts.capture ? await topics.publisher() : null;
+  using _probe = parts.deliver
+    ? probed(
+        () => database.query('SELECT 1', {}, PROBE_MS_MAX),
+        (reason) => state.set('database', 'probe', reason),
+      )
+    : null;
   let capture: Promise<void> = Promise.resolve();
   const rule = new Rule(database.query, settings.rule);
   const eligibleUserIds = async function* (): AsyncGenerator<string[]> {
@@ -62,18 +72,18 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       format: settings.topicFormat,
       query: database.query,
       rule: settings.rule,
+      fingerprint: ruleFingerprint(settings),
       sender,
       metrics,
       logger,
-      onTrouble: (reason) => state.set('database', reason),
-      lookAtEveryone: async (stopping) => {
+      onTrouble: (part, reason) => state.set(part, 'delivery', reason),
+      lookAtEveryone: async (cause, stopping) => {
         await using temporary = publisher === null ? await topics.publisher() : null;
         const to = publisher ?? temporary;
-        if (to !== null)
-          await publishLooks(to, topics.names, eligibleUserIds(), 'retention', stopping);
+        if (to !== null) await publishLooks(to, topics.names, eligibleUserIds(), cause, stopping);
       },
     });
-    state.deliver = { stream, sender };
+    state.watch(stream, sender);
     await stream.start();
     running.push(stream.failed);
   }

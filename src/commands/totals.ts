@@ -23,8 +23,12 @@ export function withDelivery(totals: Totals, delivery: UserDelivery): Totals {
   };
 }
 
-/** The summary that ends a backfill or replay. */
-export function summaryLines(totals: Totals, notAttempted: number, file: string | null): string[] {
+/** The summary that ends a backfill or replay; what was not attempted may not be known to a man. */
+export function summaryLines(
+  totals: Totals,
+  notAttempted: number | string,
+  file: string | null,
+): string[] {
   const lines = [
     'Summary',
     `  Total users processed:              ${totals.processed}`,

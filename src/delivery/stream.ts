@@ -1,16 +1,17 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Query } from '../rule/rule.ts';
 import { Rule } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RuleSettings, TopicFormat } from '../settings/types.ts';
-import type { GroupMember, ReceivedMessage, TopicOffset, Topics } from '../topics/port.ts';
+import type { GroupMember, MemberHandlers, ReceivedMessage, Topics } from '../topics/port.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
 import { Intake } from './intake.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
+import { Resync, type ResyncCause } from './resync.ts';
 import { type Sender, within } from './sender.ts';
+import { watchedLetters } from './watched-letters.ts';
 import { SentMemory } from './sent-memory.ts';
 import { readVisibility } from './visibility.ts';
 
@@ -18,7 +19,9 @@ import { readVisibility } from './visibility.ts';
 const MEMORY_USERS_MAX = 200_000;
 const COMMIT_EVERY_MS = 100;
 const STOP_STEP_MS_MAX = 1_200;
-const LOOK_AT_EVERYONE_RETRY_MS = 2_000;
+
+/** `topics`: saving offsets; `resync`: asking for a look at everyone. */
+export type StreamPart = 'database' | 'dead letters' | 'resync' | 'topics';
 
 export interface StreamDeps {
   topics: Topics;
@@ -26,13 +29,15 @@ export interface StreamDeps {
   format: TopicFormat;
   query: Query;
   rule: RuleSettings;
+  /** Of the rule and the Iterable project (`ruleFingerprint`): kept beside the group's offsets. */
+  fingerprint: string;
   sender: Sender;
   metrics: Metrics;
   logger: Logger;
-  /** Told what keeps delivery from moving, or null. */
-  onTrouble: (reason: string | null) => void;
-  /** Asks for a look at every eligible user, durably: what the topics lost is made good by it. */
-  lookAtEveryone: (signal: AbortSignal) => Promise<void>;
+  /** Told what keeps a part of delivery from moving, or null. */
+  onTrouble: (part: StreamPart, reason: string | null) => void;
+  /** Asks for a look at every eligible user, durably; returns early once `signal` has aborted. */
+  lookAtEveryone: (cause: ResyncCause, signal: AbortSignal) => Promise<void>;
 }
 
 /** A member of the consumer group that delivers: topic → rule → Iterable. */
@@ -52,15 +57,21 @@ export class DeliveryStream {
   #isCommitting = false;
   #failedCommits = 0;
   #share: number | null = null;
-  /** Nothing is committed before it has ended. */
-  #makingGood: Promise<void> = Promise.resolve();
-  #isUnmended = false;
+  readonly #resync: Resync;
 
   constructor(deps: StreamDeps, options: EngineOptions = ENGINE_DEFAULTS) {
     this.#deps = deps;
     const rule = new Rule(deps.query, deps.rule);
     const clocks = { now: () => performance.now(), nowEpoch: () => Date.now() };
-    const { deadLetters } = deps.topics;
+    const deadLetters = watchedLetters(deps.topics.deadLetters, (reason) =>
+      deps.onTrouble('dead letters', reason),
+    );
+    this.#resync = new Resync({
+      lookAtEveryone: deps.lookAtEveryone,
+      commit: async (places) => await this.#member?.commit(places),
+      onTrouble: (error) => this.#resyncTrouble(error),
+      logger: deps.logger,
+    });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
       keepDeadLetters(deadLetters, letters, deps.logger, this.#stop.signal);
     this.#engine = new Engine(
@@ -122,15 +133,19 @@ export class DeliveryStream {
   }
 
   async start(): Promise<void> {
-    const { topics, groupId, sender, logger } = this.#deps;
+    const { topics, groupId, fingerprint, sender, logger } = this.#deps;
     const names = [topics.names.pageViews, topics.names.userChanges];
-    this.#member = await topics.join(groupId, names, {
+    const handlers: MemberHandlers = {
       onRebalancing: () => {
         this.#share = null;
         sender.setShare(0);
       },
       onAssigned: ({ partitions, share }) => {
         this.#intake.reset();
+        // What was seen of the work until now; nothing of it may be there to see the end of it.
+        this.#deps.onTrouble('database', null);
+        this.#deps.onTrouble('topics', null);
+        this.#resync.forget();
         // Another member may have sent something for these users since.
         this.memory.clear();
         this.#share = share;
@@ -139,14 +154,10 @@ export class DeliveryStream {
       },
       onMessages: (messages: readonly ReceivedMessage[]) =>
         this.#isStopping ? this.#leaving.promise : this.#intake.accept(messages),
-      onLost: (begins) => {
-        logger.warn(
-          { partitions: begins },
-          'messages were deleted before this group read them (retention); all eligible users are looked at again',
-        );
-        this.#makingGood = this.#makingGood.then(() => this.#makeGood(begins));
-      },
-    });
+      onLost: (begins) => this.#resync.ask(begins, 'retention'),
+      onOtherMark: (places) => this.#resync.ask(places, 'rule'),
+    };
+    this.#member = await topics.join(groupId, names, handlers, fingerprint);
     this.#commits = setInterval(() => {
       if (!this.#isCommitting) void this.#commit();
     }, COMMIT_EVERY_MS);
@@ -163,6 +174,7 @@ export class DeliveryStream {
     this.#engine.stop();
     await this.#deps.sender.stop(() => this.#engine.drained());
     this.#stop.abort();
+    this.#resync.stop();
     if (this.#commits !== null) clearInterval(this.#commits);
     // A broker that is away must not hold up the stop: what is not committed comes again.
     await within(this.#commit(), STOP_STEP_MS_MAX);
@@ -184,46 +196,36 @@ export class DeliveryStream {
 
   /** Never rejects. */
   async #commitMoved(): Promise<void> {
-    await this.#makingGood;
-    if (this.#isUnmended) return;
+    if (this.#resync.isOwed) return;
     const member = this.#member;
     const { progress } = this.#intake;
     const moved = progress.takeMoved();
     if (member === null || moved.length === 0) return;
     try {
       await member.commit(moved);
+      if (this.#failedCommits > 0) this.#deps.onTrouble('topics', null);
       this.#failedCommits = 0;
     } catch (error) {
       progress.giveBack(moved);
       this.#failedCommits += 1;
+      const { message } = error as Error;
+      this.#deps.onTrouble('topics', `the offsets can not be saved: ${message}`);
       if (this.#failedCommits > 1) return;
       this.#deps.logger.warn({ err: error }, 'offsets could not be committed; trying again');
     }
   }
 
-  /** Until it has worked, or the program stops: then the loss is found again at the next start. */
-  async #makeGood(begins: readonly TopicOffset[]): Promise<void> {
-    const { signal } = this.#stop;
-    this.#isUnmended = true;
-    while (!signal.aborted) {
-      try {
-        await this.#deps.lookAtEveryone(signal);
-        if (signal.aborted) return;
-        await this.#member?.commit(begins);
-        this.#isUnmended = false;
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#databaseTrouble(error);
-        await sleep(LOOK_AT_EVERYONE_RETRY_MS, undefined, { signal }).catch(() => undefined);
-      }
-    }
+  #databaseTrouble(error: unknown): void {
+    const { logger, onTrouble } = this.#deps;
+    if (error === null) logger.info('the database answers again');
+    else logger.warn({ err: error }, 'the rule can not be asked; delivery waits');
+    onTrouble('database', error === null ? null : (error as Error).message);
   }
 
-  #databaseTrouble(error: unknown): void {
-    const reason = error === null ? null : `database: ${(error as Error).message}`;
-    if (reason === null) this.#deps.logger.info('the database answers again');
-    else this.#deps.logger.warn({ err: error }, 'the rule can not be asked; delivery waits');
-    this.#deps.onTrouble(reason);
+  #resyncTrouble(error: unknown): void {
+    const { logger, onTrouble } = this.#deps;
+    if (error === null) return onTrouble('resync', null);
+    logger.warn({ err: error }, 'a look at everyone can not be asked for; trying again');
+    onTrouble('resync', `a look at everyone can not be asked for: ${(error as Error).message}`);
   }
 }

@@ -4,13 +4,15 @@ const ITEMS_A_LOOK_MAX = 1_000;
 /**
  * The users to look at, each at most once at a time. A user who is busy is queued again only when
  * it is released; what came for it meanwhile is kept together, which is what coalesces many messages
- * into one delivery and keeps deliveries of one user apart. There are two lines: users in order of
- * arrival, and behind them those whose last try has failed. What comes for one of these waits with
- * it for its next try.
+ * into one delivery and keeps deliveries of one user apart. There are three lines: users in order of
+ * arrival; those who have rested, who are begun already and go first, but take no more than half of
+ * a turn from those who wait; and, behind both, those whose last try has failed. What comes for one
+ * of these waits with it for its next try.
  */
 export class UserQueue<I extends { userId: string }> {
   readonly #users = new Map<string, Entry<I>>();
   readonly #onRested: () => void;
+  readonly #rested = new Line<I>();
   readonly #first = new Line<I>();
   readonly #behind = new Line<I>();
 
@@ -21,7 +23,7 @@ export class UserQueue<I extends { userId: string }> {
 
   /** Users that could be taken now, without those that failed. */
   get queued(): number {
-    return this.#first.length;
+    return this.#rested.length + this.#first.length;
   }
 
   /** Users that failed, and could be taken now. */
@@ -59,7 +61,9 @@ export class UserQueue<I extends { userId: string }> {
 
   /** Takes up to `usersMax` users with what came for them; they are busy until `release`. */
   take(usersMax: number): Taken<I>[] {
-    return this.#take(this.#first, usersMax);
+    const restedMax = Math.max(Math.ceil(usersMax / 2), usersMax - this.#first.length);
+    const rested = this.#take(this.#rested, restedMax);
+    return [...rested, ...this.#take(this.#first, usersMax - rested.length)];
   }
 
   /** The same of those whose last try failed. */
@@ -84,10 +88,10 @@ export class UserQueue<I extends { userId: string }> {
     const isNews = entry.items.length > 0 && !entry.isBehind;
     entry.items = [...items, ...entry.items];
     entry.attempts += 1;
-    if (isNews || delayMs <= 0) return this.#enqueue(entry);
+    if (isNews || delayMs <= 0) return this.#enqueue(entry, this.#rested);
     entry.state = 'resting';
     entry.timer = setTimeout(() => {
-      this.#enqueue(entry);
+      this.#enqueue(entry, this.#rested);
       this.#onRested();
     }, delayMs);
   }
@@ -103,6 +107,7 @@ export class UserQueue<I extends { userId: string }> {
 
   /** Forgets all items. Busy users stay busy until they are released. */
   clear(): void {
+    this.#rested.clear();
     this.#first.clear();
     this.#behind.clear();
     for (const entry of this.#users.values()) {
@@ -131,11 +136,11 @@ export class UserQueue<I extends { userId: string }> {
     return taken;
   }
 
-  #enqueue(entry: Entry<I>): void {
+  #enqueue(entry: Entry<I>, line = this.#first): void {
     if (entry.timer !== null) clearTimeout(entry.timer);
     entry.timer = null;
     entry.state = 'queued';
-    (entry.isBehind ? this.#behind : this.#first).push(entry);
+    (entry.isBehind ? this.#behind : line).push(entry);
   }
 }
 

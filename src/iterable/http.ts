@@ -1,5 +1,6 @@
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { secretRemover } from '../plain-text.ts';
+import type { ProxySettings } from '../settings/types.ts';
 import {
   type KeyVerdict,
   type Verdict,
@@ -22,6 +23,24 @@ export interface IterableHttpOptions {
   /** Limit of one call from its start to the last byte of the answer. */
   timeoutMs: number;
   connectionsMax: number;
+  proxy?: ProxySettings | null;
+}
+
+/** Never through a proxy: it would look for them on its own machine. */
+const LOOPBACK = 'localhost,127.0.0.1,::1';
+
+function openAgent({ connectionsMax, timeoutMs, proxy }: IterableHttpOptions): Dispatcher {
+  const options = {
+    connections: connectionsMax,
+    pipelining: 1,
+    connect: { timeout: timeoutMs },
+    keepAliveTimeout: 30_000,
+  };
+  if (proxy === null || proxy === undefined) return new Agent(options);
+  const { url, except } = proxy;
+  const noProxy = except.trim() === '*' ? '*' : `${except},${LOOPBACK}`;
+  // Whichever is not meant is not asked: which one is, was decided by the base URL.
+  return new EnvHttpProxyAgent({ ...options, httpProxy: url, httpsProxy: url, noProxy });
 }
 
 /**
@@ -29,7 +48,7 @@ export interface IterableHttpOptions {
  * limits nothing; see IterableCalls for that.
  */
 export class IterableHttp implements AsyncDisposable {
-  readonly #agent: Agent;
+  readonly #agent: Dispatcher;
   readonly #options: IterableHttpOptions;
   readonly #headers: Record<string, string>;
   readonly #base: URL;
@@ -41,12 +60,7 @@ export class IterableHttp implements AsyncDisposable {
     this.#base = new URL(options.baseUrl);
     this.#withoutKey = secretRemover([options.apiKey]);
     this.#headers = { 'Api-Key': options.apiKey, 'Content-Type': 'application/json' };
-    this.#agent = new Agent({
-      connections: options.connectionsMax,
-      pipelining: 1,
-      connect: { timeout: options.timeoutMs },
-      keepAliveTimeout: 30_000,
-    });
+    this.#agent = openAgent(options);
   }
 
   /** Posts `body` (JSON). Never rejects for what the network or the server does. */

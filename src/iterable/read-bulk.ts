@@ -39,9 +39,12 @@ export function disallowedEvents(body: unknown): ReadonlySet<string> {
   return new Set(Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []);
 }
 
-/** One item's outcome in a bulk call that was accepted as a whole. */
+/**
+ * One item's outcome in a bulk call that was accepted as a whole, with its own part of the answer:
+ * the rest is about others.
+ */
 export function itemOutcome(whole: Outcome, failedList: string | undefined): Outcome {
-  if (failedList === undefined) return whole;
+  if (failedList === undefined) return { ...whole, body: { code: 'Success' } };
   const code = cleanMessage(failedList);
   return {
     kind: 'refused',

@@ -1,9 +1,10 @@
 import { basename, dirname } from 'node:path';
-import { mkdirSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import pino from 'pino';
 import pretty from 'pino-pretty';
 import { createStream } from 'rotating-file-stream';
 import { UsageError } from '../errors.ts';
+import { makeFolder } from '../folders.ts';
 import { oneLine, plainJson, secretRemover, withoutAddresses } from '../plain-text.ts';
 import type { LogSettings } from '../settings/types.ts';
 import type { Logger } from './logger.ts';
@@ -104,7 +105,8 @@ export function openLog(
 
 function openFile(path: string): ReturnType<typeof createStream> {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
+    closeSync(openSync(path, 'a', 0o600));
   } catch (error) {
     throw new UsageError(`LOG_FILE ${path} can not be written: ${(error as Error).message}`);
   }

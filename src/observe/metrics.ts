@@ -14,6 +14,7 @@ export interface Metrics {
   capturePositionAge: Gauge;
   unreadableMessages: Counter;
   memoryOfSent: Gauge;
+  ready: Gauge;
 }
 
 export const OUTCOMES: readonly LookOutcome[] = ['sent', 'superseded', 'ineligible', 'refused'];
@@ -69,7 +70,14 @@ export function createMetrics(): Metrics {
       help: 'Users whose last delivery is remembered.',
       registers,
     }),
+    ready: new Gauge({
+      name: `${PREFIX}ready`,
+      help: '1 when /readyz says so, else 0.',
+      registers,
+    }),
   };
+  // A gauge without labels begins at 0, which would read as known.
+  for (const gauge of [metrics.capturePositionAge, metrics.memoryOfSent]) gauge.remove();
   for (const outcome of OUTCOMES) metrics.deliveries.inc({ outcome }, 0);
   return metrics;
 }

@@ -21,7 +21,14 @@ export function sqlInteger(id: string): number | bigint {
 const RULE_TEXT = new URL('../../sql/rule.sql', import.meta.url);
 /** For questions about a few users, which take milliseconds: a link that is dead is found by it. */
 export const LOOK_MS_MAX = 10_000;
+/** What is counted is only shown: nobody waits long for it. */
+const COUNT_MS_MAX = 5_000;
 const MARKER = '/* narrowed */';
+
+/** The rule's SQL without its comments; MARKER is where it is narrowed. */
+export function ruleText(): string {
+  return readFileSync(RULE_TEXT, 'utf8').replace(/^--.*\n/gm, '');
+}
 
 /**
  * The rule (`sql/rule.sql`), asked of the database. Every method is one statement, so what it
@@ -39,7 +46,7 @@ export class Rule {
       pages: [...settings.pages],
       lookback_days: settings.lookbackDays,
     };
-    this.#text = readFileSync(RULE_TEXT, 'utf8').replace(/^--.*\n/gm, '');
+    this.#text = ruleText();
   }
 
   /** The eligible among these users. */
@@ -57,14 +64,18 @@ export class Rule {
     });
   }
 
-  /** How many users with an id above `afterId` are eligible now. */
-  async count(afterId: string): Promise<number> {
-    const narrowed = this.#text.replace(MARKER, 'AND c.id > :after_id');
-    const rows = await this.#query(`SELECT COUNT(*) AS eligible FROM (${narrowed}) AS everyone`, {
-      ...this.#parameters,
-      after_id: sqlInteger(afterId),
-    });
-    return Number(rows[0]?.['eligible'] ?? 0);
+  /**
+   * How many users with an id above `afterId` are eligible now, in parts that add up: each is the
+   * count among the next `pageSize` customers of the plan, so that no question takes long.
+   */
+  async *counts(pageSize: number, afterId: string): AsyncGenerator<number> {
+    const narrowed = this.#text.replace(MARKER, 'AND c.id > :after_id AND c.id <= :last_id');
+    const sql = `SELECT COUNT(*) AS eligible FROM (${narrowed}) AS everyone`;
+    for await (const [after, last] of this.#ranges(pageSize, afterId)) {
+      const parameters = { after_id: sqlInteger(after), last_id: sqlInteger(last) };
+      const rows = await this.#query(sql, { ...this.#parameters, ...parameters }, COUNT_MS_MAX);
+      yield Number(rows[0]?.['eligible'] ?? 0);
+    }
   }
 
   /**
@@ -72,6 +83,14 @@ export class Rule {
    * the plan, so memory does not grow with the number of customers. Empty pages are passed over.
    */
   async *everyone(pageSize: number, afterId = '0'): AsyncGenerator<EligibleUser[]> {
+    for await (const [after, last] of this.#ranges(pageSize, afterId)) {
+      const page = await this.inRange(after, last);
+      if (page.length > 0) yield page;
+    }
+  }
+
+  /** Ids, first one exclusive, between which there are `pageSize` customers of the plan. */
+  async *#ranges(pageSize: number, afterId: string): AsyncGenerator<[string, string]> {
     let after = afterId;
     for (;;) {
       const rows = await this.#query(
@@ -82,8 +101,7 @@ export class Rule {
       );
       const last = rows[0]?.['last_id'] ?? null;
       if (last === null) return;
-      const page = await this.inRange(after, String(last));
-      if (page.length > 0) yield page;
+      yield [after, String(last)];
       after = String(last);
     }
   }

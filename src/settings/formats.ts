@@ -42,6 +42,15 @@ function url(raw: string): Parsed {
   return { value: raw.slice(0, end) };
 }
 
+/** As curl takes it: what names no scheme is an HTTP proxy. */
+function proxy(raw: string): Parsed {
+  const parsed = URL.parse(raw.includes('://') ? raw : `http://${raw}`);
+  if (parsed === null || !/^https?:$/.test(parsed.protocol) || parsed.hostname === '') {
+    return { problem: 'must be http://host:port or https://host:port' };
+  }
+  return { value: parsed.href };
+}
+
 function timeZone(raw: string): Parsed {
   if (/^(utc|z)$/i.test(raw)) return { value: '+00:00' };
   if (OFFSET.test(raw) || ZONE_NAME.test(raw)) return { value: raw };
@@ -76,6 +85,8 @@ export function parseSetting(kind: SettingKind, raw: string): Parsed {
       return boolean(raw);
     case 'url':
       return url(raw);
+    case 'proxy':
+      return proxy(raw);
     case 'list': {
       const value = list(raw);
       return value.length > 0 ? { value } : { problem: 'must name at least one' };

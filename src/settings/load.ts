@@ -115,6 +115,8 @@ function group(values: ReadonlyMap<string, unknown>): Settings {
       ? null
       : { brokers, clientId: 'iterable-sync', ssl: get<boolean>('KAFKA_SSL'), sasl };
   const logFile = text('LOG_FILE');
+  const baseUrl = get<string>('ITERABLE_API_BASE_URL');
+  const proxy = text(baseUrl.startsWith('https:') ? 'HTTPS_PROXY' : 'HTTP_PROXY');
   return {
     db: {
       host: text('DB_HOST'),
@@ -136,10 +138,11 @@ function group(values: ReadonlyMap<string, unknown>): Settings {
     startFrom: get('START_FROM'),
     iterable: {
       apiKey: text('ITERABLE_API_KEY'),
-      baseUrl: get('ITERABLE_API_BASE_URL'),
+      baseUrl,
       timeoutMs: get('ITERABLE_TIMEOUT_MS'),
       usersUpdatePerSecond: get('ITERABLE_USERS_UPDATE_PER_SECOND'),
       eventsTrackPerSecond: get('ITERABLE_EVENTS_TRACK_PER_SECOND'),
+      proxy: proxy === '' ? null : { url: proxy, except: text('NO_PROXY') },
     },
     rule: {
       planType: get('RULE_PLAN_TYPE'),

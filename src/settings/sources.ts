@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { parseEnv } from 'node:util';
 import { UsageError } from '../errors.ts';
+import { parseDotEnv } from './dot-env.ts';
 import { nearest } from './nearest.ts';
 import { SETTINGS_TABLE } from './table.ts';
 
@@ -8,7 +8,8 @@ const NAMES: readonly string[] = SETTINGS_TABLE.map((row) => row.name);
 
 function readText(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8');
+    // Some editors begin a file with a byte-order mark.
+    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw new UsageError(`${path} can not be read: ${(error as Error).message}`);
@@ -59,12 +60,14 @@ export function readSources(
   directory: string,
   configFile: string | null,
 ): Map<string, string> {
-  const dotEnv = parseEnv(readText(`${directory}/.env`) ?? '');
+  const dotEnv = parseDotEnv(readText(`${directory}/.env`) ?? '');
   const json = configFile === null ? new Map<string, string>() : fromJsonFile(configFile);
   const values = new Map<string, string>();
   for (const row of SETTINGS_TABLE) {
     const mayBeEmpty = 'mayBeEmpty' in row;
-    const given = [env[row.name], dotEnv[row.name], json.get(row.name)].find(
+    // The environment of a machine has the proxies under either name.
+    const lower = row.name.endsWith('_PROXY') ? env[row.name.toLowerCase()] : undefined;
+    const given = [env[row.name], lower, dotEnv.get(row.name), json.get(row.name)].find(
       (value) => value !== undefined && (mayBeEmpty || value.trim() !== ''),
     );
     // A password may end in a space; everything else that does was pasted so.

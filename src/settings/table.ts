@@ -10,6 +10,7 @@ export type SettingKind =
   | 'boolean'
   | 'positiveInt'
   | 'url'
+  | 'proxy'
   | 'list'
   | 'brokers'
   | 'timeZone'
@@ -54,6 +55,9 @@ export const SETTINGS_TABLE = [
   { group: 'Iterable', name: 'ITERABLE_TIMEOUT_MS', kind: 'positiveInt', default: '10000', meaning: 'Time limit of one call, in milliseconds.' },
   { group: 'Iterable', name: 'ITERABLE_USERS_UPDATE_PER_SECOND', kind: 'positiveInt', default: '500', meaning: 'users/update calls a second, all instances together.' },
   { group: 'Iterable', name: 'ITERABLE_EVENTS_TRACK_PER_SECOND', kind: 'positiveInt', default: '2000', meaning: 'events/track calls a second, all instances together.' },
+  { group: 'Iterable', name: 'HTTPS_PROXY', kind: 'proxy', default: null, secret: true, meaning: 'Proxy for calls to Iterable, http://[user:password@]host:port; not for loopback addresses.' },
+  { group: 'Iterable', name: 'HTTP_PROXY', kind: 'proxy', default: null, secret: true, meaning: 'The same where ITERABLE_API_BASE_URL begins with http://.' },
+  { group: 'Iterable', name: 'NO_PROXY', kind: 'text', default: null, meaning: 'Hosts that are called without a proxy, comma separated; * for all.' },
   { group: 'Rule', name: 'RULE_PLAN_TYPE', kind: 'text', default: 'pro', meaning: 'Plan of the customers to reach.' },
   { group: 'Rule', name: 'RULE_PAGES', kind: 'list', default: 'pricing,settings', meaning: 'Pages that count, comma separated.' },
   { group: 'Rule', name: 'RULE_LOOKBACK_DAYS', kind: 'positiveInt', default: '7', meaning: 'How many days back a view counts, from midnight in DB_TIME_ZONE.' },

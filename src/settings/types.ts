@@ -35,12 +35,21 @@ export interface TopicSettings {
 export type TopicFormat = 'page_view' | 'debezium' | 'maxwell';
 export type StartFrom = 'backfill' | 'now' | 'earliest';
 
+export interface ProxySettings {
+  /** May hold a user name and a password. */
+  url: string;
+  /** Hosts that are called without it, comma separated; `*` for all. */
+  except: string;
+}
+
 export interface IterableSettings {
   apiKey: string;
   baseUrl: string;
   timeoutMs: number;
   usersUpdatePerSecond: number;
   eventsTrackPerSecond: number;
+  /** null: none. */
+  proxy: ProxySettings | null;
 }
 
 export interface RuleSettings {

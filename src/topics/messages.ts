@@ -16,4 +16,6 @@ export type UserChangeCause =
   /** Its table was changed by a statement that may have brought other rows. */
   | 'ddl'
   /** Its message may have been deleted before it was read. */
-  | 'retention';
+  | 'retention'
+  /** It was judged by another rule, or sent to another project. */
+  | 'rule';

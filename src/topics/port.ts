@@ -82,6 +82,12 @@ export interface MemberHandlers {
    * at these offsets now. Nothing that comes after them is committed before the handler was called.
    */
   onLost(begins: readonly TopicOffset[]): void;
+  /**
+   * The group's offsets of these partitions were saved with another mark than this member's: what
+   * came before them was judged by another rule. `places` are those offsets; the mark is this
+   * member's once they are committed again. Nothing is committed before the handler was called.
+   */
+  onOtherMark(places: readonly TopicOffset[]): void;
 }
 
 /** A member of a consumer group. Disposing leaves the group; it commits nothing by itself. */
@@ -151,8 +157,15 @@ export interface Topics extends AsyncDisposable {
   /**
    * Joins `groupId` for these topics. Partition p of every topic goes to the same member, so that
    * one user is with one member. A group without offsets begins at the oldest message.
+   * `mark` is kept beside every offset that the member commits, and beside the beginning of a
+   * partition that has none; offsets without a mark have the empty one, the default.
    */
-  join(groupId: string, topics: readonly string[], handlers: MemberHandlers): Promise<GroupMember>;
+  join(
+    groupId: string,
+    topics: readonly string[],
+    handlers: MemberHandlers,
+    mark?: string,
+  ): Promise<GroupMember>;
   bounds(topics: readonly string[]): Promise<PartitionBounds[]>;
   /**
    * For each partition the offset of the first message with a timestamp at or after `timeMs`

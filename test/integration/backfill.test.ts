@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Simulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
@@ -75,24 +75,32 @@ describe('backfill', () => {
     expect(profiles(on.simulator)).toEqual(held);
   });
 
+  it('in bulk, keeps of the answer in each record what is about its user, and nothing of others', async () => {
+    await using on = await stage();
+    await addPros(on, 300);
+    await on.simulator.setFaults({
+      refuse: [
+        { email: 'mike.chen@email.com', status: 400, code: 'InvalidEmailAddressError' },
+        { email: 'many7@example.com', status: 400, code: 'InvalidEmailAddressError' },
+      ],
+    });
+    expect((await runToEnd(['backfill', '--bulk'], on.env)).code).toBe(1);
+    const { content } = results(on.env);
+    expect(content.records).toHaveLength(303);
+    expect(content.records.filter((record) => record.overall_success)).toHaveLength(301);
+    for (const record of content.records) {
+      const text = JSON.stringify(record);
+      expect(text.match(/[\w.]+@[\w.]+/g)).toEqual([record.email]);
+      expect(text.length).toBeLessThan(600);
+    }
+  });
+
   it('says so and exits 0 when the rule finds nobody', async () => {
     await using on = await stage();
     await on.database.connection.query('DELETE FROM page_views');
     const { code, stdout } = await runToEnd(['backfill'], on.env);
     expect(code).toBe(0);
     expect(stdout).toBe('No pro users with recent pricing/settings page views found\n');
-  });
-
-  it('goes on with --resume where --limit ended', async () => {
-    await using on = await stage();
-    expect((await runToEnd(['backfill', '--limit', '2'], on.env)).code).toBe(0);
-    expect([...on.simulator.users.keys()]).toEqual([
-      'sarah.johnson@email.com',
-      'mike.chen@email.com',
-    ]);
-    on.simulator.reset();
-    expect((await runToEnd(['backfill', '--resume'], on.env)).code).toBe(0);
-    expect([...on.simulator.users.keys()]).toEqual(['emma.davis@email.com']);
   });
 
   it('goes on after one that Iterable refuses, counts it, exits 1, and keeps it as a dead letter', async () => {
@@ -196,22 +204,4 @@ describe('backfill', () => {
       expect(on.simulator.stats().state.users).toBe(0);
     },
   );
-
-  // Guards ResumeFile.begin: else an older run's place would be taken for this one's.
-  it('that was killed early is not resumed where an older one had stopped', async () => {
-    await using on = await stage();
-    const file = join(on.env['STATE_DIR'] ?? '', 'backfill.json');
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, '{"last_user_id":"999999"}\n');
-    await on.simulator.setFaults({ latency: { '*': { ms: 60_000 } } });
-    await using program = new Program(['backfill'], on.env);
-    await until('it has begun', () => Promise.resolve(on.simulator.stats().concurrent > 0));
-    program.kill('SIGKILL');
-    await program.ended;
-    await on.simulator.setFaults({});
-    const { code, stderr } = await runToEnd(['backfill', '--resume'], on.env);
-    expect(code, stderr).toBe(0);
-    expect(stderr).toContain('nothing to resume');
-    expect(on.simulator.users.size).toBe(3);
-  });
 });

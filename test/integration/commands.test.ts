@@ -63,6 +63,21 @@ describe('run', () => {
 });
 
 describe('the command line', () => {
+  // Below a folder of the system that takes no other: Node's own mkdir never returns there.
+  it.each(['LOG_FILE', 'RESULTS_DIR', 'STATE_DIR'])(
+    'ends with one error where %s can not be written',
+    async (name) => {
+      await using on = await stage();
+      await using program = new Program(['backfill'], { ...on.env, [name]: '/proc/no/such' });
+      await until('it ends', () => Promise.resolve(program.hasEnded));
+      const { code, stderr } = await program.ended;
+      expect(code).toBe(2);
+      expect(stderr).toContain(`error: ${name} /proc/no`);
+      expect(stderr).toContain('can not be written');
+      expect(on.simulator.stats().state.users).toBe(0);
+    },
+  );
+
   it('names every missing setting in one message and exits 2', async () => {
     const { code, stderr } = await runToEnd(['run'], {});
     expect(code).toBe(2);

@@ -74,7 +74,7 @@ describe('the embedded topics', () => {
     log.append([message(pageViews, 1, 'mark', 1_000)], null, nowMs - 19 * HOUR_MS);
     log.append([message(pageViews, 1, 'new', 2_000)], null, nowMs - HOUR_MS);
     const partition = (await topics.bounds([pageViews])).find(({ end }) => end > 0)!;
-    log.commit('g', [{ ...partition, offset: 100 }]);
+    log.commit('g', [{ ...partition, offset: 100 }], '');
     const { dropped, unread } = await dropAllOld(
       log,
       nowMs - 10 * HOUR_MS,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/program.ts';
 import { freshTopicPrefix } from '../support/services.ts';
+import type { TopicOffset } from '../../src/topics/port.ts';
 import { Reader, letter, message, open, readAll, settingsFor } from '../support/topics.ts';
 
 const WRITER = new URL('../support/topics-writer.ts', import.meta.url).pathname;
@@ -56,6 +57,50 @@ describe.each(['embedded', 'Kafka'] as const)('%s topics', (kind) => {
       async () => (await reader.member?.lag())?.get(topics.names.pageViews) === 10,
     );
     await reader.leave();
+  });
+
+  it('tell of offsets that were saved with another mark until they are committed again', async () => {
+    await using topics = await open(settingsFor(kind));
+    await using publisher = await topics.publisher();
+    const { pageViews, userChanges } = topics.names;
+    const group = freshTopicPrefix();
+    const keys = Array.from({ length: 40 }, (_, i) => message(pageViews, i, 'x'));
+    await publisher.publish(keys);
+    const ends = await topics.bounds([pageViews]);
+    // What a version without marks has saved; nothing of user changes.
+    const early = await new Reader().join(topics, group);
+    await until('all are there', () => Promise.resolve(early.received.length === 40));
+    await early.member?.commit(ends.map((at) => ({ ...at, offset: at.end })));
+    await early.leave();
+    const places = ends.map(({ topic, partition, end }) => ({ topic, partition, offset: end }));
+    const sorted = (marked: readonly TopicOffset[]): TopicOffset[] =>
+      marked
+        .filter(({ topic }) => topic === pageViews)
+        .toSorted((a, b) => a.partition - b.partition);
+    const other = await new Reader().join(topics, group, 'a');
+    await until('it is told of them', () => Promise.resolve(other.marked.length > 0));
+    expect(sorted(other.marked)).toEqual(places);
+    const [first, ...rest] = places;
+    await other.member?.commit([first!]);
+    await other.leave();
+    const again = await new Reader().join(topics, group, 'a');
+    await until('it is told of the others', () => Promise.resolve(again.marked.length > 0));
+    expect(sorted(again.marked)).toEqual(rest);
+    await again.member?.commit([...rest, ...again.marked]);
+    await again.leave();
+    const same = await new Reader().join(topics, group, 'a');
+    await publisher.publish([message(userChanges, 1, 'last')]);
+    await until('it has read on', () => Promise.resolve(same.values().includes('last')));
+    expect(same.marked).toEqual([]);
+    await same.leave();
+    // A group that has saved nothing has nothing of another rule, and keeps the mark from then on.
+    const fresh = await new Reader().join(topics, `${group}-fresh`, 'a');
+    await until('it reads', () => Promise.resolve(fresh.received.length > 0));
+    await fresh.leave();
+    expect(fresh.marked).toEqual([]);
+    const changed = await new Reader().join(topics, `${group}-fresh`, 'b');
+    await until('it is told of all', () => Promise.resolve(changed.marked.length === 12));
+    await changed.leave();
   });
 
   it('hand a message to a member of the same process within a moment', async () => {

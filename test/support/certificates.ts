@@ -6,7 +6,7 @@ import { join } from 'node:path';
 const OPENSSL = 'openssl';
 
 /**
- * An authority (`ca.pem`), a key and certificate for 127.0.0.1 that it signed (`server.key`,
+ * An authority (`ca.pem`), a key and certificate for 127.0.0.1 and iterable.test that it signed (`server.key`,
  * `server.pem`; both in `keystore.pem`), and an authority that signed nothing (`other.pem`).
  * Returns where each file is.
  */
@@ -20,7 +20,7 @@ export function makeCertificates(): (name: string) => string {
   };
   make('ca', []);
   make('other', []);
-  const names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=CA:FALSE'];
+  const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:iterable.test', '-addext', 'basicConstraints=CA:FALSE'];
   make('server', ['-CA', 'ca.pem', '-CAkey', 'ca.key', ...names]);
   const parts = ['server.key', 'server.pem'].map((name) => readFileSync(file(name), 'utf8'));
   writeFileSync(file('keystore.pem'), parts.join(''));

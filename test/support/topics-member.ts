@@ -12,6 +12,7 @@ await topics.join(process.argv[3] ?? '', [pageViews, userChanges], {
   onRebalancing: () => undefined,
   onMessages: () => Promise.resolve(),
   onLost: () => undefined,
+  onOtherMark: () => undefined,
 });
 process.stdout.write('joined\n');
 setInterval(() => undefined, 60_000);

@@ -49,6 +49,7 @@ export class Reader implements MemberHandlers {
   readonly received: ReceivedMessage[] = [];
   readonly assignments: Assignment[] = [];
   readonly lost: TopicOffset[] = [];
+  readonly marked: TopicOffset[] = [];
   gate: Promise<void> = Promise.resolve();
   member: GroupMember | null = null;
 
@@ -68,9 +69,13 @@ export class Reader implements MemberHandlers {
     this.lost.push(...begins);
   }
 
-  async join(topics: Topics, group: string): Promise<this> {
+  onOtherMark(places: readonly TopicOffset[]): void {
+    this.marked.push(...places);
+  }
+
+  async join(topics: Topics, group: string, mark?: string): Promise<this> {
     const { pageViews, userChanges } = topics.names;
-    this.member = await topics.join(group, [pageViews, userChanges], this);
+    this.member = await topics.join(group, [pageViews, userChanges], this, mark);
     return this;
   }
 

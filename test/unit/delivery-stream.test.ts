@@ -38,6 +38,7 @@ class World {
       format: 'page_view',
       query: () => Promise.resolve([]),
       rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
+      fingerprint: 'mark',
       sender: {
         pace,
         setShare: () => undefined,

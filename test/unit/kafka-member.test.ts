@@ -47,6 +47,7 @@ class FakeKafka {
       admin: () => Promise.resolve(admin as unknown as Admin),
       groupId: 'group',
       topics: ['views'],
+      mark: '',
       logger: pino({ level: 'silent' }),
       handlers: {
         onRebalancing: () => undefined,
@@ -56,6 +57,7 @@ class FakeKafka {
           return this.room;
         },
         onLost: (begins) => void this.lost.push(...begins),
+        onOtherMark: () => undefined,
       },
     });
     await member.start();

@@ -1,9 +1,11 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/errors.ts';
 import { envExample, settingsMarkdown } from '../../src/settings/help.ts';
+import { parseDotEnv } from '../../src/settings/dot-env.ts';
 import { type LoadOptions, loadSettings, readSettings } from '../../src/settings/load.ts';
 import { SETTINGS_TABLE } from '../../src/settings/table.ts';
 
@@ -120,6 +122,54 @@ describe('settings', () => {
     expect(settings.log).toEqual({ level: 'warn', file: null });
     expect(settings.db.timeZone).toBe('+00:00');
     expect(settings.http.port).toBeNull();
+  });
+
+  it('in .env may hold a #, which begins a comment only after a blank or at the start of a line', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'settings-'));
+    const lines = [
+      '\uFEFFDB_HOST=db.internal # the replica',
+      '# DB_HOST=commented',
+      'export DB_USER = me\t#comment',
+      'DB_PASSWORD=a#b##c',
+      "ITERABLE_API_KEY='quoted # key' # comment",
+      'DB_NAME="shop',
+      'STATE_DIR=within the quotes" # comment',
+      'STATE_DIR=#state',
+      'RULE_PAGES= # nothing',
+      'KAFKA_TOPIC=a=b',
+    ];
+    writeFileSync(join(directory, '.env'), lines.join('\r\n'));
+    const { settings } = readSettings({ env: {}, directory, configFile: null, need: 'none' });
+    expect(settings.db).toMatchObject({ host: 'db.internal', user: 'me', password: 'a#b##c' });
+    expect(settings.iterable.apiKey).toBe('quoted # key');
+    expect(settings.topics.stateDir).toBe('#state');
+    expect(settings.rule.pages).toEqual(['pricing', 'settings']);
+  });
+
+  it('in .env are read in quotes as Node reads them, over several lines too', () => {
+    for (const text of [
+      'A="x\\ny"',
+      "A='a\nb' # c",
+      'A=`q"w`',
+      'A="a # b" trailing\nB=1',
+      'A="\nB=2\n"\nB=3',
+    ]) {
+      expect(Object.fromEntries(parseDotEnv(text))).toEqual({ ...parseEnv(text) });
+    }
+  });
+
+  it('of a proxy are that of the scheme of ITERABLE_API_BASE_URL, under either name', () => {
+    const proxies = { https_proxy: 'proxy:3128', HTTP_PROXY: 'http://me:secret@plain:8080' };
+    const of = (env: Record<string, string>) =>
+      loadSettings(options({ ...REQUIRED, ...proxies, ...env })).iterable.proxy;
+    expect(of({ NO_PROXY: '.internal' })).toEqual({
+      url: 'http://proxy:3128/',
+      except: '.internal',
+    });
+    expect(of({ ITERABLE_API_BASE_URL: 'http://plain' })?.url).toBe('http://me:secret@plain:8080/');
+    const { problems } = readSettings(options({ ...REQUIRED, HTTPS_PROXY: 'socks5://hunter2' }));
+    expect(problems).toHaveLength(1);
+    expect(problems.join()).not.toContain('hunter2');
   });
 
   it('are all in .env.example and in the table of the README', () => {

@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { UnavailableError } from '../../errors.ts';
+import { makeFolder } from '../../folders.ts';
 import { brokenFile, troubleOf } from './sqlite-error.ts';
 
 /** Marks the file as ours (`PRAGMA application_id`): "itsy". */
@@ -14,6 +15,8 @@ const BUSY_TIMEOUT_MS = 250;
  * `log.id` is `partitions.id` × 2^40 + offset: one B-tree, each partition a contiguous range.
  * `ahead` is how far the highest timestamp up to this message lies above its own, which makes
  * `time + ahead` rise along a partition and a search by time a binary search.
+ * `group_marks` is what was committed beside an offset; it counts while that offset stands, so that
+ * what an earlier version has committed since has none.
  * `marks` note where a partition ended at a moment: what lies below an old mark is old.
  */
 const SCHEMA = `
@@ -33,6 +36,12 @@ const SCHEMA = `
   CREATE TABLE members (group_id TEXT PRIMARY KEY, pid INTEGER NOT NULL, since TEXT NOT NULL);
   CREATE TABLE checkpoints (source TEXT PRIMARY KEY, value TEXT NOT NULL);
   CREATE TABLE dead_letters (id TEXT PRIMARY KEY, time TEXT NOT NULL, letter TEXT NOT NULL);
+`;
+/** What files of the same format may lack, and their versions don't ask for. */
+const ADDED = `
+  CREATE TABLE IF NOT EXISTS group_marks (
+    group_id TEXT NOT NULL, partition_id INTEGER NOT NULL, offset INTEGER NOT NULL,
+    mark TEXT NOT NULL, PRIMARY KEY (group_id, partition_id)) WITHOUT ROWID;
 `;
 
 export function topicsFile(stateDir: string): string {
@@ -69,7 +78,7 @@ export function openFile(stateDir: string): DatabaseSync {
 
 function makeFile(stateDir: string, file: string): void {
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeFolder(stateDir, 0o700);
     closeSync(openSync(file, 'a', 0o600));
   } catch (error) {
     throw new UnavailableError(
@@ -97,6 +106,7 @@ function prepareFile(db: DatabaseSync, file: string): void {
       db.exec(SCHEMA);
       db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
     }
+    db.exec(ADDED);
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');

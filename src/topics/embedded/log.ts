@@ -32,6 +32,7 @@ export class EmbeddedLog {
   readonly #mark: StatementSync;
   readonly #saveCheckpoint: StatementSync;
   readonly #saveOffset: StatementSync;
+  readonly #saveMark: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -56,6 +57,9 @@ export class EmbeddedLog {
     );
     this.#saveOffset = db.prepare(
       'INSERT INTO group_offsets (group_id, partition_id, offset) VALUES (?, ?, ?) ON CONFLICT (group_id, partition_id) DO UPDATE SET offset = excluded.offset',
+    );
+    this.#saveMark = db.prepare(
+      'INSERT INTO group_marks (group_id, partition_id, offset, mark) VALUES (?, ?, ?, ?) ON CONFLICT (group_id, partition_id) DO UPDATE SET offset = excluded.offset, mark = excluded.mark',
     );
   }
 
@@ -178,13 +182,43 @@ export class EmbeddedLog {
     );
   }
 
-  commit(groupId: string, offsets: readonly TopicOffset[]): void {
+  /** `mark` is kept beside each offset. */
+  commit(groupId: string, offsets: readonly TopicOffset[], mark: string): void {
     this.#transaction(() => {
       for (const at of offsets) {
         const partition = this.#find(at);
-        if (partition !== null) this.#saveOffset.run(groupId, partition.id, at.offset);
+        if (partition === null) continue;
+        this.#saveOffset.run(groupId, partition.id, at.offset);
+        this.#saveMark.run(groupId, partition.id, at.offset, mark);
       }
     });
+  }
+
+  /**
+   * Partitions that the group has committed nothing of (`fresh`, where they begin), and those whose
+   * offset was committed with another mark (`other`, where the group goes on).
+   */
+  marks(
+    groupId: string,
+    topics: readonly string[],
+    mark: string,
+  ): { fresh: TopicOffset[]; other: TopicOffset[] } {
+    const saved = this.#db.prepare(
+      'SELECT o.offset, m.mark FROM group_offsets o LEFT JOIN group_marks m ON m.group_id = o.group_id AND m.partition_id = o.partition_id AND m.offset = o.offset WHERE o.group_id = ? AND o.partition_id = ?',
+    );
+    const fresh: TopicOffset[] = [];
+    const other: TopicOffset[] = [];
+    for (const topic of topics) {
+      for (const { id, partition, begin } of this.#partitions(topic)) {
+        const row = saved.get(groupId, id);
+        if (row === undefined) {
+          if (begin === 0) fresh.push({ topic, partition, offset: 0 });
+        } else if ((row['mark'] ?? '') !== mark) {
+          other.push({ topic, partition, offset: Math.max(begin, Number(row['offset'])) });
+        }
+      }
+    }
+    return { fresh, other };
   }
 
   loadCheckpoint(source: string): string | null {

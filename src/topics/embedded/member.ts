@@ -16,6 +16,8 @@ export interface MemberDeps {
   groupId: string;
   topics: readonly string[];
   handlers: MemberHandlers;
+  /** Kept beside every offset that is committed. */
+  mark: string;
   /** Resolves at the next append of this process, or after the time. */
   nextAppend: (timeoutMs: number) => Promise<void>;
   logger: Logger;
@@ -45,11 +47,14 @@ export class EmbeddedMember implements GroupMember {
   }
 
   start(): void {
-    const { log, groupId, topics, handlers } = this.#deps;
+    const { log, groupId, topics, handlers, mark } = this.#deps;
     this.#positions = log.groupOffsets(groupId, topics);
+    const { fresh, other } = log.marks(groupId, topics, mark);
+    log.commit(groupId, fresh, mark);
     handlers.onAssigned({ partitions: this.#positions, share: 1 });
     const lost = log.lost(groupId, topics);
     if (lost.length > 0) handlers.onLost(lost);
+    if (other.length > 0) handlers.onOtherMark(other);
     this.#loop = this.#run().catch((error: unknown) =>
       this.#failed.reject(explained(this.#deps.file, error)),
     );
@@ -58,7 +63,7 @@ export class EmbeddedMember implements GroupMember {
   async commit(offsets: readonly TopicOffset[]): Promise<void> {
     for (;;) {
       try {
-        return this.#deps.log.commit(this.#deps.groupId, offsets);
+        return this.#deps.log.commit(this.#deps.groupId, offsets, this.#deps.mark);
       } catch (error) {
         if (troubleOf(error) !== 'busy') throw error;
         await sleep(10);

@@ -73,7 +73,12 @@ export class EmbeddedTopics implements Topics {
     );
   }
 
-  join(groupId: string, topics: readonly string[], handlers: MemberHandlers): Promise<GroupMember> {
+  join(
+    groupId: string,
+    topics: readonly string[],
+    handlers: MemberHandlers,
+    mark = '',
+  ): Promise<GroupMember> {
     return this.#attempt(() => {
       const lock = holdGroup(this.#settings.stateDir, groupId);
       const member = new EmbeddedMember({
@@ -82,6 +87,7 @@ export class EmbeddedTopics implements Topics {
         groupId,
         topics,
         handlers,
+        mark,
         nextAppend: (timeoutMs) => this.#nextAppend(timeoutMs),
         logger: this.#logger,
         lock,

@@ -5,7 +5,7 @@ import type { Logger } from '../../observe/logger.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition } from '../port.ts';
 import { coAssigner } from './co-assigner.ts';
 import { whenLed } from './leaders.ts';
-import { type Position, beginOf, readPositions } from './positions.ts';
+import { type Position, beginOf, isFresh, readPositions, savedOf } from './positions.ts';
 import { receivedMessages } from './received.ts';
 
 const SESSION_MS = 10_000;
@@ -35,6 +35,8 @@ export interface MemberDeps {
   groupId: string;
   topics: readonly string[];
   handlers: MemberHandlers;
+  /** The metadata of every offset that is committed. */
+  mark: string;
   logger: Logger;
 }
 
@@ -56,6 +58,8 @@ export class KafkaMember implements GroupMember {
   #read: { atMs: number; positions: Promise<Position[]> } | null = null;
   /** Whether messages were lost before the assignment: commits wait for the answer. */
   #checking: Promise<void> = Promise.resolve();
+  /** Whether the marks of this assignment were compared. */
+  #isMarked = false;
   /** Counts the assignments. */
   #generation = 0;
   /** By partition, the offset to go on from: committed, or after the last one handed over. */
@@ -127,18 +131,20 @@ export class KafkaMember implements GroupMember {
   async commit(offsets: readonly TopicOffset[]): Promise<void> {
     const owned = offsets.filter((at) => this.#owned.has(keyOf(at)));
     if (owned.length === 0) return;
-    const commits = owned.map(({ topic, partition, offset }) => ({
-      topic,
-      partition,
-      offset: String(offset),
-    }));
     try {
       await this.#checking;
-      await this.#consumer.commitOffsets(commits);
+      await this.#save(owned);
     } catch (error) {
       const { type, message } = error as { type?: string; message: string };
       if (!STALE.test(type ?? message)) throw error;
     }
+  }
+
+  async #save(offsets: readonly TopicOffset[]): Promise<void> {
+    const metadata = this.#deps.mark;
+    await this.#consumer.commitOffsets(
+      offsets.map((at) => ({ ...at, offset: String(at.offset), metadata })),
+    );
   }
 
   async lag(): Promise<ReadonlyMap<string, number>> {
@@ -167,6 +173,7 @@ export class KafkaMember implements GroupMember {
     this.#begun.resolve();
     this.#begun = Promise.withResolvers();
     this.#clock.heard();
+    this.#isMarked = false;
     this.#checking = this.#checkLost();
     const share = partitions.length / Math.max(1, this.#partitionsInAll);
     this.#deps.handlers.onAssigned({ partitions, share });
@@ -204,6 +211,8 @@ export class KafkaMember implements GroupMember {
         const mine = (await this.#positions()).filter((at) => owned.has(keyOf(at)));
         if (owned !== this.#owned) return;
         this.#begin(mine);
+        await this.#checkMarks(mine);
+        if (owned !== this.#owned) return;
         const lost = mine.filter((at) => Math.max(at.saved, 0) < at.low);
         if (lost.length === 0) return;
         if (lost.every(({ saved }) => saved < 0) || performance.now() > resetByMs) {
@@ -214,6 +223,17 @@ export class KafkaMember implements GroupMember {
       }
       await sleep(CHECK_RETRY_MS, undefined, { ref: false });
     }
+  }
+
+  /** A partition that nothing was committed of gets the mark at its beginning, so that it has one. */
+  async #checkMarks(mine: readonly Position[]): Promise<void> {
+    const { handlers, mark } = this.#deps;
+    if (this.#isMarked) return;
+    const fresh = mine.filter(isFresh);
+    if (fresh.length > 0) await this.#save(fresh.map(beginOf));
+    const other = mine.filter((at) => at.saved >= at.low && at.mark !== mark);
+    this.#isMarked = true;
+    if (other.length > 0) handlers.onOtherMark(other.map(savedOf));
   }
 
   #begin(positions: readonly Position[]): void {

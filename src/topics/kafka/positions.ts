@@ -11,9 +11,22 @@ interface PositionDeps {
 export interface Position extends TopicPartition {
   /** Negative where nothing is committed. */
   saved: number;
+  /** What was committed beside it; empty where nothing was. */
+  mark: string;
   low: number;
   high: number;
 }
+
+/** What a broker answers for a partition that the group has committed nothing of. */
+const NOTHING_SAVED = -1;
+
+export const savedOf = ({ topic, partition, saved }: Position): TopicOffset => ({
+  topic,
+  partition,
+  offset: saved,
+});
+
+export const isFresh = ({ saved, low }: Position): boolean => saved === NOTHING_SAVED && low === 0;
 
 export const beginOf = ({ topic, partition, low }: Position): TopicOffset => ({
   topic,
@@ -29,13 +42,16 @@ export async function readPositions({ admin, groupId, topics }: PositionDeps): P
       const saved = new Map(
         committed
           .find((one) => one.topic === topic)
-          ?.partitions.map(({ partition, offset }) => [partition, Number(offset)]),
+          ?.partitions.map((at) => [
+            at.partition,
+            { saved: Number(at.offset), mark: at.metadata ?? '' },
+          ]),
       );
       const bounds = await asked.fetchTopicOffsets(topic);
       return bounds.map(({ partition, low, high }) => ({
         topic,
         partition,
-        saved: saved.get(partition) ?? -1,
+        ...(saved.get(partition) ?? { saved: NOTHING_SAVED, mark: '' }),
         low: Number(low),
         high: Number(high),
       }));

@@ -101,6 +101,7 @@ export class KafkaTopics implements Topics {
     groupId: string,
     topics: readonly string[],
     handlers: MemberHandlers,
+    mark = '',
   ): Promise<GroupMember> {
     const member = new KafkaMember({
       kafka: this.#lasting,
@@ -108,6 +109,7 @@ export class KafkaTopics implements Topics {
       groupId,
       topics,
       handlers,
+      mark,
       logger: this.#logger,
     });
     try {
