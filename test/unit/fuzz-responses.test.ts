@@ -82,7 +82,7 @@ describe("the readers of Iterable's answers", () => {
     });
     expect(readResponse(200, null, SUCCESS, NOW, 'single').kind).toBe('ok');
     expect(({} as Record<string, unknown>)['code']).toBeUndefined();
-  });
+  }, 60_000);
 
   // Guards isTooDeep: JSON.stringify of the results file would end the program on older Nodes.
   it('take any depth and any length', () => {
