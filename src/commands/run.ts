@@ -61,6 +61,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       groupId: settings.groupId,
       format: settings.topicFormat,
       query: database.query,
+      session: database.session,
       rule: settings.rule,
       sender,
       metrics,

@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { type IsWanted, StoppedError } from '../iterable/calls.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import { type UserDelivery, isSent } from './deliver-user.ts';
-import { type Look, type Visibility, judgeLook, lookAgainMs } from './looks.ts';
+import { type Look, type LookAnswer, type Visibility, judgeLook, lookAgainMs } from './looks.ts';
 import type { SentMemory } from './sent-memory.ts';
 import { type Taken, UserQueue } from './user-queue.ts';
 
@@ -16,10 +16,8 @@ export interface WorkItem extends Look {
 }
 
 export interface EngineDeps {
-  /** What the rule says of these users now. */
-  eligibleAmong: (userIds: readonly string[]) => Promise<EligibleUser[]>;
-  /** What other sessions can see, asked before the rule is. */
-  visibility: (looks: readonly Look[]) => Promise<Visibility>;
+  /** What the rule says of these users now, and what can be seen of the looks: of one server. */
+  look: (userIds: readonly string[], looks: readonly Look[]) => Promise<LookAnswer>;
   /** Both calls; rejects with StoppedError when `isWanted` is false before a try of the first. */
   deliver: (user: EligibleUser, isWanted: IsWanted) => Promise<UserDelivery>;
   /** Users whose first call waits for the rate budget. */
@@ -195,8 +193,10 @@ export class Engine {
     if (taken.length === 0) return;
     this.#looks += 1;
     try {
-      const visibility = await this.#deps.visibility(taken.flatMap((user) => user.items));
-      const rows = await this.#deps.eligibleAmong(taken.map((user) => user.userId));
+      const { visibility, rows } = await this.#deps.look(
+        taken.map((user) => user.userId),
+        taken.flatMap((user) => user.items),
+      );
       const byUser = new Map(rows.map((row) => [row.userId, row]));
       if (this.#failedLooks > 0) this.#deps.onTrouble(null);
       this.#failedLooks = 0;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../database/open.ts';
 import type { Query } from '../rule/rule.ts';
 import { Rule } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -9,10 +10,11 @@ import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
 import { Intake } from './intake.ts';
+import { LateLooks } from './late-looks.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
 import { type Sender, within } from './sender.ts';
 import { SentMemory } from './sent-memory.ts';
-import { readVisibility } from './visibility.ts';
+import { lookAt } from './visibility.ts';
 
 /** About 200 bytes a user. */
 const MEMORY_USERS_MAX = 200_000;
@@ -25,6 +27,8 @@ export interface StreamDeps {
   groupId: string;
   format: TopicFormat;
   query: Query;
+  /** For a look: its questions go to one server. */
+  session: Database['session'];
   rule: RuleSettings;
   sender: Sender;
   metrics: Metrics;
@@ -40,6 +44,7 @@ export class DeliveryStream {
   readonly #deps: StreamDeps;
   readonly #engine: Engine;
   readonly #intake: Intake;
+  readonly #late: LateLooks;
   readonly #stop = new AbortController();
   readonly recent = new RecentDeliveries(20);
   readonly memory = new SentMemory(MEMORY_USERS_MAX);
@@ -63,11 +68,15 @@ export class DeliveryStream {
     const { deadLetters } = deps.topics;
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
       keepDeadLetters(deadLetters, letters, deps.logger, this.#stop.signal);
+    this.#late = new LateLooks({ ...clocks, accept: (items) => this.#engine.accept(items) });
     this.#engine = new Engine(
       {
         ...clocks,
-        eligibleAmong: (ids) => rule.among(ids),
-        visibility: (looks) => readVisibility(rule, deps.query, looks),
+        look: async (ids, looks) => {
+          const answer = await deps.session((session) => lookAt(rule, session, ids, looks));
+          this.#late.note(looks, answer);
+          return answer;
+        },
         deliver: (user, isWanted) => deliverUser(deps.sender.calls, user, isWanted),
         ...deps.sender.pace,
         memory: this.memory,
@@ -130,6 +139,7 @@ export class DeliveryStream {
       },
       onAssigned: ({ partitions, share }) => {
         this.#intake.reset();
+        this.#late.clear();
         // Another member may have sent something for these users since.
         this.memory.clear();
         this.#share = share;
@@ -160,6 +170,7 @@ export class DeliveryStream {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#engine.stop();
+    this.#late.clear();
     await this.#deps.sender.stop(() => this.#engine.drained());
     this.#stop.abort();
     if (this.#commits !== null) clearInterval(this.#commits);
