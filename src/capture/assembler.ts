@@ -14,6 +14,8 @@ export interface Loss {
 
 export interface AssemblerOptions {
   database: string;
+  /** Whose log it is. */
+  server: string;
   messages: RowMessages;
   tracker: PositionTracker;
   /** See Outbox. */
@@ -43,7 +45,7 @@ const HELD_BYTES_MAX = 1024 * 1024;
  */
 export class Assembler {
   readonly #options: AssemblerOptions;
-  #stamp: Stamp = stampOf('', 0);
+  #stamp: Stamp = stampOf({ gtid: null, file: '', position: 0 }, '', 0);
   #gtid: string | null = null;
   #isOpen = false;
   #isXa = false;
@@ -64,7 +66,7 @@ export class Assembler {
         // However the one before ended, its rows are not lost.
         this.#release(this.#held, null);
         const commitMs = event.commitMs ?? estimateCommitMs(this.#options.nowMs(), event.seconds);
-        this.#stamp = stampOf(gtid ?? `${file}:${position}`, commitMs);
+        this.#stamp = stampOf({ gtid, file, position }, this.#options.server, commitMs);
         this.#gtid = gtid;
         this.#isOpen = event.isOpen;
         this.#isXa = event.isXa;
@@ -228,5 +230,6 @@ export class Assembler {
 function stamped(message: OutgoingMessage, stamp: Stamp): OutgoingMessage {
   const isView = message.headers['schema'] === stamp.pageViewHeaders['schema'];
   const headers = isView ? stamp.pageViewHeaders : stamp.userChangeHeaders;
-  return { ...message, headers, timestampMs: stamp.commitMs };
+  // A view's id stays what it is.
+  return { ...message, headers: { ...message.headers, ...headers }, timestampMs: stamp.commitMs };
 }

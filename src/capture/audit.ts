@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { connect } from '../database/connect.ts';
+import type { FilePlace } from '../database/log-place.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { CapturedIds, type Id, WORD_IDS, isAbove } from './captured-ids.ts';
 import type { CapturedTable, CaptureEvent, Row } from './events.ts';
@@ -16,12 +17,6 @@ const PAGE_ROWS = 100_000;
 const USERS_ROWS = 1_000;
 const WAIT_MS = 50;
 
-/** A place in the server's log. */
-interface Place {
-  file: string;
-  position: number;
-}
-
 /** Rows that are in the table and not in the log. */
 export interface Unlogged {
   table: CapturedTable;
@@ -34,7 +29,7 @@ export interface Unlogged {
 export interface AuditedStream {
   serverUuid: string;
   /** Whether everything before this place was noted. */
-  hasPassed: (place: Place) => boolean;
+  hasPassed: (place: FilePlace) => boolean;
   onUnlogged: (found: Unlogged) => void;
   onError: (error: unknown) => void;
   signal: AbortSignal;
@@ -218,11 +213,4 @@ export function rangesText(ids: readonly Id[]): string {
     first === last ? `${first}` : `${first} to ${last}`,
   );
   return texts.length <= 5 ? texts.join(', ') : `${texts.slice(0, 5).join(', ')} and more`;
-}
-
-/** Whether `at` is `place` or after it. Files are numbered, with more digits when need be. */
-export function isPast(at: Place, { file, position }: Place): boolean {
-  const numberOf = (name: string): number => Number(/\.(\d+)$/.exec(name)?.[1] ?? Number.NaN);
-  if (at.file === file) return at.position >= position;
-  return numberOf(at.file) > numberOf(file);
 }

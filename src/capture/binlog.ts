@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import ZongJi from '@vlasky/zongji';
 import { connectionOptions } from '../database/connect.ts';
+import { preamble } from '../database/preamble.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
@@ -78,6 +79,14 @@ interface RawConnection {
   resume(): void;
   handlePacket(packet: Packet | undefined): void;
   query(sql: string, callback: (error: unknown) => void): void;
+  query(sql: string, values: readonly string[], callback: (error: unknown) => void): void;
+}
+
+/** What we use of zongji beside its documented face (index.js). */
+interface RawZongji {
+  connection: RawConnection;
+  ctrlConnection: RawConnection;
+  _establishConnection(dsn: unknown): void;
 }
 
 /** Starts reading at `start`. Failures come by `onError`, those of connecting too. */
@@ -105,6 +114,13 @@ export function openBinlog(options: BinlogOptions): Binlog {
       onError(error);
     }
   });
+  const raw = zongji as unknown as RawZongji;
+  const establish = raw._establishConnection.bind(zongji);
+  // Before the queries that it sends at once.
+  raw._establishConnection = (dsn) => {
+    establish(dsn);
+    prepareSessions(raw.connection, raw.ctrlConnection, db.timeZone, onError);
+  };
   const includeSchema: Record<string, string[]> = {};
   for (const { schema, name } of options.tables) (includeSchema[schema] ??= []).push(name);
   zongji.start({
@@ -116,8 +132,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
       : { filename: start.file, position: start.position }),
   });
   if (!('gtidSet' in start)) translator.file = start.file;
-  const connection = zongji.connection as unknown as RawConnection;
-  prepareSessions(connection, zongji.ctrlConnection as unknown as RawConnection, onError);
+  const { connection } = raw;
   let lastHeardMs = performance.now();
   let reached = { file: '', position: 0 };
   const onHandled = ({ buffer, offset, end }: Packet): void => {
@@ -162,15 +177,17 @@ export function openBinlog(options: BinlogOptions): Binlog {
   };
 }
 
-/** These run before the dump command, which zongji sends after queries of its own. */
+/** Their queries have no time limit: the dump is one, and the server's word for a dead link. */
 function prepareSessions(
   dump: RawConnection,
   control: RawConnection,
+  timeZone: string,
   onError: (error: unknown) => void,
 ): void {
   const check = (error: unknown): void => {
     if (error !== null && error !== undefined) onError(error);
   };
+  for (const connection of [dump, control]) connection.query(preamble(0), [timeZone], check);
   const periodNs = HEARTBEAT_MS * 1_000_000;
   dump.query(
     `SET @master_heartbeat_period = ${periodNs}, @source_heartbeat_period = ${periodNs}`,

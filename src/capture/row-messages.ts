@@ -1,3 +1,5 @@
+import { isMysqlGtid } from '../database/gtid-set.ts';
+import { placeText } from '../database/log-place.ts';
 import { PAGE_VIEW_SCHEMA, USER_CHANGE_SCHEMA, type UserChangeCause } from '../topics/messages.ts';
 import type { OutgoingMessage, TopicNames } from '../topics/port.ts';
 import type { EventTimes } from './event-time.ts';
@@ -9,16 +11,31 @@ type RowsEvent = Extract<CaptureEvent, { kind: 'rows' }>;
 export interface Stamp {
   /** Epoch ms. */
   commitMs: number;
+  /** Whether changes of page views say which: by their rows it is seen whether they are visible. */
+  namesViews: boolean;
   pageViewHeaders: Readonly<Record<string, string>>;
   userChangeHeaders: Readonly<Record<string, string>>;
 }
 
-/** `position` is the transaction's GTID, or file:position where it begins. */
-export function stampOf(position: string, commitMs: number): Stamp {
+/**
+ * The header `position` is the transaction's GTID, or file:position where it begins. Where that is
+ * no GTID of MySQL, whose set of executed ones says what is visible, `log_position` tells in
+ * which server's log it is, and where.
+ */
+export function stampOf(
+  { gtid, file, position }: { gtid: string | null; file: string; position: number },
+  server: string,
+  commitMs: number,
+): Stamp {
+  const headers = {
+    position: gtid ?? `${file}:${position}`,
+    ...(isMysqlGtid(gtid) ? {} : { log_position: placeText(server, { file, position }) }),
+  };
   return {
     commitMs,
-    pageViewHeaders: { schema: PAGE_VIEW_SCHEMA, position },
-    userChangeHeaders: { schema: USER_CHANGE_SCHEMA, position },
+    namesViews: gtid === null,
+    pageViewHeaders: { schema: PAGE_VIEW_SCHEMA, ...headers },
+    userChangeHeaders: { schema: USER_CHANGE_SCHEMA, ...headers },
   };
 }
 
@@ -70,10 +87,12 @@ export class RowMessages {
         const { before, after } = row as { before: Row; after: Row };
         const from = before[userColumn];
         const now = after[userColumn];
-        bytes += this.#userChange(now, cause, stamp, to);
-        if (from !== now) bytes += this.#userChange(from, cause, stamp, to);
+        const id = after[columns.id];
+        bytes += this.#userChange(now, cause, id, stamp, to);
+        if (from !== now) bytes += this.#userChange(from, cause, id, stamp, to);
       } else {
-        bytes += this.#userChange((row as Row)[userColumn], cause, stamp, to);
+        const { [userColumn]: user, [columns.id]: id } = row as Row;
+        bytes += this.#userChange(user, cause, id, stamp, to);
       }
     }
     return bytes;
@@ -99,19 +118,18 @@ export class RowMessages {
   #userChange(
     userId: unknown,
     cause: UserChangeCause,
+    id: unknown,
     stamp: Stamp,
     to: OutgoingMessage[],
   ): number {
     if (userId === null || userId === undefined) return 0;
-    const { commitMs, userChangeHeaders } = stamp;
+    const { commitMs, namesViews, userChangeHeaders } = stamp;
+    const headers =
+      namesViews && cause.startsWith('page_views')
+        ? { ...userChangeHeaders, page_view_id: String(id) }
+        : userChangeHeaders;
     to.push(
-      userChange(
-        this.#names.userChanges,
-        userId as number | string,
-        cause,
-        commitMs,
-        userChangeHeaders,
-      ),
+      userChange(this.#names.userChanges, userId as number | string, cause, commitMs, headers),
     );
     return MESSAGE_BYTES;
   }

@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
+import { IDENTITY_VARIABLES, identityOf } from '../database/server.ts';
+import { untilCommitsAreVisible } from '../database/semi-sync.ts';
 import type { CapturedTable } from './events.ts';
 import type { Flavour, LogPosition } from './position.ts';
 
@@ -17,10 +18,7 @@ export interface Source {
 type Rows = Record<string, unknown>[];
 
 const VARIABLES = [
-  'version',
-  'server_id',
-  'server_uuid',
-  'server_uid',
+  ...IDENTITY_VARIABLES,
   'lower_case_table_names',
   'log_bin',
   'log_replica_updates',
@@ -56,15 +54,12 @@ export async function readSource(connection: Connection): Promise<Source> {
     rows.map((row) => [String(row['Variable_name']), String(row['Value'])]),
   );
   const version = variables.get('version') ?? '';
-  const flavour = /mariadb/i.test(version) ? 'mariadb' : 'mysql';
+  const { flavour, id } = identityOf(variables);
   return {
     flavour,
     version,
     variables,
-    serverUuid:
-      variables.get('server_uuid') ??
-      variables.get('server_uid') ??
-      `server_id ${variables.get('server_id')}`,
+    serverUuid: id,
     hasGtids: flavour === 'mariadb' || variables.get('gtid_mode') === 'ON',
   };
 }
@@ -205,7 +200,7 @@ export async function readVisible(connection: Connection, source: Source): Promi
     // gtid_executed gets a transaction after the engine committed it.
     if (source.hasGtids) return { gtidSet: await readExecuted(connection) };
     const end = await readLogEnd(connection);
-    await sleep(COMMIT_GAP_MS);
+    await untilCommitsAreVisible((sql) => rowsOf(connection, sql));
     return end;
   }
   // The log's position that belongs to the snapshot.

@@ -2,7 +2,8 @@ import type { DatabaseSettings } from '../settings/types.ts';
 import { USER_CHANGE_SCHEMA } from '../topics/messages.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
 import { Assembler, type Loss } from './assembler.ts';
-import { type Audit, type Unlogged, isPast, rangesText } from './audit.ts';
+import { isPast } from '../database/log-place.ts';
+import { type Audit, type Unlogged, rangesText } from './audit.ts';
 import { openBinlog } from './binlog.ts';
 import { estimateCommitMs } from './commit-time.ts';
 import { EventTimes } from './event-time.ts';
@@ -76,6 +77,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   });
   const assembler = new Assembler({
     database: db.name,
+    server: source.serverUuid,
     messages: new RowMessages(names, new EventTimes(db.timeZone)),
     tracker,
     outbox,

@@ -87,6 +87,7 @@ export async function backfill(context: CommandContext, options: BackfillOptions
   await using deadLetters = lazyDeadLetters(context);
   await using batch = new Batch(context, {
     query: database.query,
+    session: database.session,
     share: options.rateShare,
     deadLetters,
     looksMax: 1,

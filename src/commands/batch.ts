@@ -1,10 +1,11 @@
+import type { Database } from '../database/open.ts';
 import { deadLetterOf, keepDeadLetters } from '../delivery/dead-letter.ts';
 import { type UserDelivery, deliverUser } from '../delivery/deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine } from '../delivery/engine.ts';
 import type { Patience } from '../delivery/failing-users.ts';
 import { Sender } from '../delivery/sender.ts';
 import { SentMemory } from '../delivery/sent-memory.ts';
-import { readVisibility } from '../delivery/visibility.ts';
+import { lookAt } from '../delivery/visibility.ts';
 import { UnavailableError } from '../errors.ts';
 import type { GateState } from '../iterable/call-gate.ts';
 import { StoppedError } from '../iterable/calls.ts';
@@ -27,6 +28,7 @@ const USERS_MAX = 1_000;
 
 export interface BatchOptions {
   query: Query;
+  session: Database['session'];
   /** Part of Iterable's limits to use, 0 to 1. */
   share: number;
   deadLetters: Pick<DeadLetterStore, 'add'>;
@@ -82,8 +84,7 @@ export class Batch implements AsyncDisposable {
     this.sender.setShare(options.share);
     this.engine = new Engine(
       {
-        eligibleAmong: (ids) => this.rule.among(ids),
-        visibility: (looks) => readVisibility(this.rule, options.query, looks),
+        look: (ids, looks) => options.session((session) => lookAt(this.rule, session, ids, looks)),
         deliver: (user, isWanted, isRetry) =>
           deliverUser(this.sender.calls, user, isWanted, isRetry),
         isThere: async () => (await this.sender.key.ask()) === 'accepted',

@@ -80,6 +80,7 @@ export async function retryDeadLetters(
   const withUser = letters.filter((letter) => letter.userId !== null);
   await using batch = new Batch(context, {
     query: database.query,
+    session: database.session,
     share: rateShare,
     deadLetters: topics.deadLetters,
     looksMax: 1,

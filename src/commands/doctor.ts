@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import pino from 'pino';
 import { type Check as SourceCheck, checkSource } from '../capture/capture.ts';
+import { checkReplica } from '../capture/replica-check.ts';
 import { connect } from '../database/connect.ts';
 import { IterableHttp } from '../iterable/http.ts';
 import type { KeyVerdict } from '../iterable/read-response.ts';
@@ -42,11 +43,14 @@ function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-async function databaseChecks({ db }: Settings): Promise<Check[]> {
+async function databaseChecks({ db, topicFormat }: Settings): Promise<Check[]> {
   try {
     const connection = await connect(db);
     try {
-      const checks: SourceCheck[] = await checkSource(connection, db);
+      const checks: SourceCheck[] = [
+        ...(await checkSource(connection, db)),
+        ...(await checkReplica(connection, topicFormat)),
+      ];
       return checks.map((check) => ({ ...check, name: `database: ${check.name}` }));
     } finally {
       connection.destroy();

@@ -94,6 +94,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     return await dryRun(context, topics, wanted, new Rule(database.query, settings.rule));
   await using batch = new Batch(context, {
     query: database.query,
+    session: database.session,
     share: options.rateShare,
     deadLetters: topics.deadLetters,
     looksMax: 3,

@@ -3,6 +3,7 @@ import { runCapture } from '../capture/capture.ts';
 import { publishLooks } from '../capture/bootstrap.ts';
 import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
+import { untilCommitsAreVisible } from '../database/semi-sync.ts';
 import { Sender } from '../delivery/sender.ts';
 import { DeliveryStream } from '../delivery/stream.ts';
 import { UnavailableError } from '../errors.ts';
@@ -61,6 +62,8 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
   let capture: Promise<void> = Promise.resolve();
   const rule = new Rule(database.query, settings.rule);
   const eligibleUserIds = async function* (): AsyncGenerator<string[]> {
+    // What is looked at is to be there: commits may be held back after they are in the log.
+    await untilCommitsAreVisible((sql) => database.query(sql, {}), signal);
     for await (const page of rule.everyone(BOOTSTRAP_PAGE_CUSTOMERS)) {
       yield page.map((user) => user.userId);
     }
@@ -71,6 +74,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       groupId: settings.groupId,
       format: settings.topicFormat,
       query: database.query,
+      session: database.session,
       rule: settings.rule,
       fingerprint: ruleFingerprint(settings),
       sender,

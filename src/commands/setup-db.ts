@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { type Connection, createConnection } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
+import { connect } from '../database/connect.ts';
 import { explainDatabaseError } from '../database/explain.ts';
-import { tlsOptions } from '../database/tls.ts';
-import { UsageError } from '../errors.ts';
+import { UnavailableError, UsageError } from '../errors.ts';
 import type { CommandContext } from './context.ts';
 
 const SETUP = new URL('../../sql/database_setup.sql', import.meta.url);
@@ -20,17 +20,8 @@ async function tablesThere(connection: Connection): Promise<string[]> {
 export async function setupDatabase(context: CommandContext, reset: boolean): Promise<number> {
   const { db } = context.settings;
   try {
-    const connection = await createConnection({
-      host: db.host,
-      port: db.port,
-      user: db.user,
-      password: db.password,
-      charset: 'utf8mb4',
-      multipleStatements: true,
-      ...(db.ssl ? { ssl: tlsOptions(db.host) } : {}),
-    });
+    const connection = await connect(db, 0, { database: '', multipleStatements: true });
     try {
-      await connection.query('SET time_zone = ?', [db.timeZone]);
       await connection.query('CREATE DATABASE IF NOT EXISTS ?? CHARACTER SET utf8mb4', [db.name]);
       await connection.query('USE ??', [db.name]);
       const there = await tablesThere(connection);
@@ -45,7 +36,9 @@ export async function setupDatabase(context: CommandContext, reset: boolean): Pr
       connection.destroy();
     }
   } catch (error) {
-    throw error instanceof UsageError ? error : explainDatabaseError(error, db);
+    throw error instanceof UsageError || error instanceof UnavailableError
+      ? error
+      : explainDatabaseError(error, db);
   }
   context.print(
     `Created customers and page_views in ${db.name} at ${db.host}:${db.port}, with seed data`,

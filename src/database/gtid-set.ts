@@ -13,3 +13,21 @@ export function gtidMembership(setText: string): (gtid: string) => boolean {
   const set = GtidSet.parse(setText);
   return (gtid) => set.contains(gtid);
 }
+
+/**
+ * Whether a MariaDB GTID (`domain-server-number`) is among those that a position such as
+ * `@@GLOBAL.gtid_slave_pos` stands for; null where the position says nothing of its domain, or the
+ * text is no such GTID.
+ */
+export function mariadbGtidMembership(positionText: string): (gtid: string) => boolean | null {
+  const numbers = new Map<string, bigint>();
+  for (const part of positionText.split(',')) {
+    const [, domain, number] = /^\s*(\d+)-\d+-(\d+)\s*$/.exec(part) ?? [];
+    if (domain !== undefined) numbers.set(domain, BigInt(number ?? 0));
+  }
+  return (gtid) => {
+    const [, domain, number] = /^(\d+)-\d+-(\d+)$/.exec(gtid) ?? [];
+    const applied = domain === undefined ? undefined : numbers.get(domain);
+    return applied === undefined ? null : BigInt(number ?? 0) <= applied;
+  };
+}

@@ -1,7 +1,8 @@
 import { type Pool, type PoolConnection, createPool } from 'mysql2/promise';
 import type { DatabaseSettings } from '../settings/types.ts';
-import { CONNECT_MS_MAX, connectionOptions } from './connect.ts';
+import { beginSession, connectionOptions } from './connect.ts';
 import { explainDatabaseError } from './explain.ts';
+import { SERVER_MARGIN_MS, queryLimit } from './preamble.ts';
 
 /** A query that takes longer has a server or a network that hangs, where nothing else is said. */
 const QUERY_MS_MAX = 60_000;
@@ -11,16 +12,49 @@ type Rows = readonly Readonly<Record<string, unknown>>[];
 /** What mysql2 takes for them; it says so of mutable objects only. */
 type QueryParameters = Record<string, string | number | string[]>;
 
+/**
+ * Runs one statement with `:name` placeholders in a session that was begun as every session is
+ * (preamble.ts). After `timeoutMs` it rejects, and the server ends the statement within seconds.
+ */
+type QueryFunction = (
+  sql: string,
+  parameters: Readonly<Record<string, unknown>>,
+  timeoutMs?: number,
+) => Promise<Rows>;
+
+/** Queries of one connection, hence of one server, whatever stands behind the address. */
+export interface Session {
+  query: QueryFunction;
+  /** What was asked of the server once, by name: it stays true as long as the connection lasts. */
+  facts: Map<string, string>;
+}
+
 export interface Database extends AsyncDisposable {
   /**
-   * Runs one statement with `:name` placeholders in a session in DB_TIME_ZONE. Rejects with
-   * UnavailableError where the database can not be reached or refuses, or takes too long.
+   * One statement, on any connection. Rejects with UnavailableError where the database can not be
+   * reached or refuses, or takes too long.
    */
-  query: (
-    sql: string,
-    parameters: Readonly<Record<string, unknown>>,
-    timeoutMs?: number,
-  ) => Promise<Rows>;
+  query: QueryFunction;
+  /**
+   * Several statements one after the other on one connection, which `work` must not keep. A
+   * statement that fails ends the connection; `work` rejects as the statement does, or as `query`
+   * where that was the database.
+   */
+  session: <T>(work: (session: Session) => Promise<T>) => Promise<T>;
+}
+
+/** A connection of the pool, and what is known of it. */
+interface Pooled {
+  connection: PoolConnection;
+  known: Known;
+}
+
+interface Known {
+  /** When it last answered; null: its session has not begun. */
+  answeredMs: number | null;
+  /** The time limit that the server has for its queries. */
+  limitMs: number;
+  facts: Map<string, string>;
 }
 
 function openPool(db: DatabaseSettings): Pool {
@@ -32,53 +66,99 @@ function isLinkBroken(error: unknown): boolean {
   return fatal === true || code === 'PROTOCOL_SEQUENCE_TIMEOUT';
 }
 
-/** Opens a pool and sees that it works. Rejects with UnavailableError, in one sentence. */
-export async function openDatabase(db: DatabaseSettings): Promise<Database> {
-  const pool = openPool(db);
-  /** When each connection last answered. */
-  const answeredMs = new WeakMap<PoolConnection['connection'], number>();
-  let failedMs = Number.NEGATIVE_INFINITY;
-  const acquire = async (): Promise<PoolConnection> => {
+/** The pool's connections. No query runs on one before its session has begun. */
+class Connections {
+  readonly #db: DatabaseSettings;
+  readonly #pool: Pool;
+  readonly #known = new WeakMap<PoolConnection['connection'], Known>();
+  #failedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(db: DatabaseSettings) {
+    this.#db = db;
+    this.#pool = openPool(db);
+  }
+
+  async acquire(): Promise<Pooled> {
     for (;;) {
-      const connection = await pool.getConnection();
-      const heardMs = answeredMs.get(connection.connection);
+      const connection = await this.#pool.getConnection();
+      const known = this.#known.get(connection.connection) ?? {
+        answeredMs: null,
+        limitMs: 0,
+        facts: new Map<string, string>(),
+      };
+      this.#known.set(connection.connection, known);
       // When one link broke without a word, the others that are as old did so too.
-      if (heardMs === undefined || heardMs > failedMs) return connection;
+      if (known.answeredMs === null || known.answeredMs > this.#failedMs)
+        return { connection, known };
       connection.destroy();
     }
-  };
-  const query: Database['query'] = async (sql, parameters, timeoutMs = QUERY_MS_MAX) => {
-    try {
-      const connection = await acquire();
+  }
+
+  /** Whatever state it is in, a new one is as good: none is left with a query running. */
+  drop({ connection }: Pooled, error: unknown): void {
+    connection.destroy();
+    if (isLinkBroken(error)) this.#failedMs = performance.now();
+  }
+
+  async run(
+    { connection, known }: Pooled,
+    sql: string,
+    parameters: Readonly<Record<string, unknown>>,
+    timeoutMs: number,
+  ): Promise<Rows> {
+    if (known.answeredMs === null) {
+      await beginSession(connection, this.#db.timeZone, timeoutMs);
+    } else if (known.limitMs !== timeoutMs) {
+      const limit = queryLimit(timeoutMs + SERVER_MARGIN_MS);
+      await connection.query({ sql: limit, timeout: timeoutMs });
+    }
+    known.limitMs = timeoutMs;
+    known.answeredMs = performance.now();
+    const [rows] = await connection.query(
+      { sql, timeout: timeoutMs },
+      parameters as QueryParameters,
+    );
+    known.answeredMs = performance.now();
+    return rows as Rows;
+  }
+
+  async end(): Promise<void> {
+    await this.#pool.end().catch(() => undefined);
+  }
+}
+
+/** Opens a pool and sees that it works. Rejects with UnavailableError, in one sentence. */
+export async function openDatabase(db: DatabaseSettings): Promise<Database> {
+  const connections = new Connections(db);
+  const session: Database['session'] = async (work) => {
+    const failures: unknown[] = [];
+    const noted = async <T>(running: Promise<T>): Promise<T> => {
       try {
-        // TIMESTAMP and CURDATE() depend on the session: no query runs before its zone is set.
-        if (!answeredMs.has(connection.connection)) {
-          await connection.query({ sql: 'SET time_zone = ?', timeout: CONNECT_MS_MAX }, [
-            db.timeZone,
-          ]);
-        }
-        const [rows] = await connection.query(
-          { sql, timeout: timeoutMs },
-          parameters as QueryParameters,
-        );
-        answeredMs.set(connection.connection, performance.now());
-        connection.release();
-        return rows as Rows;
+        return await running;
       } catch (error) {
-        // Whatever state it is in, a new one is as good: none is left with a query running.
-        connection.destroy();
-        if (isLinkBroken(error)) failedMs = performance.now();
-        throw error;
+        failures.push(error);
+        throw explainDatabaseError(error, db);
       }
-    } catch (error) {
-      throw explainDatabaseError(error, db);
+    };
+    const pooled = await noted(connections.acquire());
+    try {
+      return await work({
+        facts: pooled.known.facts,
+        query: (sql, parameters, timeoutMs = QUERY_MS_MAX) =>
+          noted(connections.run(pooled, sql, parameters, timeoutMs)),
+      });
+    } finally {
+      if (failures.length === 0) pooled.connection.release();
+      else connections.drop(pooled, failures[0]);
     }
   };
+  const query: Database['query'] = (sql, parameters, timeoutMs) =>
+    session((on) => on.query(sql, parameters, timeoutMs));
   try {
     await query('SELECT 1', {});
   } catch (error) {
-    await pool.end().catch(() => undefined);
+    await connections.end();
     throw error;
   }
-  return { query, [Symbol.asyncDispose]: () => pool.end().catch(() => undefined) };
+  return { query, session, [Symbol.asyncDispose]: () => connections.end() };
 }

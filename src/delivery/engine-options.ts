@@ -1,13 +1,10 @@
-import type { EligibleUser } from '../rule/eligible-user.ts';
 import { PATIENCE } from './failing-users.ts';
-import type { Look, Visibility } from './looks.ts';
+import type { Look, LookAnswer } from './looks.ts';
 import type { SendingDeps, SendingOptions } from './sending.ts';
 
 export interface EngineDeps extends SendingDeps {
-  /** What the rule says of these users now. */
-  eligibleAmong: (userIds: readonly string[]) => Promise<EligibleUser[]>;
-  /** What other sessions can see, asked before the rule is. */
-  visibility: (looks: readonly Look[]) => Promise<Visibility>;
+  /** What the rule says of these users now, and what can be seen of the looks: of one server. */
+  look: (userIds: readonly string[], looks: readonly Look[]) => Promise<LookAnswer>;
   /** Users whose first call waits for the rate budget, without those whose last try failed. */
   waitingForBudget: () => number;
   /** Users a second that the rate budget lets through; 0 while nothing may start. */

@@ -167,8 +167,10 @@ export class Engine {
     this.#looks += 1;
     const beganMs = this.#deps.now();
     try {
-      const visibility = await this.#deps.visibility(taken.flatMap((user) => user.items));
-      const rows = await this.#deps.eligibleAmong(taken.map((user) => user.userId));
+      const { visibility, rows } = await this.#deps.look(
+        taken.map((user) => user.userId),
+        taken.flatMap((user) => user.items),
+      );
       const byUser = new Map(rows.map((row) => [row.userId, row]));
       if (this.#failedLooks > 0) this.#deps.onTrouble(null);
       this.#failedLooks = 0;

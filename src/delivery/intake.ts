@@ -1,5 +1,7 @@
+import { readPlace } from '../database/log-place.ts';
 import type { TopicFormat } from '../settings/types.ts';
 import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../topics/port.ts';
+import type { ChangedRow } from './looks.ts';
 import type { Engine, LookOutcome, WorkItem } from './engine.ts';
 import { readMessage, type Request } from './read-message.ts';
 import { TopicProgress, type Tracked } from './topic-progress.ts';
@@ -27,6 +29,17 @@ const isPlain = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
 function concernsRule(page: string | null, pages: ReadonlySet<string> | null): boolean {
   if (page === null) return false;
   return pages === null || !isPlain(page) || pages.has(page.trimEnd().toLowerCase());
+}
+
+/** The row that a change of our own form is about, where that can tell whether it is visible. */
+function changedRow(
+  { userId, isChange }: Request,
+  { headers }: ReceivedMessage,
+): ChangedRow | null {
+  if (!isChange || headers['log_position'] === undefined) return null;
+  const view = headers['page_view_id'];
+  if (view === undefined) return { table: 'customers', id: userId };
+  return /^\d{1,20}$/.test(view) ? { table: 'page_views', id: view } : null;
 }
 
 interface Unreadable {
@@ -121,7 +134,9 @@ export class Intake {
       userId: request.userId,
       viewId: request.view?.id ?? null,
       isChange: request.isChange,
-      gtid: message.headers['position'] ?? null,
+      gtid: request.gtid ?? message.headers['position'] ?? null,
+      log: readPlace(message.headers['log_position']),
+      row: changedRow(request, message),
       committedAtMs: message.timestampMs,
       seenAtMs: this.#deps.now(),
       finish,

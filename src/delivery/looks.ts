@@ -1,3 +1,20 @@
+import type { EligibleUser } from '../rule/eligible-user.ts';
+
+/** A place in one server's log: file positions mean nothing on another. */
+export interface LogPlace {
+  server: string;
+  file: string;
+  /** Within the transaction, where it begins. */
+  position: number;
+}
+
+/** The row that a change is about. */
+export interface ChangedRow {
+  table: 'customers' | 'page_views';
+  /** Decimal. */
+  id: string;
+}
+
 /** A reason to look at a user, as the engine holds it. */
 export interface Look {
   userId: string;
@@ -7,18 +24,34 @@ export interface Look {
   isChange: boolean;
   /** The transaction's GTID, where capture knew it. */
   gtid: string | null;
+  /** Where the log has it, as far as the message says so. */
+  log?: LogPlace | null;
+  /** For a change: its row, where the message says so. */
+  row?: ChangedRow | null;
   /** When the row was committed, epoch ms. */
   committedAtMs: number;
   /** When this instance first saw it, monotonic ms. */
   seenAtMs: number;
 }
 
+/** What one look came to. */
+export interface LookAnswer {
+  /** The eligible among the users. */
+  rows: EligibleUser[];
+  visibility: Visibility;
+}
+
 /** What a session can see at the moment of a look. */
 export interface Visibility {
   /** Of the looks' page views, those that are there. */
   views: ReadonlySet<string>;
-  /** Whether a transaction is committed, or null where the server can not say. */
-  hasExecuted: (gtid: string) => boolean | null;
+  /**
+   * Whether the look's transaction is visible. `held`: somebody has its row locked, so that it may
+   * not be; null: the server can not say.
+   */
+  hasExecuted: (look: Look) => boolean | 'held' | null;
+  /** How long it may take until it is visible, where the server can not say; SETTLE_MS if left out. */
+  settleMs?: number;
 }
 
 /**
@@ -32,18 +65,33 @@ export const INVISIBLE_MS_MAX = 10_000;
 /** The same for a message that is older than a minute: its commit is long over. */
 export const INVISIBLE_OLD_MS_MAX = 1_000;
 const OLD_MS = 60_000;
-/** Without GTIDs a change is looked at again until it is this old, then taken as seen. */
+/** What nobody can say of a change it is looked at again for so long, then it is given up. */
 export const SETTLE_MS = 1_000;
 
-function patienceMs(look: Look, nowEpochMs: number): number {
-  return nowEpochMs - look.committedAtMs > OLD_MS ? INVISIBLE_OLD_MS_MAX : INVISIBLE_MS_MAX;
+/** Whether nothing says any more that the look's transaction could still come. */
+function isOver(look: Look, { settleMs = SETTLE_MS }: Visibility, now: Now): boolean {
+  const waitedMs = now.ms - look.seenAtMs;
+  const ageMs = now.epochMs - look.committedAtMs;
+  if (look.viewId === null) return waitedMs >= settleMs || ageMs >= UNEXECUTED_MS_MAX;
+  return waitedMs >= (ageMs > OLD_MS ? INVISIBLE_OLD_MS_MAX : Math.max(INVISIBLE_MS_MAX, settleMs));
+}
+
+interface Now {
+  /** Monotonic. */
+  ms: number;
+  epochMs: number;
+}
+
+function isVisible(look: Look, chosenViewId: string | null, { views }: Visibility): boolean {
+  if (look.viewId === null) return !look.isChange;
+  return look.viewId === chosenViewId || views.has(look.viewId);
 }
 
 /**
  * How far what the database says now can be trusted for a look. A binlog event can arrive before
  * its transaction is visible to other sessions (the server hands it to replicas before the engine
  * commits), so:
- * - `seen`: the look's row is visible, or so old that it would be;
+ * - `seen`: the look's row is visible, or was and is gone again, or it is given up (isGivenUp);
  * - `early`: it is known not to be visible yet; look again before anything else;
  * - `unsure`: nobody can say; act on what is there, and look again.
  * `chosenViewId` is the view that the rule returned for the user.
@@ -55,25 +103,36 @@ export function judgeLook(
   nowMs: number,
   nowEpochMs: number,
 ): 'seen' | 'early' | 'unsure' {
-  const waitedMs = nowMs - look.seenAtMs;
+  if (isVisible(look, chosenViewId, visibility)) return 'seen';
   const isRecent = nowEpochMs - look.committedAtMs < UNEXECUTED_MS_MAX;
-  const executed = (): boolean | null =>
-    look.gtid === null ? null : visibility.hasExecuted(look.gtid);
-  if (look.viewId !== null) {
-    if (look.viewId === chosenViewId || visibility.views.has(look.viewId)) return 'seen';
-    if (isRecent && executed() === false) return 'early';
-    return waitedMs < patienceMs(look, nowEpochMs) ? 'early' : 'seen';
-  }
-  if (!look.isChange) return 'seen';
-  switch (executed()) {
+  const over = isOver(look, visibility, { ms: nowMs, epochMs: nowEpochMs });
+  const waiting = look.viewId === null ? 'unsure' : 'early';
+  switch (visibility.hasExecuted(look)) {
     case true:
       return 'seen';
     case false:
-      return isRecent || waitedMs < patienceMs(look, nowEpochMs) ? 'early' : 'seen';
+      return isRecent || !over ? 'early' : 'seen';
+    case 'held':
+      return isRecent || !over ? waiting : 'seen';
     case null:
-      // Not by OLD_MS: a slow statement's time is its start, and clocks differ.
-      return waitedMs < SETTLE_MS && isRecent ? 'unsure' : 'seen';
+      return over ? 'seen' : waiting;
   }
+}
+
+/**
+ * Whether a look ends without proof: the transaction may still come, on a replica that lags behind
+ * the source of the topic, or a page view was deleted.
+ */
+export function isGivenUp(
+  look: Look,
+  chosenViewId: string | null,
+  visibility: Visibility,
+  nowMs: number,
+  nowEpochMs: number,
+): boolean {
+  if (isVisible(look, chosenViewId, visibility)) return false;
+  if (visibility.hasExecuted(look) === true) return false;
+  return judgeLook(look, chosenViewId, visibility, nowMs, nowEpochMs) === 'seen';
 }
 
 /** When to look again after `attempt` ≥ 1 looks: early ones soon, unsure ones three times in all. */

@@ -9,6 +9,8 @@ export interface Request {
   view: { id: string; page: string | null } | null;
   /** A committed change asks for it, and no page view shows whether that is visible yet. */
   isChange: boolean;
+  /** The transaction's GTID, where the message itself has one. */
+  gtid?: string;
 }
 
 export type Reading =
@@ -83,6 +85,24 @@ function tableChange(table: string, isInsert: boolean, after: unknown, before: u
   return { kind: 'requests', requests: changeRequests([after, before], 'user_id') };
 }
 
+function partOf(row: Json, field: string): Json | null {
+  const value = row[field];
+  return typeof value === 'object' && value !== null ? (value as Json) : null;
+}
+
+/** The GTID that others write into the message, as far as they were told to. */
+function gtidOf(value: Json): string | null {
+  const payload = partOf(value, 'payload') ?? value;
+  const source = partOf(payload, 'source');
+  const gtid = source?.['gtid'] ?? payload['__source_gtid'] ?? payload['gtid'];
+  return typeof gtid === 'string' && gtid !== '' ? gtid : null;
+}
+
+function withGtid(reading: Reading, gtid: string | null): Reading {
+  if (reading.kind !== 'requests' || gtid === null) return reading;
+  return { ...reading, requests: reading.requests.map((request) => ({ ...request, gtid })) };
+}
+
 /** Our own messages: page_view/1 and user_change/1 (told apart by the field `cause`). */
 function readOwn(value: Json): Reading {
   if (Object.hasOwn(value, 'cause')) {
@@ -145,9 +165,9 @@ export function readMessage(message: Pick<ReceivedMessage, 'value'>, format: Top
       case 'page_view':
         return readOwn(value);
       case 'debezium':
-        return readDebezium(value);
+        return withGtid(readDebezium(value), gtidOf(value));
       case 'maxwell':
-        return readMaxwell(value);
+        return withGtid(readMaxwell(value), gtidOf(value));
     }
   } catch (error) {
     const problem = error instanceof Unreadable ? error.message : 'the message is not JSON';

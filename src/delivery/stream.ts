@@ -1,3 +1,4 @@
+import type { Database } from '../database/open.ts';
 import type { Query } from '../rule/rule.ts';
 import { Rule } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -8,12 +9,13 @@ import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
 import { Intake } from './intake.ts';
+import { LateLooks } from './late-looks.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
 import { Resync, type ResyncCause } from './resync.ts';
 import { type Sender, within } from './sender.ts';
 import { watchedLetters } from './watched-letters.ts';
 import { SentMemory } from './sent-memory.ts';
-import { readVisibility } from './visibility.ts';
+import { lookAt } from './visibility.ts';
 
 /** About 200 bytes a user. */
 const MEMORY_USERS_MAX = 200_000;
@@ -28,6 +30,8 @@ export interface StreamDeps {
   groupId: string;
   format: TopicFormat;
   query: Query;
+  /** For a look: its questions go to one server. */
+  session: Database['session'];
   rule: RuleSettings;
   /** Of the rule and the Iterable project (`ruleFingerprint`): kept beside the group's offsets. */
   fingerprint: string;
@@ -45,6 +49,7 @@ export class DeliveryStream {
   readonly #deps: StreamDeps;
   readonly #engine: Engine;
   readonly #intake: Intake;
+  readonly #late: LateLooks;
   readonly #stop = new AbortController();
   readonly recent = new RecentDeliveries(20);
   readonly memory = new SentMemory(MEMORY_USERS_MAX);
@@ -74,11 +79,15 @@ export class DeliveryStream {
     });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
       keepDeadLetters(deadLetters, letters, deps.logger, this.#stop.signal);
+    this.#late = new LateLooks({ ...clocks, accept: (items) => this.#engine.accept(items) });
     this.#engine = new Engine(
       {
         ...clocks,
-        eligibleAmong: (ids) => rule.among(ids),
-        visibility: (looks) => readVisibility(rule, deps.query, looks),
+        look: async (ids, looks) => {
+          const answer = await deps.session((session) => lookAt(rule, session, ids, looks));
+          this.#late.note(looks, answer);
+          return answer;
+        },
         deliver: (user, isWanted, isRetry) =>
           deliverUser(deps.sender.calls, user, isWanted, isRetry),
         ...deps.sender.pace,
@@ -146,6 +155,7 @@ export class DeliveryStream {
         this.#deps.onTrouble('database', null);
         this.#deps.onTrouble('topics', null);
         this.#resync.forget();
+        this.#late.clear();
         // Another member may have sent something for these users since.
         this.memory.clear();
         this.#share = share;
@@ -172,6 +182,7 @@ export class DeliveryStream {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#engine.stop();
+    this.#late.clear();
     await this.#deps.sender.stop(() => this.#engine.drained());
     this.#stop.abort();
     this.#resync.stop();

@@ -1,30 +1,146 @@
-import { gtidMembership, isMysqlGtid } from '../database/gtid-set.ts';
-import { LOOK_MS_MAX, type Query, type Rule } from '../rule/rule.ts';
-import type { Look, Visibility } from './looks.ts';
+import { gtidMembership, isMysqlGtid, mariadbGtidMembership } from '../database/gtid-set.ts';
+import { heldRows } from '../database/held-rows.ts';
+import { isPast } from '../database/log-place.ts';
+import type { Session } from '../database/open.ts';
+import { commitHoldMsMax } from '../database/semi-sync.ts';
+import { IDENTITY_VARIABLES, type ServerIdentity, identityOf } from '../database/server.ts';
+import { LOOK_MS_MAX, type Rule, sqlInteger } from '../rule/rule.ts';
+import {
+  type ChangedRow,
+  type Look,
+  type LookAnswer,
+  SETTLE_MS,
+  type Visibility,
+} from './looks.ts';
+
+/** What one of the server's means says of a look; null: nothing. */
+type Proof = (look: Look) => boolean | 'held' | null;
 
 /**
- * What other sessions can see of these looks' transactions. It has to be asked before the rule
- * is: what is visible here is visible to the rule's query.
- *
- * MySQL adds a GTID to gtid_executed after the engine has committed
- * (sql/binlog.cc, MYSQL_BIN_LOG::process_commit_stage_queue), so membership proves visibility.
+ * What can be seen of these looks' transactions, and then what the rule says of the users: in this
+ * order and of one server, so that what was visible is in the rule's answer.
  */
+export async function lookAt(
+  rule: Pick<Rule, 'among' | 'visibleViews'>,
+  session: Session,
+  userIds: readonly string[],
+  looks: readonly Look[],
+): Promise<LookAnswer> {
+  const visibility = await readVisibility(rule, session, looks);
+  return { visibility, rows: await rule.among(userIds, session.query) };
+}
+
+/** Asks for more than the page views only where they leave a doubt. */
 export async function readVisibility(
   rule: Pick<Rule, 'visibleViews'>,
-  query: Query,
+  session: Session,
   looks: readonly Look[],
 ): Promise<Visibility> {
-  const viewIds = new Set<string>();
-  let hasGtids = false;
-  for (const look of looks) {
-    if (look.viewId !== null) viewIds.add(look.viewId);
-    else if (look.isChange && isMysqlGtid(look.gtid)) hasGtids = true;
+  const viewIds = new Set(looks.flatMap(({ viewId }) => viewId ?? []));
+  const views = await rule.visibleViews([...viewIds], session.query);
+  const doubtful = looks.filter(({ viewId, isChange }) =>
+    viewId === null ? isChange : !views.has(viewId),
+  );
+  if (doubtful.length === 0) return { views, hasExecuted: () => null };
+  const server = await readServer(session);
+  const hasExecuted =
+    server.flavour === 'mysql'
+      ? await mysqlProof(session, server, doubtful)
+      : await mariadbProof(session, server, doubtful);
+  if (doubtful.every((look) => hasExecuted(look) !== null)) return { views, hasExecuted };
+  const holdMsMax = await commitHoldMsMax((sql) => session.query(sql, {}, LOOK_MS_MAX));
+  return { views, hasExecuted, settleMs: SETTLE_MS + holdMsMax };
+}
+
+async function readServer({ query, facts }: Session): Promise<ServerIdentity> {
+  if (facts.size === 0) {
+    const sql = 'SHOW GLOBAL VARIABLES WHERE Variable_name IN (:names)';
+    const rows = await query(sql, { names: IDENTITY_VARIABLES }, LOOK_MS_MAX);
+    for (const row of rows) facts.set(String(row['Variable_name']), String(row['Value']));
   }
-  const views = await rule.visibleViews([...viewIds]);
-  const isInvisible = ({ viewId, gtid }: Look): boolean =>
-    viewId !== null && !views.has(viewId) && isMysqlGtid(gtid);
-  if (!hasGtids && !looks.some(isInvisible)) return { views, hasExecuted: () => null };
-  const rows = await query('SELECT @@GLOBAL.gtid_executed AS executed', {}, LOOK_MS_MAX);
-  const isMember = gtidMembership(String(rows[0]?.['executed']));
-  return { views, hasExecuted: (gtid) => (isMysqlGtid(gtid) ? isMember(gtid) : null) };
+  return identityOf(facts);
+}
+
+function isOf(server: ServerIdentity, { log }: Look): boolean {
+  return log !== undefined && log !== null && log.server === server.id;
+}
+
+/** The row to look for: the page view itself, or the one that the change names. */
+function rowOf({ viewId, row = null }: Look): ChangedRow | null {
+  return viewId === null ? row : { table: 'page_views', id: viewId };
+}
+
+/**
+ * MySQL adds a GTID to gtid_executed after the engine has committed
+ * (sql/binlog.cc, MYSQL_BIN_LOG::process_commit_stage_queue), so membership proves visibility. Of
+ * a transaction without one, the locks of its rows tell whether it is over, on the server whose log
+ * has it.
+ */
+async function mysqlProof(
+  session: Session,
+  server: ServerIdentity,
+  looks: readonly Look[],
+): Promise<Proof> {
+  let isMember: ((gtid: string) => boolean) | null = null;
+  if (looks.some(({ gtid }) => isMysqlGtid(gtid))) {
+    const sql = 'SELECT @@GLOBAL.gtid_executed AS executed';
+    const [row] = await session.query(sql, {}, LOOK_MS_MAX);
+    isMember = gtidMembership(String(row?.['executed']));
+  }
+  const isByRow = (look: Look): boolean =>
+    !isMysqlGtid(look.gtid) && rowOf(look) !== null && isOf(server, look);
+  const held = new Set<string>();
+  for (const table of ['customers', 'page_views'] as const) {
+    const ids = new Set(
+      looks.filter(isByRow).flatMap((look) => {
+        const row = rowOf(look);
+        return row !== null && row.table === table ? [row.id] : [];
+      }),
+    );
+    const found = await heldRows(session, table, [...ids].map(sqlInteger));
+    for (const id of found) held.add(`${table} ${id}`);
+  }
+  return (look) => {
+    if (isMysqlGtid(look.gtid)) return isMember === null ? null : isMember(look.gtid);
+    const row = rowOf(look);
+    if (row === null || !isByRow(look)) return null;
+    return held.has(`${row.table} ${row.id}`) ? 'held' : true;
+  };
+}
+
+/**
+ * MariaDB says up to which place of its log transactions are visible
+ * (sql/log.cc, TC_LOG_BINLOG::set_status_variables), and a replica which GTIDs it has applied.
+ * https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/
+ */
+async function mariadbProof(
+  session: Session,
+  server: ServerIdentity,
+  looks: readonly Look[],
+): Promise<Proof> {
+  const proofs: Proof[] = [];
+  if (looks.some((look) => isOf(server, look))) {
+    const sql = "SHOW STATUS LIKE 'binlog_snapshot_%'";
+    const rows = await session.query(sql, {}, LOOK_MS_MAX);
+    const values = new Map(
+      rows.map((row) => [String(row['Variable_name']).toLowerCase(), String(row['Value'])]),
+    );
+    const file = values.get('binlog_snapshot_file') ?? '';
+    const position = Number(values.get('binlog_snapshot_position'));
+    proofs.push((look) =>
+      file !== '' && look.log && isOf(server, look) ? isPast({ file, position }, look.log) : null,
+    );
+  }
+  if (looks.some((look) => look.gtid !== null && !isOf(server, look))) {
+    const [row] = await session.query('SELECT @@GLOBAL.gtid_slave_pos AS applied', {}, LOOK_MS_MAX);
+    const has = mariadbGtidMembership(String(row?.['applied'] ?? ''));
+    proofs.push((look) => (look.gtid === null || isOf(server, look) ? null : has(look.gtid)));
+  }
+  return (look) => {
+    for (const proof of proofs) {
+      const says = proof(look);
+      if (says !== null) return says;
+    }
+    return null;
+  };
 }

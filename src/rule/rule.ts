@@ -49,11 +49,11 @@ export class Rule {
     this.#text = ruleText();
   }
 
-  /** The eligible among these users. */
-  async among(userIds: readonly string[]): Promise<EligibleUser[]> {
+  /** The eligible among these users; by another query (of a session) where one is given. */
+  async among(userIds: readonly string[], query = this.#query): Promise<EligibleUser[]> {
     if (userIds.length === 0) return [];
     const narrowed = 'AND c.id IN (:user_ids)';
-    return this.#run(narrowed, { user_ids: userIds.map(sqlInteger) }, LOOK_MS_MAX);
+    return this.#run(narrowed, { user_ids: userIds.map(sqlInteger) }, LOOK_MS_MAX, query);
   }
 
   /** The eligible users with `afterId` < id ≤ `lastId`, in id order. */
@@ -107,10 +107,10 @@ export class Rule {
   }
 
   /** Which of these page views other sessions can see now. */
-  async visibleViews(pageViewIds: readonly string[]): Promise<Set<string>> {
+  async visibleViews(pageViewIds: readonly string[], query = this.#query): Promise<Set<string>> {
     if (pageViewIds.length === 0) return new Set();
     const sql = 'SELECT id FROM page_views WHERE id IN (:ids)';
-    const rows = await this.#query(sql, { ids: pageViewIds.map(sqlInteger) }, LOOK_MS_MAX);
+    const rows = await query(sql, { ids: pageViewIds.map(sqlInteger) }, LOOK_MS_MAX);
     return new Set(rows.map((row) => String(row['id'])));
   }
 
@@ -118,8 +118,9 @@ export class Rule {
     narrowed: string,
     parameters: Record<string, unknown>,
     timeoutMs?: number,
+    query = this.#query,
   ): Promise<EligibleUser[]> {
-    const rows = await this.#query(
+    const rows = await query(
       this.#text.replace(MARKER, narrowed),
       { ...this.#parameters, ...parameters },
       timeoutMs,

@@ -6,7 +6,6 @@ import {
   type LookOutcome,
   type WorkItem,
 } from '../../src/delivery/engine.ts';
-import type { Visibility } from '../../src/delivery/looks.ts';
 import { type IsWanted, StoppedError } from '../../src/iterable/calls.ts';
 import { SentMemory } from '../../src/delivery/sent-memory.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
@@ -54,19 +53,18 @@ export class World {
   aheadMs = 0;
   failingRecords = 0;
   failingLooks = 0;
-  executed: (gtid: string) => boolean | null = () => null;
+  executed: () => boolean | null = () => null;
   readonly engine: Engine;
 
   constructor(options: Partial<typeof ENGINE_DEFAULTS> = {}, slowMs = 0) {
     this.engine = new Engine(
       {
-        eligibleAmong: async (ids) => {
+        look: async (ids) => {
+          const visibility = { views: new Set(this.visible), hasExecuted: this.executed };
           await sleep(slowMs);
           if (this.failingLooks-- > 0) throw new Error('the database is away');
-          return ids.flatMap((id) => this.rows.get(id) ?? []);
+          return { visibility, rows: ids.flatMap((id) => this.rows.get(id) ?? []) };
         },
-        visibility: (): Promise<Visibility> =>
-          Promise.resolve({ views: new Set(this.visible), hasExecuted: this.executed }),
         deliver: async (eligible, isWanted, isRetry): Promise<UserDelivery | FailedDelivery> => {
           const fails = this.failing.has(eligible.userId);
           const address = (eligible.email ?? '').toLowerCase();

@@ -53,6 +53,7 @@ class World {
       } as unknown as CommandContext,
       {
         query: () => Promise.resolve([]),
+        session: () => Promise.reject(new Error('no look is meant')),
         share: 1,
         looksMax: 1,
         giveUpMs,

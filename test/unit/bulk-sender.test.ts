@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import type { Session } from '../../src/database/open.ts';
 import { Batch } from '../../src/commands/batch.ts';
 import { BulkSender } from '../../src/commands/bulk-sender.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
@@ -48,9 +49,11 @@ describe('BulkSender', () => {
       signal: new AbortController().signal,
       print: () => undefined,
     } as unknown as CommandContext;
+    const query: Session['query'] = (_sql, { user_ids: ids }) =>
+      Promise.resolve(Array.isArray(ids) ? ids.map((id) => row(Number(id))) : []);
     await using batch = new Batch(context, {
-      query: (_sql, { user_ids: ids }) =>
-        Promise.resolve(Array.isArray(ids) ? ids.map((id) => row(Number(id))) : []),
+      query,
+      session: (work) => work({ query, facts: new Map() }),
       share: 1,
       looksMax: 1,
       patience: { triesMin: 3, failingMsMin: 200 },

@@ -27,6 +27,7 @@ function assembled() {
   const tracker = new PositionTracker('mysql', { gtidSet: '' });
   const assembler = new Assembler({
     database: 'shop',
+    server: 'server-1',
     messages: new RowMessages(NAMES, new EventTimes('+00:00')),
     tracker,
     outbox: {

@@ -37,6 +37,7 @@ class World {
       groupId: 'group',
       format: 'page_view',
       query: () => Promise.resolve([]),
+      session: () => Promise.reject(new Error('no look is meant')),
       rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
       fingerprint: 'mark',
       sender: {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Look, judgeLook, UNEXECUTED_MS_MAX } from '../../src/delivery/looks.ts';
+import { type Look, UNEXECUTED_MS_MAX, isGivenUp, judgeLook } from '../../src/delivery/looks.ts';
 
 const NOW = 1_000_000_000;
 const look = (about: Partial<Look>): Look => ({
@@ -36,6 +36,48 @@ describe('judgeLook', () => {
     for (const about of [{ viewId: '2' }, { isChange: true }]) {
       expect(judge(about, false, UNEXECUTED_MS_MAX - 1)).toBe('early');
       expect(judge(about, false, UNEXECUTED_MS_MAX)).toBe('seen');
+    }
+  });
+
+  // Guards `case true`: a view that was deleted costs no time where the server can say so.
+  it('takes an invisible row as deleted at once when its transaction is visible', () => {
+    expect(judge({ viewId: '2' }, true, 0)).toBe('seen');
+  });
+
+  // Guards `case 'held'`: somebody else may hold the row, so that what is there is acted on.
+  it('acts on a row that is locked and looks again, for as long as it is, but not for ever', () => {
+    const held = (about: Partial<Look>, waitedMs: number): string =>
+      judgeLook(
+        look(about),
+        null,
+        { views: new Set(), hasExecuted: () => 'held' },
+        waitedMs,
+        NOW + waitedMs,
+      );
+    expect(held({ isChange: true }, UNEXECUTED_MS_MAX - 1)).toBe('unsure');
+    expect(held({ viewId: '2' }, UNEXECUTED_MS_MAX - 1)).toBe('early');
+    expect(held({ isChange: true }, UNEXECUTED_MS_MAX)).toBe('seen');
+    expect(held({ viewId: '2' }, UNEXECUTED_MS_MAX)).toBe('seen');
+  });
+
+  // Guards settleMs: no second of ours stands for the server's own time limit.
+  it('waits for as long as the server can hold a commit where nobody can say more', () => {
+    const visibility = { views: new Set<string>(), hasExecuted: () => null, settleMs: 31_000 };
+    for (const [about, waiting] of [
+      [{ isChange: true }, 'unsure'],
+      [{ viewId: '2' }, 'early'],
+    ] as const) {
+      const at = (ms: number): [Look, null, typeof visibility, number, number] => [
+        look(about),
+        null,
+        visibility,
+        ms,
+        NOW + ms,
+      ];
+      expect(judgeLook(...at(30_999))).toBe(waiting);
+      expect(isGivenUp(...at(30_999))).toBe(false);
+      expect(judgeLook(...at(31_000))).toBe('seen');
+      expect(isGivenUp(...at(31_000))).toBe(true);
     }
   });
 

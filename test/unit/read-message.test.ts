@@ -75,6 +75,17 @@ describe('readMessage: debezium', () => {
     expect(read(VIEW, 'debezium')).toEqual([REQUEST]);
   });
 
+  // Guards gtidOf: a replica's set of executed GTIDs then decides what it shows.
+  it('takes the GTID where the message has one, in each of its forms', () => {
+    const gtid = '3e11fa47-71ca-11e1-9e33-c80aa9429562:23';
+    const envelope = { before: null, after: VIEW, source: { ...source, gtid }, op: 'c' };
+    expect(read(envelope, 'debezium')).toEqual([{ ...REQUEST, gtid }]);
+    expect(read({ schema: {}, payload: envelope }, 'debezium')).toEqual([{ ...REQUEST, gtid }]);
+    expect(read({ ...VIEW, __source_gtid: gtid }, 'debezium')).toEqual([{ ...REQUEST, gtid }]);
+    const maxwell = { table: 'page_views', type: 'insert', data: VIEW, gtid };
+    expect(read(maxwell, 'maxwell')).toEqual([{ ...REQUEST, gtid }]);
+  });
+
   it('looks at both users of a view that moved, and at the user of a deleted one', () => {
     const moved = { before: { ...VIEW, user_id: 8 }, after: VIEW, source, op: 'u' };
     expect(read(moved, 'debezium')).toEqual([CHANGE, { ...CHANGE, userId: '8' }]);

@@ -1,0 +1,91 @@
+import type { WorkItem } from './engine.ts';
+import { type Look, type LookAnswer, isGivenUp } from './looks.ts';
+
+/** A replica that lags for longer than this shows the row too late. */
+export const LATE_MS = 60_000;
+/** Some 100 bytes each. Who comes when there are as many is not looked at again. */
+const USERS_MAX = 10_000;
+/** Those who are due within this time go together. */
+const STEP_MS = 1_000;
+
+export interface LateLooksDeps {
+  accept: (items: readonly WorkItem[]) => void;
+  /** Monotonic ms. */
+  now: () => number;
+  nowEpoch: () => number;
+}
+
+/**
+ * Looks at users once more, a minute after a look that was given up without proof: of a row that
+ * no query shows nobody knows whether it was deleted, or is still on its way to the server that
+ * answers. Kept in memory alone: the messages are finished, and a crash within the minute leaves
+ * these looks out.
+ */
+export class LateLooks {
+  readonly #deps: LateLooksDeps;
+  /** When each is due, monotonic ms, in that order. */
+  readonly #dueMs = new Map<string, number>();
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(deps: LateLooksDeps) {
+    this.#deps = deps;
+  }
+
+  get users(): number {
+    return this.#dueMs.size;
+  }
+
+  /** Notes the users of looks that are given up by this answer. */
+  note(looks: readonly Look[], { rows, visibility }: LookAnswer): void {
+    const nowMs = this.#deps.now();
+    const nowEpochMs = this.#deps.nowEpoch();
+    const chosen = new Map(rows.map(({ userId, pageViewId }) => [userId, pageViewId]));
+    for (const look of looks) {
+      const view = chosen.get(look.userId) ?? null;
+      if (!isGivenUp(look, view, visibility, nowMs, nowEpochMs)) continue;
+      if (this.#dueMs.has(look.userId) || this.#dueMs.size >= USERS_MAX) continue;
+      this.#dueMs.set(look.userId, nowMs + LATE_MS);
+    }
+    if (this.#dueMs.size > 0) this.#wait(LATE_MS);
+  }
+
+  /** Forgets them all: another member has these users now, or nobody looks any more. */
+  clear(): void {
+    this.#dueMs.clear();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #wait(ms: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.#look();
+    }, ms);
+  }
+
+  #look(): void {
+    const nowMs = this.#deps.now();
+    const items: WorkItem[] = [];
+    for (const [userId, dueMs] of this.#dueMs) {
+      if (dueMs > nowMs) break;
+      this.#dueMs.delete(userId);
+      items.push(lookAgain(userId, this.#deps));
+    }
+    if (items.length > 0) this.#deps.accept(items);
+    const [nextMs] = this.#dueMs.values();
+    if (nextMs !== undefined) this.#wait(Math.max(STEP_MS, nextMs - nowMs));
+  }
+}
+
+/** It stands for no message: nothing waits for its end. */
+function lookAgain(userId: string, { now, nowEpoch }: LateLooksDeps): WorkItem {
+  return {
+    userId,
+    viewId: null,
+    isChange: false,
+    gtid: null,
+    committedAtMs: nowEpoch(),
+    seenAtMs: now(),
+    finish: () => undefined,
+  };
+}
