@@ -2,9 +2,12 @@ import { randomInt } from 'node:crypto';
 import ZongJi from '@vlasky/zongji';
 import { connectionOptions } from '../database/connect.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
+import { COLLATION_QUERIES } from './charsets.ts';
 import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.ts';
+import { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
-import type { LogPosition } from './position.ts';
+import type { Flavour, LogPosition } from './position.ts';
+import { RawEvents } from './raw-events.ts';
 import { Translator, type ZongjiEvent } from './translate.ts';
 
 /** An idle server says every so often that it is there; silence for longer is a dead link. */
@@ -46,6 +49,7 @@ const EVENTS = [
 export interface BinlogOptions {
   db: DatabaseSettings;
   start: LogPosition;
+  flavour: Flavour;
   /** As the server spells them. */
   tables: readonly { schema: string; name: string; table: CapturedTable }[];
   /** Called in the order of the log, synchronously; it must not throw. */
@@ -66,6 +70,7 @@ export interface Binlog extends AsyncDisposable {
 }
 
 interface Packet {
+  sequenceId: number;
   buffer: Buffer;
   offset: number;
   end: number;
@@ -74,11 +79,16 @@ interface Packet {
 /** What we use of mysql2's connection beside its documented face (lib/base/connection.js). */
 interface RawConnection {
   _paused: boolean;
+  /** Of the next packet. */
+  sequenceId: number;
   pause(): void;
   resume(): void;
   handlePacket(packet: Packet | undefined): void;
-  query(sql: string, callback: (error: unknown) => void): void;
+  query(sql: string, callback: (error: unknown, rows: unknown) => void): void;
 }
+
+/** The longest part of a packet of the protocol; a longer one comes in several. */
+const PACKET_PART_BYTES = 0xff_ffff;
 
 /** Starts reading at `start`. Failures come by `onError`, those of connecting too. */
 export function openBinlog(options: BinlogOptions): Binlog {
@@ -89,7 +99,11 @@ export function openBinlog(options: BinlogOptions): Binlog {
     isOver = true;
     options.onError(error);
   };
-  const translator = new Translator(options.tables, onEvent);
+  const times = new EventTimes(db.timeZone);
+  const translator = new Translator(options.tables, times, onEvent);
+  const collations = new Map<number, string>();
+  const { tables, flavour } = options;
+  const raw = new RawEvents({ tables, flavour, collations, times, emit: onEvent });
   const zongji = new ZongJi({ ...connectionOptions(db), dateStrings: false, timezone: 'Z' });
   const settled = Promise.withResolvers<void>();
   zongji.on('error', (error: unknown) => {
@@ -117,7 +131,9 @@ export function openBinlog(options: BinlogOptions): Binlog {
   });
   if (!('gtidSet' in start)) translator.file = start.file;
   const connection = zongji.connection as unknown as RawConnection;
-  prepareSessions(connection, zongji.ctrlConnection as unknown as RawConnection, onError);
+  const control = zongji.ctrlConnection as unknown as RawConnection;
+  prepareSessions(connection, control, onError);
+  readCollations(control, collations, onError);
   let lastHeardMs = performance.now();
   let reached = { file: '', position: 0 };
   const onHandled = ({ buffer, offset, end }: Packet): void => {
@@ -145,7 +161,19 @@ export function openBinlog(options: BinlogOptions): Binlog {
       }
     }
   };
-  onPackets(connection, onPacket, onHandled);
+  /** Whether it is done with, and nothing for zongji. */
+  const take = ({ buffer, offset, end }: Packet): boolean => {
+    if (isOver || !zongji.ready) return false;
+    try {
+      const isDone = raw.take(buffer, offset, end);
+      zongji.useChecksum = raw.hasChecksums ?? zongji.useChecksum;
+      return isDone;
+    } catch (error) {
+      onError(error);
+      return true;
+    }
+  };
+  onPackets(connection, { before: onPacket, take, after: onHandled });
   return {
     pause: () => connection.pause(),
     resume: () => connection.resume(),
@@ -180,20 +208,48 @@ function prepareSessions(
   control.query(`SET SESSION wait_timeout = ${SESSION_IDLE_S}`, check);
 }
 
-/** Shows every packet before and after zongji (in a pause: when its turn comes). */
-function onPackets(
-  connection: RawConnection,
-  before: (packet: Packet) => void,
-  after: (packet: Packet) => void,
+/** Asked before zongji's own last query on this connection, and so answered before the dump. */
+function readCollations(
+  control: RawConnection,
+  collations: Map<number, string>,
+  onError: (error: unknown) => void,
 ): void {
+  for (const sql of COLLATION_QUERIES) {
+    control.query(sql, (error, rows) => {
+      if (error !== null && error !== undefined) {
+        if ((error as { code?: string }).code !== 'ER_BAD_FIELD_ERROR') onError(error);
+        return;
+      }
+      for (const { id, charset } of rows as { id: unknown; charset: unknown }[]) {
+        if (id !== null && charset !== null) collations.set(Number(id), String(charset));
+      }
+    });
+  }
+}
+
+interface PacketHandlers {
+  before: (packet: Packet) => void;
+  /** Whether zongji is not to see it. */
+  take: (packet: Packet) => boolean;
+  after: (packet: Packet) => void;
+}
+
+/** Shows every packet before and after zongji (in a pause: when its turn comes). */
+function onPackets(connection: RawConnection, { before, take, after }: PacketHandlers): void {
   const handlePacket = connection.handlePacket.bind(connection);
   connection.handlePacket = (packet) => {
-    const isNow = packet !== undefined && !connection._paused;
+    if (packet === undefined || connection._paused) return handlePacket(packet);
     // Handling moves the packet's offset.
-    const seen = isNow ? { buffer: packet.buffer, offset: packet.offset, end: packet.end } : null;
-    if (seen !== null) before(seen);
-    handlePacket(packet);
-    if (seen !== null) after(seen);
+    const { sequenceId, buffer, offset, end } = packet;
+    const seen = { sequenceId, buffer, offset, end };
+    before(seen);
+    if (take(seen)) {
+      const parts = Math.floor((end - offset) / PACKET_PART_BYTES) + 1;
+      connection.sequenceId = (sequenceId + parts) % 256;
+    } else {
+      handlePacket(packet);
+    }
+    after(seen);
   };
 }
 

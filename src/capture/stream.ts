@@ -5,7 +5,6 @@ import { Assembler, type Loss } from './assembler.ts';
 import { type Audit, type Unlogged, isPast, rangesText } from './audit.ts';
 import { openBinlog } from './binlog.ts';
 import { estimateCommitMs } from './commit-time.ts';
-import { EventTimes } from './event-time.ts';
 import { Everyone } from './everyone.ts';
 import { Outbox } from './outbox.ts';
 import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
@@ -76,7 +75,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   });
   const assembler = new Assembler({
     database: db.name,
-    messages: new RowMessages(names, new EventTimes(db.timeZone)),
+    messages: new RowMessages(names, (table, id) => audit.note(table, id)),
     tracker,
     outbox,
     nowMs: Date.now,
@@ -95,6 +94,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   const binlog = openBinlog({
     db,
     start,
+    flavour: source.flavour,
     tables: tablesOf(source, db.name),
     onEvent: (event) => {
       // What follows a loss is read again, or made good otherwise.
@@ -103,7 +103,6 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
       else if (event.kind === 'begin') {
         status.newestMs = event.commitMs ?? estimateCommitMs(Date.now(), event.seconds);
       }
-      if (event.kind === 'rows') audit.note(event);
       assembler.handle(event);
     },
     onError: (error) => ending.resolve({ kind: 'broken', error }),

@@ -1,0 +1,62 @@
+import iconv from 'iconv-lite';
+
+/** Character sets by the id of their collations, as the server itself knows them. */
+export type Collations = ReadonlyMap<number, string>;
+
+/**
+ * All collations, then (MariaDB from 10.10 on) those that have one id for each character set: the
+ * first table has no ids of them. Servers without the second one's column refuse that query.
+ */
+export const COLLATION_QUERIES = [
+  'SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATIONS',
+  'SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY',
+] as const;
+
+/** Of columns without text. */
+export const BINARY = 'binary';
+
+/** How the bytes of a character set become the bytes of JSON text. */
+export type TextReading =
+  /** They are UTF-8, or meant to be read as it. */
+  | { kind: 'utf8' }
+  /** For each byte what it is within a JSON string, in UTF-8. */
+  | { kind: 'bytes'; json: readonly Buffer[] }
+  | { kind: 'decoded'; decode: (bytes: Buffer) => string };
+
+const UTF8: TextReading = { kind: 'utf8' };
+const UTF8_CHARSETS: ReadonlySet<string> = new Set(['utf8mb4', 'utf8mb3', 'utf8', BINARY]);
+
+/** MySQL's names that iconv-lite has under another one; latin1 is cp1252 there. */
+const ICONV_NAMES: Readonly<Record<string, string>> = {
+  latin1: 'cp1252',
+  ucs2: 'utf16-be',
+  utf16: 'utf16-be',
+  utf16le: 'utf16-le',
+  utf32: 'utf32-be',
+  ujis: 'eucjp',
+  eucjpms: 'eucjp',
+  macce: 'maccenteuro',
+};
+
+/** Character sets of one byte a character (information_schema.CHARACTER_SETS, MAXLEN). */
+const SINGLE_BYTE: ReadonlySet<string> = new Set([
+  ...['armscii8', 'ascii', 'cp1250', 'cp1251', 'cp1256', 'cp1257', 'cp850', 'cp852', 'cp866'],
+  ...['greek', 'hebrew', 'koi8r', 'koi8u', 'latin1', 'latin2', 'latin5', 'latin7', 'macce'],
+  ...['macroman', 'tis620'],
+]);
+
+/**
+ * How text of this character set is read. A set that is not known (dec8, geostd8, hp8, keybcs2,
+ * swe7) is read as UTF-8: its ASCII letters come out right.
+ */
+export function textReadingOf(charset: string): TextReading {
+  const name = ICONV_NAMES[charset] ?? charset;
+  if (UTF8_CHARSETS.has(charset) || !iconv.encodingExists(name)) return UTF8;
+  // A leading U+FEFF is part of the text, and no mark of a byte order.
+  const decode = (bytes: Buffer): string => iconv.decode(bytes, name, { stripBOM: false });
+  if (!SINGLE_BYTE.has(charset)) return { kind: 'decoded', decode };
+  const json = Array.from({ length: 256 }, (_, byte) =>
+    Buffer.from(JSON.stringify(decode(Buffer.of(byte))).slice(1, -1)),
+  );
+  return { kind: 'bytes', json };
+}
