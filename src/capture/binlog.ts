@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import ZongJi from '@vlasky/zongji';
 import { connectionOptions } from '../database/connect.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
-import { COLLATION_QUERIES } from './charsets.ts';
+import { COLLATION_QUERIES, type Charsets, TEXTS_QUERY } from './charsets.ts';
 import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.ts';
 import { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
@@ -101,9 +101,9 @@ export function openBinlog(options: BinlogOptions): Binlog {
   };
   const times = new EventTimes(db.timeZone);
   const translator = new Translator(options.tables, times, onEvent);
-  const collations = new Map<number, string>();
+  const charsets: Charsets = { byCollation: new Map(), texts: new Map() };
   const { tables, flavour } = options;
-  const raw = new RawEvents({ tables, flavour, collations, times, emit: onEvent });
+  const raw = new RawEvents({ tables, flavour, charsets, times, emit: onEvent });
   const zongji = new ZongJi({ ...connectionOptions(db), dateStrings: false, timezone: 'Z' });
   const settled = Promise.withResolvers<void>();
   zongji.on('error', (error: unknown) => {
@@ -133,7 +133,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
   const connection = zongji.connection as unknown as RawConnection;
   const control = zongji.ctrlConnection as unknown as RawConnection;
   prepareSessions(connection, control, onError);
-  readCollations(control, collations, onError);
+  readCharsets(control, charsets, onError);
   let lastHeardMs = performance.now();
   let reached = { file: '', position: 0 };
   const onHandled = ({ buffer, offset, end }: Packet): void => {
@@ -209,22 +209,27 @@ function prepareSessions(
 }
 
 /** Asked before zongji's own last query on this connection, and so answered before the dump. */
-function readCollations(
+function readCharsets(
   control: RawConnection,
-  collations: Map<number, string>,
+  { byCollation, texts }: Charsets,
   onError: (error: unknown) => void,
 ): void {
-  for (const sql of COLLATION_QUERIES) {
+  const ask = (sql: string, onRow: (row: Readonly<Record<string, unknown>>) => void): void =>
     control.query(sql, (error, rows) => {
-      if (error !== null && error !== undefined) {
-        if ((error as { code?: string }).code !== 'ER_BAD_FIELD_ERROR') onError(error);
-        return;
-      }
-      for (const { id, charset } of rows as { id: unknown; charset: unknown }[]) {
-        if (id !== null && charset !== null) collations.set(Number(id), String(charset));
-      }
+      const { code } = (error ?? {}) as { code?: string };
+      // A server that lacks a column or a character set has nothing to say there.
+      if (code === 'ER_BAD_FIELD_ERROR' || code === 'ER_UNKNOWN_CHARACTER_SET') return;
+      if (error !== null && error !== undefined) return onError(error);
+      for (const row of rows as Record<string, unknown>[]) onRow(row);
+    });
+  for (const sql of COLLATION_QUERIES) {
+    ask(sql, ({ id, charset }) => {
+      if (id !== null && charset !== null) byCollation.set(Number(id), String(charset));
     });
   }
+  ask(TEXTS_QUERY, (row) => {
+    for (const [charset, text] of Object.entries(row)) texts.set(charset, String(text));
+  });
 }
 
 interface PacketHandlers {

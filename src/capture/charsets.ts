@@ -1,7 +1,12 @@
 import iconv from 'iconv-lite';
 
-/** Character sets by the id of their collations, as the server itself knows them. */
-export type Collations = ReadonlyMap<number, string>;
+/** Character sets as the server itself knows them. */
+export interface Charsets {
+  /** Names, by the id of their collations. */
+  byCollation: Map<number, string>;
+  /** Of those of one byte a character: the text of all 256 bytes, in order. */
+  texts: Map<string, string>;
+}
 
 /**
  * All collations, then (MariaDB from 10.10 on) those that have one id for each character set: the
@@ -11,6 +16,20 @@ export const COLLATION_QUERIES = [
   'SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATIONS',
   'SELECT ID AS id, CHARACTER_SET_NAME AS charset FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY',
 ] as const;
+
+/** Character sets of one byte a character (information_schema.CHARACTER_SETS, MAXLEN). */
+const SINGLE_BYTE = [
+  ...['armscii8', 'ascii', 'cp1250', 'cp1251', 'cp1256', 'cp1257', 'cp850', 'cp852', 'cp866'],
+  ...['dec8', 'geostd8', 'greek', 'hebrew', 'hp8', 'keybcs2', 'koi8r', 'koi8u', 'latin1'],
+  ...['latin2', 'latin5', 'latin7', 'macce', 'macroman', 'swe7', 'tis620'],
+];
+
+const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)).toString('hex');
+
+/** One row, with the text of all bytes under the name of each character set. */
+export const TEXTS_QUERY = `SELECT ${SINGLE_BYTE.map(
+  (charset) => `CONVERT(CONVERT(X'${ALL_BYTES}' USING ${charset}) USING utf8mb4) AS ${charset}`,
+).join()}`;
 
 /** Of columns without text. */
 export const BINARY = 'binary';
@@ -38,25 +57,18 @@ const ICONV_NAMES: Readonly<Record<string, string>> = {
   macce: 'maccenteuro',
 };
 
-/** Character sets of one byte a character (information_schema.CHARACTER_SETS, MAXLEN). */
-const SINGLE_BYTE: ReadonlySet<string> = new Set([
-  ...['armscii8', 'ascii', 'cp1250', 'cp1251', 'cp1256', 'cp1257', 'cp850', 'cp852', 'cp866'],
-  ...['greek', 'hebrew', 'koi8r', 'koi8u', 'latin1', 'latin2', 'latin5', 'latin7', 'macce'],
-  ...['macroman', 'tis620'],
-]);
-
 /**
- * How text of this character set is read. A set that is not known (dec8, geostd8, hp8, keybcs2,
- * swe7) is read as UTF-8: its ASCII letters come out right.
+ * How text of this character set is read: those of one byte by the server's own table. A set that
+ * is not known is read as UTF-8.
  */
-export function textReadingOf(charset: string): TextReading {
+export function textReadingOf(charset: string, { texts }: Charsets): TextReading {
+  if (UTF8_CHARSETS.has(charset)) return UTF8;
+  const characters = Array.from(texts.get(charset) ?? '');
+  if (characters.length === 256) return { kind: 'bytes', json: characters.map(inJson) };
   const name = ICONV_NAMES[charset] ?? charset;
-  if (UTF8_CHARSETS.has(charset) || !iconv.encodingExists(name)) return UTF8;
+  if (!iconv.encodingExists(name)) return UTF8;
   // A leading U+FEFF is part of the text, and no mark of a byte order.
-  const decode = (bytes: Buffer): string => iconv.decode(bytes, name, { stripBOM: false });
-  if (!SINGLE_BYTE.has(charset)) return { kind: 'decoded', decode };
-  const json = Array.from({ length: 256 }, (_, byte) =>
-    Buffer.from(JSON.stringify(decode(Buffer.of(byte))).slice(1, -1)),
-  );
-  return { kind: 'bytes', json };
+  return { kind: 'decoded', decode: (bytes) => iconv.decode(bytes, name, { stripBOM: false }) };
 }
+
+const inJson = (text: string): Buffer => Buffer.from(JSON.stringify(text).slice(1, -1));

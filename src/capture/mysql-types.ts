@@ -124,6 +124,7 @@ export function valueLengthOf(type: number, metadata: number): ValueLength | nul
       // Bits beyond whole bytes, and whole bytes.
       return fixed(low + (high > 0 ? 1 : 0));
     case TYPE.enum:
+      return low === 1 || low === 2 ? fixed(low) : null;
     case TYPE.set:
       return low >= 1 && low <= 8 ? fixed(low) : null;
     case TYPE.varchar:

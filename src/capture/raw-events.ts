@@ -1,5 +1,5 @@
 import { ByteReader, CorruptEventError } from './byte-reader.ts';
-import type { Collations } from './charsets.ts';
+import type { Charsets } from './charsets.ts';
 import type { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
 import { PacketRows } from './packet-rows.ts';
@@ -29,7 +29,7 @@ export interface RawEventsOptions {
   tables: readonly { schema: string; name: string; table: CapturedTable }[];
   flavour: Flavour;
   /** Filled before the first event. */
-  collations: Collations;
+  charsets: Charsets;
   times: EventTimes;
   emit: (event: CaptureEvent) => void;
 }
@@ -104,7 +104,7 @@ export class RawEvents {
 
   /** null: its rows can't be read, which was said. */
   #know(table: CapturedTable, map: Buffer): Known | null {
-    const { flavour, collations, times } = this.#options;
+    const { flavour, charsets, times } = this.#options;
     const { columns, unknownType } = readTableMap(map, 0, map.length, flavour);
     if (unknownType !== null) {
       return this.#unreadable(
@@ -120,7 +120,7 @@ export class RawEvents {
     if ('missing' in plan) {
       return this.#unreadable(`the table ${table} had no column ${plan.missing}; add it`);
     }
-    const reading = readingOf(plan, columns, { collations, flavour, times });
+    const reading = readingOf(plan, columns, { charsets, flavour, times });
     if (reading.kind === 'unreadable') {
       return this.#unreadable(`${reading.detail}; give it another one, then start again`);
     }

@@ -1,4 +1,4 @@
-import { BINARY, type Collations, type TextReading, textReadingOf } from './charsets.ts';
+import { BINARY, type Charsets, type TextReading, textReadingOf } from './charsets.ts';
 import { JSON_BYTES_MAX, writeText } from './json-bytes.ts';
 import { TYPE, stringBytesMax } from './mysql-types.ts';
 import type { MappedColumn } from './table-map.ts';
@@ -31,7 +31,7 @@ export interface UnknownCollation {
 /** null: a type that is not read here. */
 export function fieldReadingOf(
   column: MappedColumn,
-  collations: Collations,
+  charsets: Charsets,
 ): FieldReading | UnknownCollation | null {
   const bytes = INTEGER_BYTES.get(column.type);
   if (bytes !== undefined) return { kind: 'integer', bytes, isUnsigned: column.isUnsigned };
@@ -48,9 +48,9 @@ export function fieldReadingOf(
     default:
       return null;
   }
-  const charset = column.collation === null ? BINARY : collations.get(column.collation);
+  const charset = column.collation === null ? BINARY : charsets.byCollation.get(column.collation);
   if (charset === undefined) return { kind: 'unknown collation', id: column.collation ?? 0 };
-  const text = textReadingOf(charset);
+  const text = textReadingOf(charset, charsets);
   if (column.type === TYPE.enum) {
     const json = [Buffer.alloc(0), ...column.values].map((value) => enumJson(value, text));
     return { kind: 'enum', bytes: column.metadata & 0xff, json };

@@ -152,12 +152,7 @@ export class RowReader {
     }
   }
 
-  #writeTime(
-    seconds: number | null,
-    kind: 'instant' | 'wall',
-    target: Buffer,
-    at: number,
-  ): number {
+  #writeTime(seconds: number | null, kind: 'instant' | 'wall', target: Buffer, at: number): number {
     if (seconds === null) return writeNull(target, at);
     target[at] = QUOTE;
     const end = this.#times.write(seconds, kind, target, at + 1);

@@ -24,7 +24,9 @@ const FIRST_TYPES = [
 /** By event type. */
 export const ROWS_TYPES: ReadonlyMap<number, RowsType> = new Map(
   FIRST_TYPES.flatMap(({ first, isCompressed, isSecondForm }) =>
-    OPERATIONS.map((operation, i) => [first + i, { operation, isCompressed, isSecondForm }] as const),
+    OPERATIONS.map(
+      (operation, i) => [first + i, { operation, isCompressed, isSecondForm }] as const,
+    ),
   ),
 );
 

@@ -116,10 +116,9 @@ function readOptional(reader: ByteReader, columns: MappedColumn[], flavour: Flav
   const of = (isOne: (type: number) => boolean): MappedColumn[] =>
     columns.filter(({ type }) => isOne(type));
   // MariaDB counts geometries among the columns with a character set (Field_geom::binlog_type_info
-  // in sql/sql_type_geom.cc).
-  const characters = of(
-    (type) => CHARACTER.has(type) || (flavour === 'mariadb' && type === TYPE.geometry),
-  );
+  // in sql/sql_type_geom.cc), MySQL 9 vectors.
+  const alsoCharacter = flavour === 'mariadb' ? TYPE.geometry : TYPE.vector;
+  const characters = of((type) => CHARACTER.has(type) || type === alsoCharacter);
   const enumsAndSets = of((type) => type === TYPE.enum || type === TYPE.set);
   let isNamed = false;
   while (reader.at < reader.end) {

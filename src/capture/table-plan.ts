@@ -18,7 +18,15 @@ interface Column {
 const DATETIME_TYPES = new Set([12, 18]);
 
 /** The columns of a page view that its message has, in its order; of customers, only the first. */
-export const FIELDS = ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'] as const;
+export const FIELDS = [
+  'id',
+  'user_id',
+  'page',
+  'device',
+  'browser',
+  'location',
+  'event_time',
+] as const;
 
 /**
  * Finds the columns that matter, however the table spells them. A missing one that can't be done

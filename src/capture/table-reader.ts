@@ -1,5 +1,5 @@
-import type { Collations } from './charsets.ts';
-import { EventTimes } from './event-time.ts';
+import type { Charsets } from './charsets.ts';
+import type { EventTimes } from './event-time.ts';
 import { TYPE, valueLengthOf } from './mysql-types.ts';
 import type { Flavour } from './position.ts';
 import { type FieldReading, fieldReadingOf } from './row-fields.ts';
@@ -30,7 +30,7 @@ function isFit(field: (typeof FIELDS)[number], { kind }: FieldReading): boolean 
 export function readingOf(
   plan: TablePlan,
   columns: readonly MappedColumn[],
-  { collations, flavour, times }: { collations: Collations; flavour: Flavour; times: EventTimes },
+  { charsets, flavour, times }: { charsets: Charsets; flavour: Flavour; times: EventTimes },
 ): TableReading {
   if (flavour === 'mariadb' && columns.some(({ type }) => AMBIGUOUS.has(type))) return ZONGJI;
   const lengths = [];
@@ -46,7 +46,7 @@ export function readingOf(
   for (const [i, column] of plan.needed.entries()) {
     const name = FIELDS[i] ?? 'id';
     const mapped = columns[column];
-    const reading = mapped === undefined ? null : fieldReadingOf(mapped, collations);
+    const reading = mapped === undefined ? null : fieldReadingOf(mapped, charsets);
     if (reading === null) return ZONGJI;
     if (reading.kind === 'unknown collation') {
       const detail = `the server does not say which character set the column ${name} of ${plan.table} has (collation ${reading.id})`;
