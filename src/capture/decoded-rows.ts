@@ -42,6 +42,8 @@ export class DecodedRows implements ChangedRows {
   #count = 0;
   #before: Row = {};
   #row: Row = {};
+  /** The message of the row at hand, once it was made. */
+  #text: string | null = null;
 
   /** `rows` as zongji has them: by name, of updates `before` and `after`. */
   constructor(
@@ -64,6 +66,7 @@ export class DecodedRows implements ChangedRows {
     if (this.#count >= this.#rows.length) return false;
     const row = this.#rows[this.#count];
     this.#count += 1;
+    this.#text = null;
     if (this.#operation === 'update') {
       const { before, after } = row as { before: Row; after: Row };
       this.#before = before;
@@ -87,11 +90,12 @@ export class DecodedRows implements ChangedRows {
   }
 
   viewBytesMax(): number {
-    return Buffer.byteLength(this.#json());
+    this.#text = this.#json();
+    return Buffer.byteLength(this.#text);
   }
 
   writeView(target: Buffer, at: number): number {
-    return at + target.write(this.#json(), at, 'utf8');
+    return at + target.write(this.#text ?? this.#json(), at, 'utf8');
   }
 
   #json(): string {
