@@ -99,13 +99,16 @@ export class Assembler {
 
   #rows(event: Extract<CaptureEvent, { kind: 'rows' }>): void {
     const { messages, outbox } = this.#options;
-    const counted = { kind: `${event.table}.${event.operation}`, rows: event.rows.length };
     const held = this.#held;
-    if (!this.#isXa && held.isReleased) {
-      return outbox.add((to) => messages.append(event, this.#stamp, to), counted);
-    }
+    const counted = { kind: `${event.table}.${event.operation}`, rows: 0 };
+    const append = (to: OutgoingMessage[]): number => {
+      const bytes = messages.append(event, this.#stamp, to);
+      counted.rows = event.rows.count;
+      return bytes;
+    };
+    if (!this.#isXa && held.isReleased) return outbox.add(append, counted);
     const part = { messages: [] as OutgoingMessage[], bytes: 0, counted };
-    part.bytes = messages.append(event, this.#stamp, part.messages);
+    part.bytes = append(part.messages);
     held.add(part);
     const isTooMuch = this.#isXa
       ? this.#undecidedBytes() > PREPARED_BYTES_MAX

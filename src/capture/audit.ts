@@ -3,8 +3,8 @@ import type { Connection } from 'mysql2/promise';
 import { connect } from '../database/connect.ts';
 import type { FilePlace } from '../database/log-place.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
-import { CapturedIds, type Id, WORD_IDS, isAbove } from './captured-ids.ts';
-import type { CapturedTable, CaptureEvent, Row } from './events.ts';
+import { CapturedIds, WORD_IDS, isAbove } from './captured-ids.ts';
+import type { CapturedTable, Id } from './events.ts';
 import { readLogEnd, readSource, rowsOf } from './source.ts';
 
 export const AUDIT_INTERVAL_MS = 20_000;
@@ -74,15 +74,10 @@ export class Audit {
     this.#place = place;
   }
 
-  /** The log has these rows. */
-  note(event: Extract<CaptureEvent, { kind: 'rows' }>): void {
-    if (event.operation === 'delete') return;
-    const look = this.#looks.find(({ table }) => table === event.table);
-    for (const row of event.rows) {
-      const after = event.operation === 'update' ? (row as { after: Row }).after : (row as Row);
-      const id = after[event.columns.id];
-      if (isId(id)) look?.captured.add(id);
-    }
+  /** The log has this row, inserted or updated. */
+  note(table: CapturedTable, id: Id | null): void {
+    const look = table === 'page_views' ? this.#looks[0] : this.#looks[1];
+    if (isId(id)) look?.captured.add(id);
   }
 
   /** Looks at intervals, until the signal. Never rejects: what fails now is done next time. */

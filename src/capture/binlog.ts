@@ -3,9 +3,12 @@ import ZongJi from '@vlasky/zongji';
 import { connectionOptions } from '../database/connect.ts';
 import { preamble } from '../database/preamble.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
+import { COLLATION_QUERIES, type Charsets, TEXTS_QUERY } from './charsets.ts';
 import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.ts';
+import { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
-import type { LogPosition } from './position.ts';
+import type { Flavour, LogPosition } from './position.ts';
+import { RawEvents } from './raw-events.ts';
 import { Translator, type ZongjiEvent } from './translate.ts';
 
 /** An idle server says every so often that it is there; silence for longer is a dead link. */
@@ -47,6 +50,7 @@ const EVENTS = [
 export interface BinlogOptions {
   db: DatabaseSettings;
   start: LogPosition;
+  flavour: Flavour;
   /** As the server spells them. */
   tables: readonly { schema: string; name: string; table: CapturedTable }[];
   /** Called in the order of the log, synchronously; it must not throw. */
@@ -67,6 +71,7 @@ export interface Binlog extends AsyncDisposable {
 }
 
 interface Packet {
+  sequenceId: number;
   buffer: Buffer;
   offset: number;
   end: number;
@@ -75,10 +80,12 @@ interface Packet {
 /** What we use of mysql2's connection beside its documented face (lib/base/connection.js). */
 interface RawConnection {
   _paused: boolean;
+  /** Of the next packet. */
+  sequenceId: number;
   pause(): void;
   resume(): void;
   handlePacket(packet: Packet | undefined): void;
-  query(sql: string, callback: (error: unknown) => void): void;
+  query(sql: string, callback: (error: unknown, rows: unknown) => void): void;
   query(sql: string, values: readonly string[], callback: (error: unknown) => void): void;
 }
 
@@ -89,6 +96,9 @@ interface RawZongji {
   _establishConnection(dsn: unknown): void;
 }
 
+/** The longest part of a packet of the protocol; a longer one comes in several. */
+const PACKET_PART_BYTES = 0xff_ffff;
+
 /** Starts reading at `start`. Failures come by `onError`, those of connecting too. */
 export function openBinlog(options: BinlogOptions): Binlog {
   const { db, start, onEvent } = options;
@@ -98,7 +108,11 @@ export function openBinlog(options: BinlogOptions): Binlog {
     isOver = true;
     options.onError(error);
   };
-  const translator = new Translator(options.tables, onEvent);
+  const times = new EventTimes(db.timeZone);
+  const translator = new Translator(options.tables, times, onEvent);
+  const charsets: Charsets = { byCollation: new Map(), texts: new Map() };
+  const { tables, flavour } = options;
+  const raw = new RawEvents({ tables, flavour, charsets, times, emit: onEvent });
   const zongji = new ZongJi({ ...connectionOptions(db), dateStrings: false, timezone: 'Z' });
   const settled = Promise.withResolvers<void>();
   zongji.on('error', (error: unknown) => {
@@ -114,12 +128,13 @@ export function openBinlog(options: BinlogOptions): Binlog {
       onError(error);
     }
   });
-  const raw = zongji as unknown as RawZongji;
-  const establish = raw._establishConnection.bind(zongji);
+  const inside = zongji as unknown as RawZongji;
+  const establish = inside._establishConnection.bind(zongji);
   // Before the queries that it sends at once.
-  raw._establishConnection = (dsn) => {
+  inside._establishConnection = (dsn) => {
     establish(dsn);
-    prepareSessions(raw.connection, raw.ctrlConnection, db.timeZone, onError);
+    prepareSessions(inside.connection, inside.ctrlConnection, db.timeZone, onError);
+    readCharsets(inside.ctrlConnection, charsets, onError);
   };
   const includeSchema: Record<string, string[]> = {};
   for (const { schema, name } of options.tables) (includeSchema[schema] ??= []).push(name);
@@ -132,7 +147,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
       : { filename: start.file, position: start.position }),
   });
   if (!('gtidSet' in start)) translator.file = start.file;
-  const { connection } = raw;
+  const { connection } = inside;
   let lastHeardMs = performance.now();
   let reached = { file: '', position: 0 };
   const onHandled = ({ buffer, offset, end }: Packet): void => {
@@ -160,7 +175,19 @@ export function openBinlog(options: BinlogOptions): Binlog {
       }
     }
   };
-  onPackets(connection, onPacket, onHandled);
+  /** Whether it is done with, and nothing for zongji. */
+  const take = ({ buffer, offset, end }: Packet): boolean => {
+    if (isOver || !zongji.ready) return false;
+    try {
+      const isDone = raw.take(buffer, offset, end);
+      zongji.useChecksum = raw.hasChecksums ?? zongji.useChecksum;
+      return isDone;
+    } catch (error) {
+      onError(error);
+      return true;
+    }
+  };
+  onPackets(connection, { before: onPacket, take, after: onHandled });
   return {
     pause: () => connection.pause(),
     resume: () => connection.resume(),
@@ -197,20 +224,53 @@ function prepareSessions(
   control.query(`SET SESSION wait_timeout = ${SESSION_IDLE_S}`, check);
 }
 
-/** Shows every packet before and after zongji (in a pause: when its turn comes). */
-function onPackets(
-  connection: RawConnection,
-  before: (packet: Packet) => void,
-  after: (packet: Packet) => void,
+/** Asked before zongji's own last query on this connection, and so answered before the dump. */
+function readCharsets(
+  control: RawConnection,
+  { byCollation, texts }: Charsets,
+  onError: (error: unknown) => void,
 ): void {
+  const ask = (sql: string, onRow: (row: Readonly<Record<string, unknown>>) => void): void =>
+    control.query(sql, (error, rows) => {
+      const { code } = (error ?? {}) as { code?: string };
+      // A server that lacks a column or a character set has nothing to say there.
+      if (code === 'ER_BAD_FIELD_ERROR' || code === 'ER_UNKNOWN_CHARACTER_SET') return;
+      if (error !== null && error !== undefined) return onError(error);
+      for (const row of rows as Record<string, unknown>[]) onRow(row);
+    });
+  for (const sql of COLLATION_QUERIES) {
+    ask(sql, ({ id, charset }) => {
+      if (id !== null && charset !== null) byCollation.set(Number(id), String(charset));
+    });
+  }
+  ask(TEXTS_QUERY, (row) => {
+    for (const [charset, text] of Object.entries(row)) texts.set(charset, String(text));
+  });
+}
+
+interface PacketHandlers {
+  before: (packet: Packet) => void;
+  /** Whether zongji is not to see it. */
+  take: (packet: Packet) => boolean;
+  after: (packet: Packet) => void;
+}
+
+/** Shows every packet before and after zongji (in a pause: when its turn comes). */
+function onPackets(connection: RawConnection, { before, take, after }: PacketHandlers): void {
   const handlePacket = connection.handlePacket.bind(connection);
   connection.handlePacket = (packet) => {
-    const isNow = packet !== undefined && !connection._paused;
+    if (packet === undefined || connection._paused) return handlePacket(packet);
     // Handling moves the packet's offset.
-    const seen = isNow ? { buffer: packet.buffer, offset: packet.offset, end: packet.end } : null;
-    if (seen !== null) before(seen);
-    handlePacket(packet);
-    if (seen !== null) after(seen);
+    const { sequenceId, buffer, offset, end } = packet;
+    const seen = { sequenceId, buffer, offset, end };
+    before(seen);
+    if (take(seen)) {
+      const parts = Math.floor((end - offset) / PACKET_PART_BYTES) + 1;
+      connection.sequenceId = (sequenceId + parts) % 256;
+    } else {
+      handlePacket(packet);
+    }
+    after(seen);
   };
 }
 

@@ -1,5 +1,4 @@
-/** An integer id; above 2^53 as decimal text. */
-export type Id = number | string;
+import type { Id } from './events.ts';
 
 /** So many ids share a word: one row of `GROUP BY id DIV 32`, with one bit for each. */
 export const WORD_IDS = 32;

@@ -3,21 +3,28 @@
 export type CapturedTable = 'customers' | 'page_views';
 export type RowOperation = 'insert' | 'update' | 'delete';
 
-/** A row by column name, as the table spells it. */
-export type Row = Readonly<Record<string, unknown>>;
+/** An integer id; above 2^53, and where the column holds text, as text. */
+export type Id = number | string;
 
-/** The table's own spelling of the columns that matter; null where page_views lacks the column. */
-export interface ColumnNames {
-  id: string;
-  /** Empty for customers, whose id is the user's. */
-  userId: string;
-  page: string | null;
-  device: string | null;
-  browser: string | null;
-  location: string | null;
-  eventTime: string | null;
-  /** Whether event_time is wall time (DATETIME) and no instant (TIMESTAMP). */
-  isWallTime: boolean;
+/**
+ * The rows of one event, one at a time. They lie in the log's packet: all this is good only while
+ * the event is handled.
+ */
+export interface ChangedRows {
+  /** How many there were so far. */
+  readonly count: number;
+  /** Goes to the next one; false after the last. @throws CorruptEventError */
+  next(): boolean;
+  /** After the change; of a deleted row, what it was. */
+  id(): Id | null;
+  /** Whom the row is about, after the change; of customers, the id. */
+  user(): Id | null;
+  /** Of an update: whom it was about before. */
+  userBefore(): Id | null;
+  /** How many bytes `writeView` takes at most. */
+  viewBytesMax(): number;
+  /** Writes a page view's message as JSON in UTF-8 at `at`; returns where it ends. */
+  writeView(target: Buffer, at: number): number;
 }
 
 /** Where a transaction ends in the log: resuming there repeats none of it. */
@@ -51,8 +58,7 @@ export type CaptureEvent =
       kind: 'rows';
       table: CapturedTable;
       operation: RowOperation;
-      columns: ColumnNames;
-      rows: readonly unknown[];
+      rows: ChangedRows;
     }
   /** The transaction's last event (a commit; rarely a rollback of a non-transactional mix). */
   | (Place & { kind: 'end' })

@@ -76,13 +76,13 @@ export class Outbox {
     return this.#publishingSinceMs === null ? 0 : performance.now() - this.#publishingSinceMs;
   }
 
-  /** Messages are appended to the list by `fill`, which returns their bytes. */
+  /** Messages are appended to the list by `fill`, which returns their bytes; then they are counted. */
   add(fill: (to: OutgoingMessage[]) => number, counted?: { kind: string; rows: number }): void {
     const batch = this.#openBatch();
+    const bytes = fill(batch.messages);
     if (counted !== undefined) {
       batch.rows.set(counted.kind, (batch.rows.get(counted.kind) ?? 0) + counted.rows);
     }
-    const bytes = fill(batch.messages);
     batch.bytes += bytes;
     this.#grow(bytes);
   }

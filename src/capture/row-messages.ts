@@ -2,8 +2,7 @@ import { isMysqlGtid } from '../database/gtid-set.ts';
 import { placeText } from '../database/log-place.ts';
 import { PAGE_VIEW_SCHEMA, USER_CHANGE_SCHEMA, type UserChangeCause } from '../topics/messages.ts';
 import type { OutgoingMessage, TopicNames } from '../topics/port.ts';
-import type { EventTimes } from './event-time.ts';
-import type { CaptureEvent, ColumnNames, Row } from './events.ts';
+import type { CapturedTable, CaptureEvent, ChangedRows, Id } from './events.ts';
 
 type RowsEvent = Extract<CaptureEvent, { kind: 'rows' }>;
 
@@ -39,32 +38,25 @@ export function stampOf(
   };
 }
 
-/** Integers come as numbers, above 2^53 as strings; JSON has them the same way. */
-function idJson(value: unknown): string {
-  return typeof value === 'number' ? String(value) : JSON.stringify(String(value));
-}
-
-function textJson(row: Row, column: string | null): string {
-  if (column === null) return 'null';
-  const value = row[column];
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (value === null) return 'null';
-  // An ENUM's error value: MySQL shows it as the empty string.
-  if (value === undefined) return '""';
-  return JSON.stringify(Buffer.isBuffer(value) ? value.toString('utf8') : String(value));
-}
-
 /** Sizes are for the queue's bound: characters, and what a message costs beside them. */
 export const MESSAGE_BYTES = 200;
 
-/** Makes the topics' messages of changed rows. No state but a memo of the last time written. */
+/** A view that takes more is written apart, so that one large text keeps no memory. */
+const SCRATCH_BYTES = 64 * 1024;
+
+/** Makes the topics' messages of changed rows. */
 export class RowMessages {
   readonly #names: TopicNames;
-  readonly #times: EventTimes;
+  readonly #onRow: (table: CapturedTable, id: Id | null) => void;
+  readonly #scratch = Buffer.allocUnsafe(SCRATCH_BYTES);
 
-  constructor(names: TopicNames, times: EventTimes) {
+  /** `onRow` is told of every row that is inserted or updated. */
+  constructor(
+    names: TopicNames,
+    onRow: (table: CapturedTable, id: Id | null) => void = () => undefined,
+  ) {
     this.#names = names;
-    this.#times = times;
+    this.#onRow = onRow;
   }
 
   /**
@@ -74,40 +66,35 @@ export class RowMessages {
    */
   append(event: RowsEvent, stamp: Stamp, to: OutgoingMessage[]): number {
     let bytes = 0;
-    const { table, operation, columns, rows } = event;
+    const { table, operation, rows } = event;
     const cause: UserChangeCause =
       table === 'customers'
         ? `customers.${operation}`
         : `page_views.${operation as 'update' | 'delete'}`;
-    const userColumn = table === 'customers' ? columns.id : columns.userId;
-    for (const row of rows) {
-      if (operation === 'insert' && table === 'page_views') {
-        bytes += this.#pageView(row as Row, columns, stamp, to);
-      } else if (operation === 'update') {
-        const { before, after } = row as { before: Row; after: Row };
-        const from = before[userColumn];
-        const now = after[userColumn];
-        const id = after[columns.id];
-        bytes += this.#userChange(now, cause, id, stamp, to);
-        if (from !== now) bytes += this.#userChange(from, cause, id, stamp, to);
-      } else {
-        const { [userColumn]: user, [columns.id]: id } = row as Row;
-        bytes += this.#userChange(user, cause, id, stamp, to);
+    const isView = operation === 'insert' && table === 'page_views';
+    while (rows.next()) {
+      const id = rows.id();
+      if (operation !== 'delete') this.#onRow(table, id);
+      const user = rows.user();
+      if (isView) {
+        if (user !== null) bytes += this.#pageView(rows, user, stamp, to);
+        continue;
       }
+      bytes += this.#userChange(user, cause, id, stamp, to);
+      if (operation !== 'update') continue;
+      const before = rows.userBefore();
+      if (before !== user) bytes += this.#userChange(before, cause, id, stamp, to);
     }
     return bytes;
   }
 
-  #pageView(row: Row, columns: ColumnNames, stamp: Stamp, to: OutgoingMessage[]): number {
-    const userId = row[columns.userId];
-    if (userId === null || userId === undefined) return 0;
-    const value =
-      `{"id":${idJson(row[columns.id])},"user_id":${idJson(userId)},"page":${textJson(row, columns.page)}` +
-      `,"device":${textJson(row, columns.device)},"browser":${textJson(row, columns.browser)}` +
-      `,"location":${textJson(row, columns.location)},"event_time":${this.#eventTime(row, columns)}}`;
+  #pageView(rows: ChangedRows, user: Id, stamp: Stamp, to: OutgoingMessage[]): number {
+    const most = rows.viewBytesMax();
+    const target = most <= SCRATCH_BYTES ? this.#scratch : Buffer.allocUnsafe(most);
+    const value = target.toString('utf8', 0, rows.writeView(target, 0));
     to.push({
       topic: this.#names.pageViews,
-      key: String(userId),
+      key: String(user),
       value,
       timestampMs: stamp.commitMs,
       headers: stamp.pageViewHeaders,
@@ -116,41 +103,31 @@ export class RowMessages {
   }
 
   #userChange(
-    userId: unknown,
+    user: Id | null,
     cause: UserChangeCause,
-    id: unknown,
+    id: Id | null,
     stamp: Stamp,
     to: OutgoingMessage[],
   ): number {
-    if (userId === null || userId === undefined) return 0;
+    if (user === null) return 0;
     const { commitMs, namesViews, userChangeHeaders } = stamp;
     const headers =
       namesViews && cause.startsWith('page_views')
         ? { ...userChangeHeaders, page_view_id: String(id) }
         : userChangeHeaders;
-    to.push(
-      userChange(this.#names.userChanges, userId as number | string, cause, commitMs, headers),
-    );
+    to.push(userChange(this.#names.userChanges, user, cause, commitMs, headers));
     return MESSAGE_BYTES;
-  }
-
-  #eventTime(row: Row, { eventTime, isWallTime }: ColumnNames): string {
-    if (eventTime === null) return 'null';
-    const value = row[eventTime];
-    if (!(value instanceof Date)) return textJson(row, eventTime);
-    const text = this.#times.text(value, isWallTime ? 'wall' : 'instant');
-    return text === null ? 'null' : `"${text}"`;
   }
 }
 
 /** One message of the user changes topic. */
 export function userChange(
   topic: string,
-  userId: number | string,
+  userId: Id,
   cause: UserChangeCause,
   timestampMs: number,
   headers: Readonly<Record<string, string>>,
 ): OutgoingMessage {
-  const value = `{"user_id":${idJson(userId)},"cause":"${cause}"}`;
+  const value = `{"user_id":${JSON.stringify(userId)},"cause":"${cause}"}`;
   return { topic, key: String(userId), value, timestampMs, headers };
 }

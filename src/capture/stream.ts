@@ -6,7 +6,6 @@ import { isPast } from '../database/log-place.ts';
 import { type Audit, type Unlogged, rangesText } from './audit.ts';
 import { openBinlog } from './binlog.ts';
 import { estimateCommitMs } from './commit-time.ts';
-import { EventTimes } from './event-time.ts';
 import { Everyone } from './everyone.ts';
 import { Outbox } from './outbox.ts';
 import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
@@ -78,7 +77,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   const assembler = new Assembler({
     database: db.name,
     server: source.serverUuid,
-    messages: new RowMessages(names, new EventTimes(db.timeZone)),
+    messages: new RowMessages(names, (table, id) => audit.note(table, id)),
     tracker,
     outbox,
     nowMs: Date.now,
@@ -97,6 +96,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   const binlog = openBinlog({
     db,
     start,
+    flavour: source.flavour,
     tables: tablesOf(source, db.name),
     onEvent: (event) => {
       // What follows a loss is read again, or made good otherwise.
@@ -105,7 +105,6 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
       else if (event.kind === 'begin') {
         status.newestMs = event.commitMs ?? estimateCommitMs(Date.now(), event.seconds);
       }
-      if (event.kind === 'rows') audit.note(event);
       assembler.handle(event);
     },
     onError: (error) => ending.resolve({ kind: 'broken', error }),

@@ -1,10 +1,11 @@
-import type { CapturedTable, ColumnNames } from './events.ts';
+import type { ColumnNames } from './decoded-rows.ts';
+import type { CapturedTable } from './events.ts';
 
 /** What a rows event of a captured table is read by: made once for each table map. */
 export interface TablePlan {
   table: CapturedTable;
   columns: ColumnNames;
-  /** Positions of the columns that have to be in every row image. */
+  /** Positions of the columns that have to be in every row image: those of FIELDS, in order. */
   needed: readonly number[];
 }
 
@@ -16,7 +17,16 @@ interface Column {
 /** include/field_types.h: MYSQL_TYPE_DATETIME and MYSQL_TYPE_DATETIME2. */
 const DATETIME_TYPES = new Set([12, 18]);
 
-const FIELDS = ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'] as const;
+/** The columns of a page view that its message has, in its order; of customers, only the first. */
+export const FIELDS = [
+  'id',
+  'user_id',
+  'page',
+  'device',
+  'browser',
+  'location',
+  'event_time',
+] as const;
 
 /**
  * Finds the columns that matter, however the table spells them. A missing one that can't be done
@@ -38,7 +48,7 @@ export function planTable(
   const eventTime = find('event_time');
   const columns: ColumnNames = {
     id: find('id')?.name ?? '',
-    userId: find('user_id')?.name ?? '',
+    userId: find(table === 'customers' ? 'id' : 'user_id')?.name ?? '',
     page: find('page')?.name ?? null,
     device: find('device')?.name ?? null,
     browser: find('browser')?.name ?? null,

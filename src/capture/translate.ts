@@ -1,12 +1,8 @@
-import {
-  GEOMETRY_TYPE,
-  TEXTS,
-  type Unreadable,
-  VECTOR_TYPE,
-  unreadableGeometry,
-  unreadableVector,
-} from './column-types.ts';
+import { type Unreadable, TEXTS, unreadableGeometry, unreadableVector } from './column-types.ts';
+import { DecodedRows } from './decoded-rows.ts';
+import type { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
+import { TYPE } from './mysql-types.ts';
 import { xidOf } from './statements.ts';
 import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
 
@@ -51,20 +47,25 @@ export interface ZongjiEvent {
 
 type Tables = readonly { schema: string; name: string; table: CapturedTable }[];
 
-/** Turns zongji's events into ours, one by one and in order. */
+/**
+ * Turns zongji's events into ours, one by one and in order. Of rows it gets only those that
+ * RawEvents leaves to it.
+ */
 export class Translator {
   /** The log file that events are of now. */
   file = '';
   /** The commit time found in the packet of the GTID event that comes next, else null. */
   commitMs: number | null = null;
   readonly #tables: Tables;
+  readonly #times: EventTimes;
   readonly #emit: (event: CaptureEvent) => void;
   /** By table id, which a table keeps until its definition changes. */
   readonly #plans = new Map<number, TablePlan>();
   #isMariadb = false;
 
-  constructor(tables: Tables, emit: (event: CaptureEvent) => void) {
+  constructor(tables: Tables, times: EventTimes, emit: (event: CaptureEvent) => void) {
     this.#tables = tables;
+    this.#times = times;
     this.#emit = emit;
   }
 
@@ -162,10 +163,10 @@ export class Translator {
 
   #unreadableColumn(event: ZongjiEvent, table: CapturedTable): Unreadable | null {
     const { columnTypes, columnNames = [] } = event;
-    if (columnTypes.includes(VECTOR_TYPE)) return unreadableVector(table, null);
+    if (columnTypes.includes(TYPE.vector)) return unreadableVector(table, null);
     if (!this.#isMariadb || table !== 'page_views') return null;
     const last = columnNames.findLastIndex((name) => TEXTS.includes(name.toLowerCase()));
-    const geometry = columnTypes.indexOf(GEOMETRY_TYPE);
+    const geometry = columnTypes.indexOf(TYPE.geometry);
     if (geometry < 0 || geometry > last) return null;
     return unreadableGeometry(columnNames[geometry] ?? '', columnNames[last] ?? '');
   }
@@ -182,7 +183,8 @@ export class Translator {
       );
     }
     const { table, columns } = plan;
-    this.#emit({ kind: 'rows', table, operation, columns, rows: event.rows });
+    const rows = new DecodedRows(event.rows, operation, columns, this.#times);
+    this.#emit({ kind: 'rows', table, operation, rows });
   }
 
   #unreadable(sentence: string): void {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Assembler, type Loss } from '../../src/capture/assembler.ts';
+import { DecodedRows } from '../../src/capture/decoded-rows.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
 import type { CaptureEvent } from '../../src/capture/events.ts';
 import { PositionTracker } from '../../src/capture/position.ts';
@@ -8,6 +9,7 @@ import type { OutgoingMessage } from '../../src/topics/port.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const NAMES = { pageViews: 'v', userChanges: 'u', deadLetters: 'd', checkpoints: 'c' };
+const TIMES = new EventTimes('+00:00');
 const COLUMNS = {
   id: 'id',
   userId: 'user_id',
@@ -28,7 +30,7 @@ function assembled() {
   const assembler = new Assembler({
     database: 'shop',
     server: 'server-1',
-    messages: new RowMessages(NAMES, new EventTimes('+00:00')),
+    messages: new RowMessages(NAMES),
     tracker,
     outbox: {
       add: (fill) => void fill(messages),
@@ -59,8 +61,7 @@ function assembled() {
     kind: 'rows',
     table: 'page_views',
     operation: 'insert',
-    columns: COLUMNS,
-    rows: [{ id, user_id: 1, page: 'home' }],
+    rows: new DecodedRows([{ id, user_id: 1, page: 'home' }], 'insert', COLUMNS, TIMES),
   });
   const handle = (...events: CaptureEvent[]): void => {
     for (const event of events) assembler.handle(event);

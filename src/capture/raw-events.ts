@@ -1,0 +1,166 @@
+import { ByteReader, CorruptEventError } from './byte-reader.ts';
+import type { Charsets } from './charsets.ts';
+import type { EventTimes } from './event-time.ts';
+import type { CapturedTable, CaptureEvent } from './events.ts';
+import { PacketRows } from './packet-rows.ts';
+import type { Flavour } from './position.ts';
+import type { RowReader } from './row-reader.ts';
+import { ROWS_TYPES, type RowsType, readRowsBody, readRowsTableId } from './rows-event.ts';
+import { readTableMap, readTableName } from './table-map.ts';
+import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
+import { readingOf } from './table-reader.ts';
+
+/** Marker byte, then the common header of 19 bytes. */
+const BODY_OFFSET = 20;
+const TYPE_OFFSET = 5;
+const LENGTH_OFFSET = 10;
+
+const ROTATE_EVENT = 4;
+const FORMAT_DESCRIPTION_EVENT = 15;
+const TABLE_MAP_EVENT = 19;
+
+const CRC32 = 1;
+const CRC32_BYTES = 4;
+
+/** Every FLUSH TABLES gives a table another id; those that are used no more are forgotten. */
+const TABLES_MAX = 1_000;
+
+export interface RawEventsOptions {
+  tables: readonly { schema: string; name: string; table: CapturedTable }[];
+  flavour: Flavour;
+  /** Filled before the first event. */
+  charsets: Charsets;
+  times: EventTimes;
+  emit: (event: CaptureEvent) => void;
+}
+
+/** A table of ours, by its id in the log. */
+type Known =
+  | { kind: 'reader'; map: Buffer; plan: TablePlan; reader: RowReader; all: readonly number[] }
+  | { kind: 'zongji' };
+
+/**
+ * Reads table maps and rows from the packets of the dump. Other tables are passed over, and of
+ * ours the columns that are not in a message: whatever stands in them stops nothing.
+ */
+export class RawEvents {
+  readonly #options: RawEventsOptions;
+  readonly #known = new Map<number, Known>();
+  #checksumBytes: number | null = null;
+
+  constructor(options: RawEventsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the events of the log file that is read now end in a checksum; null before one. */
+  get hasChecksums(): boolean | null {
+    return this.#checksumBytes === null ? null : this.#checksumBytes > 0;
+  }
+
+  /**
+   * One packet of the dump, from `start` to `end`. True: it is done with; false: it is for zongji.
+   * @throws CorruptEventError
+   */
+  take(bytes: Buffer, start: number, end: number): boolean {
+    if (end - start < BODY_OFFSET || bytes[start] !== 0) return false;
+    const type = bytes[start + TYPE_OFFSET] ?? 0;
+    const rows = ROWS_TYPES.get(type);
+    if (rows === undefined && type !== TABLE_MAP_EVENT) {
+      if (type === FORMAT_DESCRIPTION_EVENT) this.#readFormat(bytes, end);
+      // Table ids begin anew with the server, whose log then has another file.
+      if (type === ROTATE_EVENT) this.#known.clear();
+      return false;
+    }
+    if (this.#checksumBytes === null) throw new CorruptEventError('it is of no log file');
+    if (bytes.readUInt32LE(start + LENGTH_OFFSET) !== end - start - 1) {
+      throw new CorruptEventError('it has another length than its header says');
+    }
+    const [from, to] = [start + BODY_OFFSET, end - this.#checksumBytes];
+    return rows === undefined ? this.#tableMap(bytes, from, to) : this.#rows(bytes, from, to, rows);
+  }
+
+  /** Its last five bytes: how the events of this file are summed up, and its own sum. */
+  #readFormat(bytes: Buffer, end: number): void {
+    this.#checksumBytes = bytes[end - CRC32_BYTES - 1] === CRC32 ? CRC32_BYTES : 0;
+  }
+
+  #tableMap(bytes: Buffer, from: number, to: number): boolean {
+    const id = new ByteReader(bytes, from, to).uint(6);
+    const known = this.#known.get(id);
+    if (known?.kind === 'reader' && isSame(known.map, bytes, from, to)) return true;
+    this.#known.delete(id);
+    const names = readTableName(bytes, from, to);
+    const table = this.#options.tables.find(
+      ({ schema, name }) => schema === names.schema && name === names.table,
+    )?.table;
+    if (table === undefined) return true;
+    const next = this.#know(table, Buffer.from(bytes.subarray(from, to)));
+    if (next === null) return true;
+    this.#known.set(id, next);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > TABLES_MAX && oldest !== undefined) this.#known.delete(oldest);
+    return next.kind === 'reader';
+  }
+
+  /** null: its rows can't be read, which was said. */
+  #know(table: CapturedTable, map: Buffer): Known | null {
+    const { flavour, charsets, times } = this.#options;
+    const { columns, unknownType } = readTableMap(map, 0, map.length, flavour);
+    if (unknownType !== null) {
+      return this.#unreadable(
+        `a column of ${table} has a type that is not known (${unknownType}); keep it in a table of its own, then start again`,
+      );
+    }
+    if (columns === null) {
+      return this.#unreadable(
+        `the binlog does not name the columns of ${table}; set binlog_row_metadata=FULL`,
+      );
+    }
+    const plan = planTable(table, columns);
+    if ('missing' in plan) {
+      return this.#unreadable(`the table ${table} had no column ${plan.missing}; add it`);
+    }
+    const reading = readingOf(plan, columns, { charsets, flavour, times });
+    if (reading.kind === 'unreadable') {
+      return this.#unreadable(`${reading.detail}; give it another one, then start again`);
+    }
+    if (reading.kind === 'zongji') return reading;
+    return { kind: 'reader', map, plan, reader: reading.reader, all: [...columns.keys()] };
+  }
+
+  #rows(bytes: Buffer, from: number, to: number, type: RowsType): boolean {
+    const known = this.#known.get(readRowsTableId(bytes, from, to));
+    if (known === undefined) return true;
+    if (known.kind === 'zongji') return false;
+    const { plan, reader, all } = known;
+    const { operation } = type;
+    const body = readRowsBody(bytes, from, to, type);
+    if (!isImageWhole(plan, body.bitmap) || !isImageWhole(plan, body.bitmapAfter)) {
+      this.#unreadable(
+        `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL`,
+      );
+      return true;
+    }
+    const isWhole = hasAll(body.bitmap, all.length) && hasAll(body.bitmapAfter, all.length);
+    const rows = new PacketRows(reader, body, operation, { all, isWhole });
+    this.#options.emit({ kind: 'rows', table: plan.table, operation, rows });
+    return true;
+  }
+
+  #unreadable(sentence: string): null {
+    this.#options.emit({ kind: 'unreadable', sentence });
+    return null;
+  }
+}
+
+function isSame(map: Buffer, bytes: Buffer, from: number, to: number): boolean {
+  return map.length === to - from && bytes.compare(map, 0, map.length, from, to) === 0;
+}
+
+/** Whether every column's bit is set. */
+function hasAll(bitmap: Buffer, columns: number): boolean {
+  for (let column = 0; column < columns; column += 1) {
+    if ((((bitmap[column >> 3] ?? 0) >> (column & 7)) & 1) === 0) return false;
+  }
+  return true;
+}
