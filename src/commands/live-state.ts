@@ -11,6 +11,9 @@ const PUBLISHING_SECONDS_MAX = 5;
 /** A page answers within a second, whatever hangs; this leaves the rest of it to all else. */
 const LAG_MS_MAX = 600;
 
+/** An answer of a broker that takes longer does not come. */
+const WAIT_SECONDS_MAX = 10;
+
 interface Delivering {
   stream: DeliveryStream;
   sender: Sender;
@@ -102,6 +105,7 @@ export class LiveState implements Observed {
       share_of_rate: stream.share,
       ...(waiting === null ? {} : { lag_messages: Object.fromEntries(waiting) }),
       in_flight: stream.inFlight,
+      waits_for: stream.waits,
       calls_in_flight: sender.calls.inFlight,
       waiting_for_budget: sender.budgets['/api/users/update'].waiting,
       iterable: sender.gate.state.reason ?? 'accepts calls',
@@ -124,6 +128,10 @@ function publishingTrouble({ publishingSeconds }: CaptureStatus): string | null 
 
 function groupTrouble({ stream, sender }: Delivering): string | null {
   if (stream.share === null) return 'no partitions assigned yet';
+  const wait = stream.waits.find(
+    ({ what, seconds }) => seconds >= WAIT_SECONDS_MAX && !what.startsWith('room'),
+  );
+  if (wait !== undefined) return `waits for ${wait.what} since ${wait.seconds} s`;
   if (!stream.isCurrent) return 'the consumer group does not answer; sending waits';
   // With more instances than partitions, some have none: they stand by.
   if (stream.share > 0 && sender.budgets['/api/users/update'].share === 0) {

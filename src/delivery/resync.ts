@@ -8,7 +8,8 @@ const RETRY_MS = 2_000;
 export type ResyncCause = 'retention' | 'rule';
 
 const BECAUSE: Readonly<Record<ResyncCause, string>> = {
-  retention: 'messages were deleted before this group read them (retention)',
+  retention:
+    'messages were deleted before this group read them (by retention, or with their topic)',
   rule: 'the rule, its time zone or the Iterable project is not the one that the saved offsets belong to (or an earlier version saved them)',
 };
 

@@ -4,7 +4,7 @@ import { Rule } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RuleSettings, TopicFormat } from '../settings/types.ts';
-import type { GroupMember, MemberHandlers, ReceivedMessage, Topics } from '../topics/port.ts';
+import type { GroupMember, MemberHandlers, ReceivedMessage, Topics, Wait } from '../topics/port.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
@@ -135,6 +135,11 @@ export class DeliveryStream {
   /** Whether the group can still take this member for one of its own. */
   get isCurrent(): boolean {
     return this.#member?.isCurrent ?? true;
+  }
+
+  /** What the member waits for, longer than a moment. */
+  get waits(): readonly Wait[] {
+    return this.#member?.waits ?? [];
   }
 
   get inFlight(): { messages: number; deliveries: number } {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { coAssign } from '../../src/topics/kafka/co-assigner.ts';
+import { coAssign, decodeCounts, encodeCounts } from '../../src/topics/kafka/co-assigner.ts';
 import { murmur2, partitionFor } from '../../src/topics/partitioner.ts';
 
 const groups = fc.record({
@@ -11,11 +11,17 @@ const groups = fc.record({
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
+const reading = (members: readonly string[], topics: readonly string[]) =>
+  members.map((memberId) => ({ memberId, topics }));
+
 describe('the partitions of a group', () => {
   it('each go to exactly one member', () => {
     fc.assert(
       fc.property(groups, ({ members, topics, partitions }) => {
-        const shares = coAssign(members, new Map(topics.map((t) => [t, numbers(partitions)])));
+        const shares = coAssign(
+          reading(members, topics),
+          new Map(topics.map((t) => [t, numbers(partitions)])),
+        );
         expect([...shares.keys()].toSorted()).toEqual(members.toSorted());
         for (const topic of topics) {
           const given = [...shares.values()].flatMap((share) => share[topic] ?? []);
@@ -32,7 +38,7 @@ describe('the partitions of a group', () => {
           ['a', numbers(partitions)],
           ['b', numbers(partitions + more)],
         ]);
-        for (const share of coAssign(members, counts).values()) {
+        for (const share of coAssign(reading(members, ['a', 'b']), counts).values()) {
           const b = (share['b'] ?? []).filter((partition) => partition < partitions);
           expect(share['a']).toEqual(b);
         }
@@ -44,12 +50,48 @@ describe('the partitions of a group', () => {
     fc.assert(
       fc.property(groups, ({ members, topics, partitions }) => {
         const all = new Map(topics.map((topic) => [topic, numbers(partitions)]));
-        const shares = coAssign(members, all);
+        const shares = coAssign(reading(members, topics), all);
         const sizes = [...shares.values()].map((share) => Object.values(share).flat().length);
         expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(topics.length);
-        expect(coAssign(members.toReversed(), all)).toEqual(shares);
+        expect(coAssign(reading(members.toReversed(), topics), all)).toEqual(shares);
       }),
     );
+  });
+});
+
+describe('the partitions of a group that several projects share', () => {
+  it('go to members that read their topic, and a project has all of its own', () => {
+    fc.assert(
+      fc.property(groups, fc.integer({ min: 1, max: 12 }), ({ members, partitions }, ours) => {
+        const all = members.map((memberId, i) => ({
+          memberId,
+          topics: i < ours ? ['a', 'a.changes'] : ['b', 'b.changes'],
+        }));
+        const names = [...new Set(all.flatMap(({ topics }) => topics))];
+        const shares = coAssign(all, new Map(names.map((name) => [name, numbers(partitions)])));
+        for (const { memberId, topics } of all) {
+          expect(Object.keys(shares.get(memberId) ?? {})).toEqual(topics);
+          const [one = '', other = ''] = topics;
+          expect(shares.get(memberId)?.[one]).toEqual(shares.get(memberId)?.[other]);
+        }
+        for (const name of names) {
+          const given = [...shares.values()].flatMap((share) => share[name] ?? []);
+          expect(given.toSorted((a, b) => a - b)).toEqual(numbers(partitions));
+        }
+      }),
+    );
+  });
+
+  it('are told by each member, and nothing is taken from what is no such message', () => {
+    const counts = new Map([
+      ['a', 6],
+      ['b', 12],
+    ]);
+    expect(decodeCounts(encodeCounts(counts))).toEqual(counts);
+    for (const odd of ['', '7', 'null', '{"a":"x"}', '{"a":1.5}', '{']) {
+      expect(decodeCounts(Buffer.from(odd)).size).toBe(0);
+    }
+    expect(decodeCounts(null).size).toBe(0);
   });
 });
 

@@ -2,6 +2,7 @@ import { Kafka, type KafkaConfig, type SASLOptions, logLevel } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings } from '../../settings/types.ts';
+import { registerCodecs } from './codecs.ts';
 import { socketFactory } from './socket.ts';
 
 const CONNECT_MS_MAX = 5_000;
@@ -29,6 +30,7 @@ function logCreator(logger: Logger): NonNullable<KafkaConfig['logCreator']> {
 
 /** A client that gives up soon (for questions with an answer), or one that tries for longer. */
 export function createClient(settings: KafkaSettings, logger: Logger, retries: number): Kafka {
+  registerCodecs();
   return new Kafka({
     clientId: settings.clientId,
     brokers: [...settings.brokers],

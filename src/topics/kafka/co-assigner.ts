@@ -1,39 +1,88 @@
-import { AssignerProtocol, type PartitionAssigner } from 'kafkajs';
+import { AssignerProtocol, type Cluster, type PartitionAssigner } from 'kafkajs';
 
-export const CO_ASSIGNER_NAME = 'iterable-sync-co-partition';
+const CO_ASSIGNER_NAME = 'iterable-sync-co-partition';
 
-/** Partition p of every topic goes to member p modulo the number of members. Pure. */
+/** A member as it shows itself to the one that assigns. */
+export interface Subscriber {
+  memberId: string;
+  topics: readonly string[];
+}
+
+/**
+ * Partition p of a topic goes to the p-th of the members that subscribe to it, modulo their number.
+ * Members of other projects may be in the group: each topic stays with those that read it. Pure.
+ */
 export function coAssign(
-  memberIds: readonly string[],
+  members: readonly Subscriber[],
   topics: ReadonlyMap<string, readonly number[]>,
 ): Map<string, Record<string, number[]>> {
-  const members = [...memberIds].sort();
+  const sorted = members.toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1));
   const assignment = new Map<string, Record<string, number[]>>(
-    members.map((member) => [member, Object.fromEntries([...topics.keys()].map((t) => [t, []]))]),
+    sorted.map(({ memberId, topics: own }) => [
+      memberId,
+      Object.fromEntries(own.filter((topic) => topics.has(topic)).map((topic) => [topic, []])),
+    ]),
   );
   for (const [topic, partitions] of topics) {
+    const readers = sorted.filter((member) => member.topics.includes(topic));
     for (const partition of partitions) {
-      const member = members[partition % members.length];
-      if (member !== undefined) assignment.get(member)?.[topic]?.push(partition);
+      const reader = readers[partition % readers.length];
+      if (reader !== undefined) assignment.get(reader.memberId)?.[topic]?.push(partition);
     }
   }
   return assignment;
 }
 
-/** Keeps one user with one member: messages of both topics about a user have the same partition. */
+type Counts = ReadonlyMap<string, number>;
+
+/** A member tells how many partitions its topics have: whoever leads may not be allowed to ask. */
+export function encodeCounts(counts: Counts): Buffer {
+  return Buffer.from(JSON.stringify(Object.fromEntries(counts)));
+}
+
+/** None where a member tells nothing that is understood. */
+export function decodeCounts(userData: Buffer | null): Counts {
+  const counts = new Map<string, number>();
+  let told: unknown;
+  try {
+    told = JSON.parse(userData?.toString() ?? '');
+  } catch {
+    return counts;
+  }
+  if (typeof told !== 'object' || told === null) return counts;
+  for (const [topic, count] of Object.entries(told)) {
+    if (Number.isInteger(count)) counts.set(topic, Number(count));
+  }
+  return counts;
+}
+
+function countsOf(cluster: Cluster, topics: readonly string[]): Counts {
+  return new Map(topics.map((topic) => [topic, cluster.findTopicPartitionMetadata(topic).length]));
+}
+
+/**
+ * Keeps one user with one member: messages of both topics about a user have the same partition.
+ * The leader's own topics are as its metadata says, which kafkajs reads anew before it assigns; the
+ * others as their members said when they joined.
+ */
 export const coAssigner: PartitionAssigner = ({ cluster }) => ({
   name: CO_ASSIGNER_NAME,
   version: 0,
   assign({ members, topics }) {
+    const counts = new Map<string, number>();
+    const subscribers = members.map(({ memberId, memberMetadata }) => {
+      const decoded = AssignerProtocol.MemberMetadata.decode(memberMetadata);
+      for (const [topic, count] of decodeCounts(decoded?.userData ?? null)) {
+        counts.set(topic, Math.max(count, counts.get(topic) ?? 0));
+      }
+      return { memberId, topics: decoded?.topics ?? [] };
+    });
+    for (const [topic, count] of countsOf(cluster, topics)) counts.set(topic, count);
     const partitions = new Map(
-      topics.map((topic) => [
-        topic,
-        cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId),
-      ]),
+      [...counts].map(([topic, count]) => [topic, Array.from({ length: count }, (_, p) => p)]),
     );
-    const ids = members.map(({ memberId }) => memberId);
     return Promise.resolve(
-      [...coAssign(ids, partitions)].map(([memberId, assignment]) => ({
+      [...coAssign(subscribers, partitions)].map(([memberId, assignment]) => ({
         memberId,
         memberAssignment: AssignerProtocol.MemberAssignment.encode({
           version: 0,
@@ -49,7 +98,7 @@ export const coAssigner: PartitionAssigner = ({ cluster }) => ({
       metadata: AssignerProtocol.MemberMetadata.encode({
         version: 0,
         topics,
-        userData: Buffer.alloc(0),
+        userData: encodeCounts(countsOf(cluster, topics)),
       }),
     };
   },

@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { describe, expect, it } from 'vitest';
+import { until } from '../support/program.ts';
+import { freshTopicPrefix, injectServices } from '../support/services.ts';
+import { Reader, message, open, settingsFor } from '../support/topics.ts';
+
+async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+  const brokers = [...injectServices().kafkaBrokers];
+  const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  return await work(admin).finally(() => admin.disconnect());
+}
+
+/** Takes everything in and commits it. */
+class Committer extends Reader {
+  override async onMessages(messages: Parameters<Reader['onMessages']>[0]): Promise<void> {
+    await super.onMessages(messages);
+    const { topic, partition, offset } = messages.at(-1)!;
+    await this.member?.commit([{ topic, partition, offset: offset + 1 }]);
+  }
+}
+
+describe('a group that two projects share', () => {
+  it('gives each all of its own messages, whoever leads, and the rate of its own share', async () => {
+    const group = freshTopicPrefix();
+    await using one = await open(settingsFor('Kafka'));
+    await using other = await open({ ...settingsFor('Kafka'), partitions: 4 });
+    const readers = [await new Reader().join(one, group), await new Reader().join(other, group)];
+    const third = await new Reader().join(other, group);
+    const shares = (): (number | undefined)[] =>
+      [...readers, third].map(({ assignments }) => assignments.at(-1)?.share);
+    await until('all are assigned', () => Promise.resolve(shares().join(' ') === '1 0.5 0.5'));
+    for (const topics of [one, other]) {
+      await using publisher = await topics.publisher();
+      const { pageViews, userChanges } = topics.names;
+      await publisher.publish(
+        Array.from({ length: 40 }, (_, i) => [
+          message(pageViews, i, `${i}`),
+          message(userChanges, i, `${i}`),
+        ]).flat(),
+      );
+    }
+    const [first, second] = readers;
+    await until('all is there', () =>
+      Promise.resolve(
+        first!.received.length === 80 && second!.received.length + third.received.length === 80,
+      ),
+    );
+    // The leader goes: another one, of either project, gives out the partitions.
+    await first!.leave();
+    await until('the others go on', () =>
+      Promise.resolve(shares().slice(1).join(' ') === '0.5 0.5'),
+    );
+    for (const reader of [second!, third]) await reader.leave();
+    expect(first!.assignments.at(-1)?.partitions).toHaveLength(12);
+    expect(second!.assignments.at(-1)?.partitions).toHaveLength(4);
+  });
+});
+
+describe('a group whose topic was', () => {
+  it.each(['cut while it reads', 'made anew while it was away'])(
+    '%s learns of the loss, once',
+    async (how) => {
+      const settings = settingsFor('Kafka');
+      await using topics = await open(settings);
+      await using publisher = await topics.publisher();
+      const { pageViews, userChanges } = topics.names;
+      const group = freshTopicPrefix();
+      const publish = (count: number): Promise<void> =>
+        publisher.publish(
+          Array.from({ length: count }, (_, i) => [
+            message(pageViews, 1, `${i}`),
+            message(userChanges, 1, `${i}`),
+          ]).flat(),
+        );
+      const reader = await new Committer().join(topics, group);
+      await publish(20);
+      await until('all is read and saved', async () =>
+        [...(await reader.member!.lag()).values()].every(
+          (lag) => lag === 0 && reader.received.length === 40,
+        ),
+      );
+      if (how !== 'cut while it reads') await reader.leave();
+      await withAdmin((admin) => admin.deleteTopics({ topics: [pageViews] }));
+      await until('it is gone', async () =>
+        withAdmin(async (admin) => !(await admin.listTopics()).includes(pageViews)),
+      );
+      await topics.ensureTopics();
+      await publish(3);
+      const again =
+        how === 'cut while it reads' ? reader : await new Committer().join(topics, group);
+      await until('it has learnt of it', () =>
+        Promise.resolve(again.lost.some(({ topic }) => topic === pageViews)),
+      );
+      await until('it reads on', () =>
+        Promise.resolve(again.received.filter(({ topic }) => topic === pageViews).length >= 3),
+      );
+      const found = again.lost.length;
+      await again.member!.commit(again.lost);
+      await sleep(2_500);
+      expect(again.lost.length).toBe(found);
+      expect(again.lost.every(({ topic }) => topic === pageViews)).toBe(true);
+      await again.leave();
+    },
+  );
+});
