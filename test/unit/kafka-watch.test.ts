@@ -50,11 +50,18 @@ describe('the watch over a consumer', () => {
   it('finds a group that is silent, and leaves a rebalance its time', () => {
     const watch = joined();
     watch.heard(1_000);
-    expect(watch.fault(0, 5_999)).toBeNull();
-    expect(watch.fault(0, 6_000)).toBe('the group gives no answer');
-    watch.joining(6_000);
-    expect(watch.fault(0, 25_999)).toBeNull();
-    expect(watch.fault(0, 26_000)).toBe('the group could not be joined');
+    expect(watch.fault(0, 10_999)).toBeNull();
+    expect(watch.fault(0, 11_000)).toBe('the group gives no answer');
+    watch.joining(11_000);
+    expect(watch.fault(0, 30_999)).toBeNull();
+    expect(watch.fault(0, 31_000)).toBe('the group could not be joined');
+  });
+
+  it('blames nobody for what it did not hear while the process got no time', () => {
+    const watch = joined();
+    watch.slept(30_000);
+    expect(watch.fault(0, 30_000)).toBeNull();
+    expect(watch.fault(0, 40_000)).toBe('the group gives no answer');
   });
 
   it('finds a commit without an answer', () => {

@@ -158,7 +158,11 @@ export class KafkaMember implements GroupMember {
   async #watchOver(): Promise<void> {
     const { signal } = this.#ending;
     const { logger } = this.#deps;
-    while (await isLater(WATCH_MS, signal)) {
+    for (;;) {
+      const sleptAtMs = performance.now();
+      if (!(await isLater(WATCH_MS, signal))) return;
+      const wokeAtMs = performance.now();
+      if (wokeAtMs - sleptAtMs > 2 * WATCH_MS) this.#watch.slept(wokeAtMs);
       await this.#look();
       const fault = this.#watch.fault(this.#witness.answeringSinceMs, performance.now());
       if (fault === null || signal.aborted) continue;

@@ -2,6 +2,8 @@ import type { Wait } from '../port.ts';
 
 /** As long as a consumer may get nothing of what others get. */
 const PATIENCE_MS = 5_000;
+/** A group's session: silent for longer, the group takes the member for gone. */
+const SILENCE_MS = 10_000;
 /** A consumer that joins waits for the other members: as long as a rebalance takes, and a little. */
 const JOINING_MS = 20_000;
 /** What didn't help soon is not done again soon. */
@@ -30,9 +32,15 @@ export class Watch {
   readonly #fetching = new Map<number, number>();
   readonly #behind = new Map<string, { next: number; sinceMs: number }>();
   #inVain = 0;
+  #awakeSinceMs = Number.NEGATIVE_INFINITY;
 
   constructor(nowMs: number) {
     this.#heardMs = nowMs;
+  }
+
+  /** This process got no time for a while: what it did not hear meanwhile proves nothing. */
+  slept(nowMs: number): void {
+    this.#awakeSinceMs = nowMs;
   }
 
   heard(nowMs: number): void {
@@ -91,9 +99,9 @@ export class Watch {
   fault(answeringSinceMs: number | null, nowMs: number): string | null {
     if (answeringSinceMs === null) return null;
     const isOver = (sinceMs: number, patienceMs: number): boolean =>
-      nowMs - Math.max(sinceMs, answeringSinceMs) >=
+      nowMs - Math.max(sinceMs, answeringSinceMs, this.#awakeSinceMs) >=
       Math.min(PATIENCE_MS_MAX, patienceMs * 2 ** this.#inVain);
-    if (isOver(this.#heardMs, this.#isJoining ? JOINING_MS : PATIENCE_MS)) {
+    if (isOver(this.#heardMs, this.#isJoining ? JOINING_MS : SILENCE_MS)) {
       return this.#isJoining ? 'the group could not be joined' : 'the group gives no answer';
     }
     if (this.#committingSinceMs !== null && isOver(this.#committingSinceMs, 2 * PATIENCE_MS)) {
