@@ -43,7 +43,8 @@ export async function untilCommitsAreVisible(ask: Ask, signal?: AbortSignal): Pr
   const holdMsMax = await commitHoldMsMax(ask);
   const endMs = performance.now() + COMMIT_GAP_MS + holdMsMax;
   await sleep(COMMIT_GAP_MS, undefined, options);
-  while (holdMsMax > 0 && performance.now() < endMs) {
+  if (holdMsMax === 0) return;
+  while (performance.now() < endMs) {
     const status = await pairs(ask, "SHOW GLOBAL STATUS LIKE 'rpl_semi_sync_%_wait_sessions'");
     if (Number(valueOf(status, 'wait_sessions') ?? 0) === 0) return;
     await sleep(POLL_MS, undefined, options);

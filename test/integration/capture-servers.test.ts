@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { freshDatabase, startOwnMariadb, startOwnMysql } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
-import { MemoryPublisher, startCapture, until } from './capture-support.ts';
+import { MemoryPublisher, NAMES, startCapture, until } from './capture-support.ts';
 
 const SETUP = readFileSync(new URL('../../sql/database_setup.sql', import.meta.url), 'utf8');
 
@@ -43,6 +43,11 @@ describe('capture on a MySQL without GTIDs', () => {
     expect(ids(publisher)).toEqual([100, 101, 102, 110, 111, 112, 120, 121, 122]);
     expect(publisher.changes).toHaveLength(3);
     expect(publisher.messages.at(-1)?.headers['position']).toMatch(/^\S+\.\d{6}:\d+$/);
+    expect(publisher.messages.at(-1)?.headers['log_position']).toMatch(/^[0-9a-f-]{36}\/\S+:\d+$/);
+    // By its row it is seen whether a change is visible yet.
+    await database.connection.query('DELETE FROM page_views WHERE id = 122');
+    await until(() => publisher.changes.length === 4, 'the deleted view', last.done);
+    expect(publisher.of(NAMES.userChanges).at(-1)?.headers['page_view_id']).toBe('122');
     expect(publisher.checkpoint).toMatchObject({
       file: expect.stringMatching(/\.\d{6}$/) as string,
       position: expect.any(Number) as number,

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
+import { asLeastUser } from '../support/least-user.ts';
 import { Program, environment, until } from '../support/program.ts';
 import { freshDatabase, startOwnMariadb, startOwnMysql } from '../support/services.ts';
 import { Workload } from '../support/workload.ts';
@@ -67,8 +68,9 @@ test.each([
         (6, 104, 'pricing', NOW() - INTERVAL 1 HOUR), (7, 104, 'pricing', NOW()),
         (8, 101, 'settings', NOW() - INTERVAL 1 HOUR), (9, 105, 'settings', NOW());
       INSERT IGNORE INTO seen_views VALUES (9, 'c105@example.com')`);
+    const settings = await asLeastUser(connection, flavour, database.settings);
     await using simulator = await startSimulator({ port: 0, apiKeys: ['test-key'] });
-    await using program = new Program(['run'], environment(database.settings, simulator.url));
+    await using program = new Program(['run'], environment(settings, simulator.url));
     await program.ready();
     await until(
       'it has begun',

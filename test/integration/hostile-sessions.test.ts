@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
 import { sessionVariables, setAll } from '../support/hostile-variables.ts';
+import { asLeastUser } from '../support/least-user.ts';
 import { Program, environment, runToEnd, until } from '../support/program.ts';
 import { connectTo, startOwnMariadb, startOwnMysql } from '../support/services.ts';
 import { Workload } from '../support/workload.ts';
@@ -32,15 +32,7 @@ describe.each(['mysql', 'mariadb'] as const)('a session of %s', (flavour) => {
       await workload.setUp();
       await workload.steps(150);
       await using simulator = await startSimulator({ port: 0, apiKeys: ['test-key'] });
-      const user = `reader_${randomBytes(4).toString('hex')}`;
-      await connection.query(`CREATE USER '${user}'@'%' IDENTIFIED BY 'reader'`);
-      await connection.query(`GRANT SELECT ON shop.* TO '${user}'@'%'`);
-      for (const privilege of [
-        'REPLICATION SLAVE',
-        flavour === 'mysql' ? 'REPLICATION CLIENT' : 'BINLOG MONITOR',
-      ])
-        await connection.query(`GRANT ${privilege} ON *.* TO '${user}'@'%'`);
-      const settings = { ...db, user, password: 'reader' };
+      const settings = await asLeastUser(connection, flavour, db);
       const set = await setAll(connection, await sessionVariables(connection, flavour), end);
       expect(set.length).toBeGreaterThan(100);
       expect(set).toEqual(expect.arrayContaining(['autocommit', 'sql_select_limit', 'sql_mode']));

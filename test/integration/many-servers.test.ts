@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { expect, test } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.ts';
@@ -66,7 +67,12 @@ test.each(['mysql', 'mariadb'] as const)(
     const behind = { ...settings, port: either.port };
     await using deliver = new Program(['deliver'], environment(behind, simulator.url, topics));
     await deliver.ready();
-    await workload.steps(200);
+    // Many at once, so that looks run side by side on connections to both.
+    for (let burst = 0; burst < 3; burst += 1) {
+      await workload.steps(150);
+      await connection.query('UPDATE customers SET first_name = ?', [`burst ${burst}`]);
+      await sleep((LAG_S * 1000) / 2);
+    }
     let problems: string[] = [];
     await until(
       'Iterable holds what the rule says',
