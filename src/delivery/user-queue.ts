@@ -1,6 +1,6 @@
 /**
  * The users to look at, in order of arrival, each at most once at a time. Those who have rested are
- * begun already: they go first, but take no more than half of a turn from those who wait. A user who is busy is
+ * begun already: they go first, but leave a quarter of a turn to those who wait. A user who is busy is
  * queued again only when it is released; what came for it meanwhile is kept together, which is
  * what coalesces many messages into one delivery and keeps deliveries of one user apart.
  */
@@ -48,7 +48,7 @@ export class UserQueue<I extends { userId: string }> {
 
   /** Takes up to `usersMax` users with all that came for them; they are busy until `release`. */
   take(usersMax: number): Taken<I>[] {
-    const restedMax = Math.max(Math.ceil(usersMax / 2), usersMax - this.#waiting);
+    const restedMax = Math.max(Math.ceil(usersMax * 0.75), usersMax - this.#waiting);
     const entries = this.#rested.splice(0, restedMax);
     while (entries.length < usersMax && this.#waiting > 0) {
       const entry = this.#queue[this.#head];
