@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Pool, type PoolConnection, createPool } from 'mysql2/promise';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { beginSession, connectionOptions } from './connect.ts';
@@ -7,6 +8,8 @@ import { SERVER_MARGIN_MS, queryLimit } from './preamble.ts';
 /** A query that takes longer has a server or a network that hangs, where nothing else is said. */
 const QUERY_MS_MAX = 60_000;
 const CONNECTIONS_MAX = 4;
+/** A connection with a question out ends after the answer, which may never come. */
+const END_MS_MAX = 1_000;
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
 /** What mysql2 takes for them; it says so of mutable objects only. */
@@ -59,6 +62,14 @@ interface Known {
 
 function openPool(db: DatabaseSettings): Pool {
   return createPool({ ...connectionOptions(db), connectionLimit: CONNECTIONS_MAX });
+}
+
+async function endPool(pool: Pool): Promise<void> {
+  const ended = pool.end().catch(() => undefined);
+  const over = new AbortController();
+  const late = sleep(END_MS_MAX, undefined, { signal: over.signal }).catch(() => undefined);
+  await Promise.race([ended, late]);
+  over.abort();
 }
 
 function isLinkBroken(error: unknown): boolean {
@@ -123,7 +134,7 @@ class Connections {
   }
 
   async end(): Promise<void> {
-    await this.#pool.end().catch(() => undefined);
+    await endPool(this.#pool);
   }
 }
 

@@ -5,8 +5,8 @@ const ITEMS_A_LOOK_MAX = 1_000;
  * The users to look at, each at most once at a time. A user who is busy is queued again only when
  * it is released; what came for it meanwhile is kept together, which is what coalesces many messages
  * into one delivery and keeps deliveries of one user apart. There are three lines: users in order of
- * arrival; those who have rested, who are begun already and go first, but take no more than half of
- * a turn from those who wait; and, behind both, those whose last try has failed. What comes for one
+ * arrival; those who have rested, who are begun already and go first, but leave a quarter of a turn
+ * to those who wait; and, behind both, those whose last try has failed. What comes for one
  * of these waits with it for its next try.
  */
 export class UserQueue<I extends { userId: string }> {
@@ -61,7 +61,7 @@ export class UserQueue<I extends { userId: string }> {
 
   /** Takes up to `usersMax` users with what came for them; they are busy until `release`. */
   take(usersMax: number): Taken<I>[] {
-    const restedMax = Math.max(Math.ceil(usersMax / 2), usersMax - this.#first.length);
+    const restedMax = Math.max(Math.ceil(usersMax * 0.75), usersMax - this.#first.length);
     const rested = this.#take(this.#rested, restedMax);
     return [...rested, ...this.#take(this.#first, usersMax - rested.length)];
   }

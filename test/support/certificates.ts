@@ -20,7 +20,12 @@ export function makeCertificates(): (name: string) => string {
   };
   make('ca', []);
   make('other', []);
-  const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:iterable.test', '-addext', 'basicConstraints=CA:FALSE'];
+  const names = [
+    '-addext',
+    'subjectAltName=IP:127.0.0.1,DNS:iterable.test',
+    '-addext',
+    'basicConstraints=CA:FALSE',
+  ];
   make('server', ['-CA', 'ca.pem', '-CAkey', 'ca.key', ...names]);
   const parts = ['server.key', 'server.pem'].map((name) => readFileSync(file(name), 'utf8'));
   writeFileSync(file('keystore.pem'), parts.join(''));

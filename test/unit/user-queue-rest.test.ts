@@ -4,14 +4,14 @@ import { UserQueue } from '../../src/delivery/user-queue.ts';
 const ids = (users: { userId: string }[]): string[] => users.map(({ userId }) => userId);
 
 describe('users who have rested', () => {
-  it('are looked at before those who wait, up to half of a turn', async () => {
+  it('are looked at before those who wait, up to three quarters of a turn', async () => {
     const queue = new UserQueue<{ userId: string }>(() => undefined);
     for (let i = 0; i < 4; i++) queue.add({ userId: `old${i}` });
     const rested = queue.take(4);
     for (let i = 0; i < 8; i++) queue.add({ userId: `new${i}` });
     for (const { userId, items } of rested) queue.rest(userId, items, 1);
     await vi.waitFor(() => expect(queue.queued).toBe(12));
-    expect(ids(queue.take(4)).map((id) => id.slice(0, 3))).toEqual(['old', 'old', 'new', 'new']);
+    expect(ids(queue.take(4)).map((id) => id.slice(0, 3))).toEqual(['old', 'old', 'old', 'new']);
     expect(queue.take(20)).toHaveLength(8);
     expect(queue.queued).toBe(0);
   });
