@@ -13,31 +13,26 @@ import { zongjiReader } from '../support/zongji-rows.ts';
 const NAMES = { pageViews: 'v', userChanges: 'u', deadLetters: 'd', checkpoints: 'c' };
 const TABLES = [{ schema: 'shop', name: 'page_views', table: 'page_views' }] as const;
 const ID = { id: 108, schema: 'shop', table: 'page_views' };
-const BY_COLLATION = new Map([
-  ...([45, 255].map((id) => [id, 'utf8mb4']) as [number, string][]),
-  ...([
-    [33, 'utf8mb3'],
-    [8, 'latin1'],
-    [11, 'ascii'],
-    [63, 'binary'],
-    [51, 'cp1251'],
-  ] as const),
-  ...([
-    [7, 'koi8r'],
-    [13, 'sjis'],
-    [28, 'gbk'],
-    [248, 'gb18030'],
-    [54, 'utf16'],
-  ] as const),
-  ...([
-    [60, 'utf32'],
-    [35, 'ucs2'],
-    [2_100, 'latin1'],
-  ] as const),
+const BY_COLLATION = new Map<number, string>([
+  [45, 'utf8mb4'],
+  [255, 'utf8mb4'],
+  [33, 'utf8mb3'],
+  [8, 'latin1'],
+  [11, 'ascii'],
+  [63, 'binary'],
+  [51, 'cp1251'],
+  [7, 'koi8r'],
+  [13, 'sjis'],
+  [28, 'gbk'],
+  [248, 'gb18030'],
+  [54, 'utf16'],
+  [60, 'utf32'],
+  [35, 'ucs2'],
+  [2_100, 'latin1'],
 ]);
 /** WRITE, UPDATE and DELETE_ROWS of both forms. */
 const TYPES = [23, 24, 25, 30, 31, 32];
-const UPDATES = [24, 31];
+const UPDATES = new Set([24, 31]);
 
 type Said = { messages: OutgoingMessage[]; unreadable: string[]; rows: number };
 
@@ -104,7 +99,7 @@ describe('rows read from the packets of the log', () => {
           const read = await zongjiReader(TABLES, timeZone, emit);
           for (const packet of packets) read(packet);
           expect(readRaw(packets, timeZone)).toEqual(said);
-          expect(said.rows).toBe(UPDATES.includes(type) ? rows.length / 2 : rows.length);
+          expect(said.rows).toBe(UPDATES.has(type) ? rows.length / 2 : rows.length);
         }),
         { numRuns: 200 },
       );
