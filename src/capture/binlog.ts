@@ -42,7 +42,6 @@ const EVENTS = [
   'query',
   'xid',
   'xaprepare',
-  'rotate',
   'heartbeat',
 ];
 
@@ -103,7 +102,11 @@ export function openBinlog(options: BinlogOptions): Binlog {
   const translator = new Translator(options.tables, times, onEvent);
   const charsets: Charsets = { byCollation: new Map(), texts: new Map() };
   const { tables, flavour } = options;
-  const raw = new RawEvents({ tables, flavour, charsets, times, emit: onEvent });
+  const emit = (event: CaptureEvent): void => {
+    if (event.kind === 'rotate') translator.file = event.file;
+    onEvent(event);
+  };
+  const raw = new RawEvents({ tables, flavour, charsets, times, emit });
   const zongji = new ZongJi({ ...connectionOptions(db), dateStrings: false, timezone: 'Z' });
   const settled = Promise.withResolvers<void>();
   zongji.on('error', (error: unknown) => {
@@ -199,6 +202,8 @@ function prepareSessions(
   const check = (error: unknown): void => {
     if (error !== null && error !== undefined) onError(error);
   };
+  // Files of the log may have been written with checksums or without, whatever is set now.
+  dump.query("SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'", check);
   const periodNs = HEARTBEAT_MS * 1_000_000;
   dump.query(
     `SET @master_heartbeat_period = ${periodNs}, @source_heartbeat_period = ${periodNs}`,

@@ -6,7 +6,13 @@ import type { CaptureEvent } from '../../src/capture/events.ts';
 import { RawEvents } from '../../src/capture/raw-events.ts';
 import { RowMessages, stampOf } from '../../src/capture/row-messages.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
-import { formatDescription, packetOf, rowsEvent, tableMap } from '../support/binlog-writer.ts';
+import {
+  formatDescription,
+  packetOf,
+  rowsEvent,
+  summedUp,
+  tableMap,
+} from '../support/binlog-writer.ts';
 import { type TriedColumn, rowOf, tableOf } from '../support/written-tables.ts';
 import { zongjiReader } from '../support/zongji-rows.ts';
 
@@ -137,14 +143,15 @@ describe('rows read from the packets of the log', () => {
           ];
           const at = isInMap ? 0 : 1;
           const packet = Buffer.from(packets[at] ?? Buffer.alloc(0));
-          // Behind the length, which would tell at once.
+          // Not the length and the checksum, which would tell at once.
           for (const [place, mask] of flips) {
-            const i = 20 + (place % (packet.length - 20));
+            const i = 20 + (place % (packet.length - 24));
             packet[i] = (packet[i] ?? 0) ^ mask;
           }
-          const kept = cut === null ? packet : packet.subarray(0, cut % packet.length);
-          if (kept.length >= 14) kept.writeUInt32LE(kept.length - 1, 10);
-          packets[at] = kept;
+          const body = packet.subarray(0, packet.length - 4);
+          const kept = cut === null ? body : body.subarray(0, cut % body.length);
+          if (kept.length >= 14) kept.writeUInt32LE(kept.length + 3, 10);
+          packets[at] = kept.length === 0 ? kept : summedUp(kept);
           const outcome = (around: number): unknown => {
             try {
               return readRaw(packets, '+00:00', around);
@@ -161,6 +168,18 @@ describe('rows read from the packets of the log', () => {
         },
       ),
       { numRuns: 1_000 },
+    );
+  }, 120_000);
+
+  test('of a packet that was damaged on its way are never believed', () => {
+    fc.assert(
+      fc.property(written(false), fc.nat(), fc.integer({ min: 1, max: 255 }), (of, place, mask) => {
+        const event = rowsEvent(of.type, ID.id, of.present, of.rows);
+        const i = 20 + (place % (event.length - 20));
+        event[i] = (event[i] ?? 0) ^ mask;
+        const map = tableMap(ID, columnsOf(of.table), of.isDefault);
+        expect(() => readRaw([map, event])).toThrow(CorruptEventError);
+      }),
     );
   }, 120_000);
 
@@ -234,6 +253,8 @@ describe('rows read from the packets of the log', () => {
       readRaw(packets).messages.map(({ value }) => (JSON.parse(value) as { id: unknown }).id);
     expect(ids([map, event, map, event, tableMap(ID, moved, true), event])).toEqual([5, 5, 7]);
     expect(ids([map, tableMap({ ...ID, table: 'others' }, PLAIN, true), event])).toEqual([]);
-    expect(ids([map, packetOf(4, Buffer.alloc(12)), event])).toEqual([]);
+    expect(
+      ids([map, packetOf(4, Buffer.from('\x04\0\0\0\0\0\0\0b.000002', 'latin1')), event]),
+    ).toEqual([]);
   });
 });
