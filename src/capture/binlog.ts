@@ -7,6 +7,7 @@ import { COLLATION_QUERIES, type Charsets, TEXTS_QUERY } from './charsets.ts';
 import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.ts';
 import { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
+import { type Packet, type RawConnection, onPackets } from './packets.ts';
 import type { Flavour, LogPosition } from './position.ts';
 import { RawEvents } from './raw-events.ts';
 import { Translator, type ZongjiEvent } from './translate.ts';
@@ -43,7 +44,6 @@ const EVENTS = [
   'query',
   'xid',
   'xaprepare',
-  'rotate',
   'heartbeat',
 ];
 
@@ -70,34 +70,12 @@ export interface Binlog extends AsyncDisposable {
   readonly reached: { file: string; position: number };
 }
 
-interface Packet {
-  sequenceId: number;
-  buffer: Buffer;
-  offset: number;
-  end: number;
-}
-
-/** What we use of mysql2's connection beside its documented face (lib/base/connection.js). */
-interface RawConnection {
-  _paused: boolean;
-  /** Of the next packet. */
-  sequenceId: number;
-  pause(): void;
-  resume(): void;
-  handlePacket(packet: Packet | undefined): void;
-  query(sql: string, callback: (error: unknown, rows: unknown) => void): void;
-  query(sql: string, values: readonly string[], callback: (error: unknown) => void): void;
-}
-
 /** What we use of zongji beside its documented face (index.js). */
 interface RawZongji {
   connection: RawConnection;
   ctrlConnection: RawConnection;
   _establishConnection(dsn: unknown): void;
 }
-
-/** The longest part of a packet of the protocol; a longer one comes in several. */
-const PACKET_PART_BYTES = 0xff_ffff;
 
 /** Starts reading at `start`. Failures come by `onError`, those of connecting too. */
 export function openBinlog(options: BinlogOptions): Binlog {
@@ -112,7 +90,11 @@ export function openBinlog(options: BinlogOptions): Binlog {
   const translator = new Translator(options.tables, times, onEvent);
   const charsets: Charsets = { byCollation: new Map(), texts: new Map() };
   const { tables, flavour } = options;
-  const raw = new RawEvents({ tables, flavour, charsets, times, emit: onEvent });
+  const emit = (event: CaptureEvent): void => {
+    if (event.kind === 'rotate') translator.file = event.file;
+    onEvent(event);
+  };
+  const raw = new RawEvents({ tables, flavour, charsets, times, emit });
   const zongji = new ZongJi({ ...connectionOptions(db), dateStrings: false, timezone: 'Z' });
   const settled = Promise.withResolvers<void>();
   zongji.on('error', (error: unknown) => {
@@ -215,6 +197,8 @@ function prepareSessions(
     if (error !== null && error !== undefined) onError(error);
   };
   for (const connection of [dump, control]) connection.query(preamble(0), [timeZone], check);
+  // Files of the log may have been written with checksums or without, whatever is set now.
+  dump.query("SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'", check);
   const periodNs = HEARTBEAT_MS * 1_000_000;
   dump.query(
     `SET @master_heartbeat_period = ${periodNs}, @source_heartbeat_period = ${periodNs}`,
@@ -246,32 +230,6 @@ function readCharsets(
   ask(TEXTS_QUERY, (row) => {
     for (const [charset, text] of Object.entries(row)) texts.set(charset, String(text));
   });
-}
-
-interface PacketHandlers {
-  before: (packet: Packet) => void;
-  /** Whether zongji is not to see it. */
-  take: (packet: Packet) => boolean;
-  after: (packet: Packet) => void;
-}
-
-/** Shows every packet before and after zongji (in a pause: when its turn comes). */
-function onPackets(connection: RawConnection, { before, take, after }: PacketHandlers): void {
-  const handlePacket = connection.handlePacket.bind(connection);
-  connection.handlePacket = (packet) => {
-    if (packet === undefined || connection._paused) return handlePacket(packet);
-    // Handling moves the packet's offset.
-    const { sequenceId, buffer, offset, end } = packet;
-    const seen = { sequenceId, buffer, offset, end };
-    before(seen);
-    if (take(seen)) {
-      const parts = Math.floor((end - offset) / PACKET_PART_BYTES) + 1;
-      connection.sequenceId = (sequenceId + parts) % 256;
-    } else {
-      handlePacket(packet);
-    }
-    after(seen);
-  };
 }
 
 /** zongji kills its dump thread on the server by the other connection; that may not answer. */

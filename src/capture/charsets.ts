@@ -19,10 +19,10 @@ export const COLLATION_QUERIES = [
 
 /** Character sets of one byte a character (information_schema.CHARACTER_SETS, MAXLEN). */
 const SINGLE_BYTE = [
-  ...['armscii8', 'ascii', 'cp1250', 'cp1251', 'cp1256', 'cp1257', 'cp850', 'cp852', 'cp866'],
-  ...['dec8', 'geostd8', 'greek', 'hebrew', 'hp8', 'keybcs2', 'koi8r', 'koi8u', 'latin1'],
-  ...['latin2', 'latin5', 'latin7', 'macce', 'macroman', 'swe7', 'tis620'],
-];
+  ['armscii8', 'ascii', 'cp1250', 'cp1251', 'cp1256', 'cp1257', 'cp850', 'cp852', 'cp866'],
+  ['dec8', 'geostd8', 'greek', 'hebrew', 'hp8', 'keybcs2', 'koi8r', 'koi8u', 'latin1'],
+  ['latin2', 'latin5', 'latin7', 'macce', 'macroman', 'swe7', 'tis620'],
+].flat();
 
 const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)).toString('hex');
 

@@ -15,11 +15,13 @@ const GEOMETRY_NAMES = new Set([
 ]);
 
 /** Types that RowReader reads, by their DATA_TYPE. */
-const READ_TYPES = new Set([
-  ...['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'enum', 'timestamp', 'datetime'],
-  ...['char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext'],
-  ...['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'],
-]);
+const READ_TYPES = new Set(
+  [
+    ['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'enum', 'timestamp', 'datetime'],
+    ['char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext'],
+    ['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'],
+  ].flat(),
+);
 
 /** The texts of page_views that a message has. */
 export const TEXTS: readonly string[] = ['page', 'device', 'browser', 'location'];

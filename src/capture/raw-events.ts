@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { ByteReader, CorruptEventError } from './byte-reader.ts';
 import type { Charsets } from './charsets.ts';
 import type { EventTimes } from './event-time.ts';
@@ -67,13 +68,14 @@ export class RawEvents {
     const rows = ROWS_TYPES.get(type);
     if (rows === undefined && type !== TABLE_MAP_EVENT) {
       if (type === FORMAT_DESCRIPTION_EVENT) this.#readFormat(bytes, end);
-      // Table ids begin anew with the server, whose log then has another file.
-      if (type === ROTATE_EVENT) this.#known.clear();
-      return false;
+      return type === ROTATE_EVENT && this.#rotate(bytes, start, end);
     }
     if (this.#checksumBytes === null) throw new CorruptEventError('it is of no log file');
     if (bytes.readUInt32LE(start + LENGTH_OFFSET) !== end - start - 1) {
       throw new CorruptEventError('it has another length than its header says');
+    }
+    if (this.#checksumBytes > 0 && !isSummedUp(bytes, start, end)) {
+      throw new CorruptEventError('its checksum is another one');
     }
     const [from, to] = [start + BODY_OFFSET, end - this.#checksumBytes];
     return rows === undefined ? this.#tableMap(bytes, from, to) : this.#rows(bytes, from, to, rows);
@@ -82,6 +84,21 @@ export class RawEvents {
   /** Its last five bytes: how the events of this file are summed up, and its own sum. */
   #readFormat(bytes: Buffer, end: number): void {
     this.#checksumBytes = bytes[end - CRC32_BYTES - 1] === CRC32 ? CRC32_BYTES : 0;
+  }
+
+  /**
+   * Those that the server makes up at a dump's beginning and between two files end in a checksum or
+   * not, whatever the files do: the sum itself tells.
+   */
+  #rotate(bytes: Buffer, start: number, end: number): true {
+    // Table ids begin anew with the server, whose log then has another file.
+    this.#known.clear();
+    const to = isSummedUp(bytes, start, end) ? end - CRC32_BYTES : end;
+    const reader = new ByteReader(bytes, start + BODY_OFFSET, to);
+    const position = reader.uint(6);
+    reader.skip(2);
+    this.#options.emit({ kind: 'rotate', file: reader.text(to - reader.at), position });
+    return true;
   }
 
   #tableMap(bytes: Buffer, from: number, to: number): boolean {
@@ -94,7 +111,7 @@ export class RawEvents {
       ({ schema, name }) => schema === names.schema && name === names.table,
     )?.table;
     if (table === undefined) return true;
-    const next = this.#know(table, Buffer.from(bytes.subarray(from, to)));
+    const next = this.#know(table, Buffer.from(bytes.subarray(from, to)), known);
     if (next === null) return true;
     this.#known.set(id, next);
     const [oldest] = this.#known.keys();
@@ -103,7 +120,7 @@ export class RawEvents {
   }
 
   /** null: its rows can't be read, which was said. */
-  #know(table: CapturedTable, map: Buffer): Known | null {
+  #know(table: CapturedTable, map: Buffer, before: Known | undefined): Known | null {
     const { flavour, charsets, times } = this.#options;
     const { columns, unknownType } = readTableMap(map, 0, map.length, flavour);
     if (unknownType !== null) {
@@ -112,6 +129,8 @@ export class RawEvents {
       );
     }
     if (columns === null) {
+      // An id is of one definition: it was named before, and is still the same.
+      if (before !== undefined) return before;
       return this.#unreadable(
         `the binlog does not name the columns of ${table}; set binlog_row_metadata=FULL`,
       );
@@ -151,6 +170,12 @@ export class RawEvents {
     this.#options.emit({ kind: 'unreadable', sentence });
     return null;
   }
+}
+
+/** Whether the event ends in its own CRC32. */
+function isSummedUp(bytes: Buffer, start: number, end: number): boolean {
+  const last = end - CRC32_BYTES;
+  return last > start && crc32(bytes.subarray(start + 1, last)) === bytes.readUInt32LE(last);
 }
 
 function isSame(map: Buffer, bytes: Buffer, from: number, to: number): boolean {

@@ -37,14 +37,18 @@ const FIELD = {
   enumAndSetColumnCharset: 11,
 } as const;
 
-const NUMERIC: ReadonlySet<number> = new Set([
-  ...[TYPE.decimal, TYPE.tiny, TYPE.short, TYPE.int24, TYPE.long, TYPE.longlong],
-  ...[TYPE.newdecimal, TYPE.float, TYPE.double, TYPE.year],
-]);
-const CHARACTER: ReadonlySet<number> = new Set([
-  ...[TYPE.varchar, TYPE.varString, TYPE.string, TYPE.blobCompressed, TYPE.varcharCompressed],
-  ...[TYPE.blob, TYPE.tinyBlob, TYPE.mediumBlob, TYPE.longBlob],
-]);
+const NUMERIC: ReadonlySet<number> = new Set(
+  [
+    [TYPE.decimal, TYPE.tiny, TYPE.short, TYPE.int24, TYPE.long, TYPE.longlong],
+    [TYPE.newdecimal, TYPE.float, TYPE.double, TYPE.year],
+  ].flat(),
+);
+const CHARACTER: ReadonlySet<number> = new Set(
+  [
+    [TYPE.varchar, TYPE.varString, TYPE.string, TYPE.blobCompressed, TYPE.varcharCompressed],
+    [TYPE.blob, TYPE.tinyBlob, TYPE.mediumBlob, TYPE.longBlob],
+  ].flat(),
+);
 
 /** Which table's columns a table map is of. @throws CorruptEventError */
 export function readTableName(

@@ -32,9 +32,6 @@ export interface ZongjiEvent {
   // Query
   schema: string;
   query: string;
-  // Rotate
-  binlogName: string;
-  position: number;
   // MariadbGtid
   standalone: boolean | undefined;
   preparedXa: boolean | undefined;
@@ -52,8 +49,7 @@ type Tables = readonly { schema: string; name: string; table: CapturedTable }[];
  * RawEvents leaves to it.
  */
 export class Translator {
-  /** The log file that events are of now. */
-  file = '';
+  #file = '';
   /** The commit time found in the packet of the GTID event that comes next, else null. */
   commitMs: number | null = null;
   readonly #tables: Tables;
@@ -67,6 +63,17 @@ export class Translator {
     this.#tables = tables;
     this.#times = times;
     this.#emit = emit;
+  }
+
+  /** The log file that events are of now. */
+  get file(): string {
+    return this.#file;
+  }
+
+  set file(file: string) {
+    this.#file = file;
+    // The server begins every dump with one; its own restart makes table ids start anew.
+    this.#plans.clear();
   }
 
   translate(event: ZongjiEvent): void {
@@ -102,11 +109,6 @@ export class Translator {
         const xid = xidOf(event.xidFormatId, event.xidGtrid, event.xidBqual);
         return this.#emit({ kind: 'prepare', xid, file, position });
       }
-      case 'Rotate':
-        // The server begins every dump with one; its own restart makes table ids start anew.
-        this.#plans.clear();
-        this.file = event.binlogName;
-        return this.#emit({ kind: 'rotate', file: this.file, position: event.position });
       case 'Heartbeat':
         return this.#emit({ kind: 'heartbeat' });
     }

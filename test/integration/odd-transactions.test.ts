@@ -171,7 +171,7 @@ describe('capture on a MySQL whose settings are changed online', () => {
     },
   );
 
-  // Guards the memory of Translator.#tableMap: the definition was named, and is still the same.
+  // Guards the memory of RawEvents.#know: the definition was named, and is still the same.
   test(
     'binlog_row_metadata=MINIMAL: rows are right, or capture ends',
     { timeout: 60_000 },

@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib';
+
 /**
  * Writes packets of a binlog dump byte by byte, as a server does: for tests of what reads them.
  * Only what those need; layouts as in libs/mysql/binlog/event.
@@ -40,10 +42,13 @@ const bitmap = (bits: readonly boolean[], isHighFirst = false): Buffer => {
   return bytes;
 };
 
-/** A packet without the protocol's header, with a checksum that nobody looks at. */
+/** The bytes of an event as a packet without the protocol's header, with its checksum. */
+export const summedUp = (event: Buffer): Buffer =>
+  Buffer.concat([event, uint(crc32(event.subarray(1)), 4)]);
+
 export function packetOf(type: number, body: Buffer): Buffer {
   const length = 19 + body.length + 4;
-  return Buffer.concat([
+  const event = Buffer.concat([
     uint(0, 1),
     uint(1_700_000_000, 4),
     uint(type, 1),
@@ -52,8 +57,8 @@ export function packetOf(type: number, body: Buffer): Buffer {
     uint(4_000, 4),
     uint(0, 2),
     body,
-    Buffer.from('sum!'),
   ]);
+  return summedUp(event);
 }
 
 /** Says that events end in a checksum. */

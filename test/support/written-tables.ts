@@ -80,7 +80,7 @@ const textColumn = (name: string): fc.Arbitrary<TriedColumn> =>
         case 'long char':
           // 1020 bytes: two bits of the length stand in the type.
           return of(254, [254 ^ 0x30, 1020 & 0xff], 2);
-        default:
+        case 'text':
           return of(252, [length], length);
       }
     });
