@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, test } from 'vitest';
-import { freshDatabase, injectServices } from '../support/services.ts';
+import { DATABASES, freshDatabase, injectServices } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
 import { MemoryPublisher, startCapture, until } from './capture-support.ts';
 
@@ -9,7 +9,7 @@ const SETUP = readFileSync(new URL('../../sql/database_setup.sql', import.meta.u
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+describe.each(DATABASES)('capture on %s', (flavour) => {
   async function seeded(): Promise<FreshDatabase> {
     const database = await freshDatabase(injectServices()[flavour]);
     await database.connection.query(SETUP);

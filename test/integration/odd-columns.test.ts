@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { type FreshDatabase, freshDatabase, injectServices } from '../support/services.ts';
+import {
+  DATABASES,
+  injectServices,
+  type FreshDatabase,
+  freshDatabase,
+} from '../support/services.ts';
 import { MemoryPublisher, type RunningCapture, startCapture, until } from './capture-support.ts';
 
 const CUSTOMERS = `CREATE TABLE customers (id INT PRIMARY KEY, email VARCHAR(255), first_name TEXT,
@@ -70,7 +75,7 @@ const AS_MESSAGES = `SELECT id, user_id, CONVERT(page USING utf8mb4) AS page, CO
   DATE_FORMAT(FROM_UNIXTIME(0) + INTERVAL UNIX_TIMESTAMP(event_time) SECOND, '%Y-%m-%dT%H:%i:%sZ') AS event_time
   FROM page_views ORDER BY id`;
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+describe.each(DATABASES)('capture on %s', (flavour) => {
   // Guards the names and positions that Translator gives zongji: one off, and all columns are wrong.
   test('reads the known columns right, whatever stands between them', async () => {
     await using t = await streaming(injectServices()[flavour], [CUSTOMERS, PAGE_VIEWS]);

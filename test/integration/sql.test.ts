@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { freshDatabase, injectServices } from '../support/services.ts';
+import { DATABASES, freshDatabase, injectServices } from '../support/services.ts';
 
 const SETUP = readFileSync(new URL('../../sql/database_setup.sql', import.meta.url), 'utf8');
 const QUERIES = readFileSync(new URL('../../sql/phase2_queries.sql', import.meta.url), 'utf8')
@@ -10,7 +10,7 @@ const QUERIES = readFileSync(new URL('../../sql/phase2_queries.sql', import.meta
 
 type Row = Record<string, unknown>;
 
-describe.each(['mysql', 'mariadb'] as const)('the SQL files on %s', (flavour) => {
+describe.each(DATABASES)('the SQL files on %s', (flavour) => {
   const rowsOf = async (
     connection: { query: (sql: string) => Promise<unknown> },
     sql: string,
