@@ -72,7 +72,7 @@ async function streaming(
 /** The topic's message of every row, as the database itself puts it. */
 const AS_MESSAGES = `SELECT id, user_id, CONVERT(page USING utf8mb4) AS page, CONVERT(device USING utf8mb4) AS device,
   CONVERT(browser USING utf8mb4) AS browser, CONVERT(location USING utf8mb4) AS location,
-  DATE_FORMAT(FROM_UNIXTIME(0) + INTERVAL UNIX_TIMESTAMP(event_time) SECOND, '%Y-%m-%dT%H:%i:%sZ') AS event_time
+  DATE_FORMAT(TIMESTAMP('1970-01-01') + INTERVAL UNIX_TIMESTAMP(event_time) SECOND, '%Y-%m-%dT%H:%i:%sZ') AS event_time
   FROM page_views ORDER BY id`;
 
 describe.each(DATABASES)('capture on %s', (flavour) => {
