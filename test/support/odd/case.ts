@@ -116,6 +116,7 @@ async function makeJudge(judge: Connection, name: string, clause: string, zone: 
   await judge.query("SET SESSION sql_mode = ''");
   await judge.query('SET time_zone = ?', [zone]);
   await judge.query(`ALTER DATABASE ${name} ${clause}`);
+  await judge.query('CREATE TABLE seen_customers (id BIGINT UNSIGNED PRIMARY KEY) ENGINE = InnoDB');
   await judge.query(
     'CREATE TABLE seen_views (id BIGINT UNSIGNED, email VARCHAR(190), PRIMARY KEY (id, email)) ENGINE = InnoDB CHARACTER SET utf8mb4',
   );
@@ -230,7 +231,9 @@ const warnings = ({ stderr }: Program): string =>
 
 /** What the rule says of everyone after a commit, and every view that counts. */
 async function note(judge: Connection, history: History): Promise<void> {
-  const [ids] = await judge.query('SELECT id FROM customers');
+  // With those that are gone: the rule says of them that there is nothing.
+  await judge.query('INSERT IGNORE INTO seen_customers SELECT id FROM customers');
+  const [ids] = await judge.query('SELECT id FROM seen_customers');
   await judge.query(
     'INSERT IGNORE INTO seen_views SELECT v.id, c.email FROM page_views v JOIN customers c ON c.id = v.user_id',
   );
