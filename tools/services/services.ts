@@ -29,14 +29,7 @@ import type {
   Way,
 } from './types.ts';
 
-export type {
-  DatabaseAddress,
-  DatabaseKind,
-  DatabaseServer,
-  Flavour,
-  KafkaServer,
-  Say,
-} from './types.ts';
+export type { DatabaseAddress, DatabaseKind, DatabaseServer, KafkaServer, Say } from './types.ts';
 export { composeCommand } from './compose.ts';
 export { dockerEngine } from './docker-engine.ts';
 

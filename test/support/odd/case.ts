@@ -2,16 +2,18 @@ import type { Connection } from 'mysql2/promise';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Simulator, startSimulator } from '../../../src/simulator/simulator.ts';
 import type { DatabaseServer } from '../../../tools/services/services.ts';
-import { differences, expectedNow } from '../expected.ts';
+import { differences } from '../expected.ts';
 import { History } from '../history.ts';
 import { isCaughtUp } from '../pipeline.ts';
 import { Program, environment, runToEnd, until } from '../program.ts';
 import { type FreshDatabase, connectTo, freshDatabase } from '../services.ts';
 import { drawCharset } from './columns.ts';
 import { Dice } from './dice.ts';
+import { WRITER, makeJudge, note, tryQuietly } from './judge.ts';
 import { drawGlobals, holdNextCommit, setGlobals } from './server.ts';
 import { type OddTables, drawTables } from './tables.ts';
-import { OddWriter, drawSession } from './writer.ts';
+import { drawSession } from './session.ts';
+import { OddWriter } from './writer.ts';
 import type { DatabaseKind } from '../../../tools/services/services.ts';
 
 /** `refused`: by doctor and by run, in words. `stopped`: mid-stream, in words, where the log lacks rows. */
@@ -86,45 +88,6 @@ export async function tryCase(
   } finally {
     await restore();
   }
-}
-
-/** So that one case's locks are found, and the values arrive as they are written. */
-const WRITER = [
-  'SET autocommit = 1',
-  'SET lock_wait_timeout = 10',
-  'SET innodb_lock_wait_timeout = 10',
-  'SET SESSION transaction_read_only = 0',
-  'SET SESSION tx_read_only = 0',
-  'SET SESSION completion_type = 0',
-  'SET SESSION sql_safe_updates = 0',
-  'SET SESSION sql_auto_is_null = 0',
-  'SET SESSION sql_big_selects = 1',
-  'SET SESSION max_join_size = 18446744073709551615',
-  'SET SESSION sql_select_limit = 18446744073709551615',
-  'SET SESSION max_execution_time = 0',
-  'SET SESSION max_statement_time = 0',
-  "SET SESSION sql_mode = 'STRICT_TRANS_TABLES'",
-  'SET SESSION default_storage_engine = InnoDB',
-  'SET SESSION wait_timeout = 600',
-  'SET NAMES utf8mb4',
-];
-
-/** The judge's session is as everybody expects one, whatever the server's defaults are. */
-async function makeJudge(judge: Connection, name: string, clause: string, zone: string) {
-  await tryQuietly(judge, WRITER);
-  await judge.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
-  await judge.query("SET SESSION sql_mode = ''");
-  await judge.query('SET time_zone = ?', [zone]);
-  await judge.query(`ALTER DATABASE ${name} ${clause}`);
-  await judge.query('CREATE TABLE seen_customers (id BIGINT UNSIGNED PRIMARY KEY) ENGINE = InnoDB');
-  await judge.query(
-    'CREATE TABLE seen_views (id BIGINT UNSIGNED, email VARCHAR(190), PRIMARY KEY (id, email)) ENGINE = InnoDB CHARACTER SET utf8mb4',
-  );
-}
-
-/** A setting that this version does not have is passed over. */
-async function tryQuietly(connection: Connection, statements: readonly string[]): Promise<void> {
-  for (const sql of statements) await connection.query(sql).catch(() => undefined);
 }
 
 interface Stage {
@@ -228,21 +191,6 @@ const warnings = ({ stderr }: Program): string =>
     .slice(-5)
     .join(' / ')
     .slice(0, 900);
-
-/** What the rule says of everyone after a commit, and every view that counts. */
-async function note(judge: Connection, history: History): Promise<void> {
-  // With those that are gone: the rule says of them that there is nothing.
-  await judge.query('INSERT IGNORE INTO seen_customers SELECT id FROM customers');
-  const [ids] = await judge.query('SELECT id FROM seen_customers');
-  await judge.query(
-    'INSERT IGNORE INTO seen_views SELECT v.id, c.email FROM page_views v JOIN customers c ON c.id = v.user_id',
-  );
-  const found = [...(await expectedNow(judge)).values()];
-  for (const { id } of ids as { id: number | string }[]) {
-    const userId = String(id);
-    history.committed(userId, found.find((one) => one.userId === userId) ?? null);
-  }
-}
 
 async function bounded<T>(what: string, work: Promise<T>): Promise<T> {
   const late = new AbortController();

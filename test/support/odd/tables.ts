@@ -19,7 +19,7 @@ export interface OddTables {
     readonly string[]
   >;
   others: Record<'customers' | 'page_views', OtherColumn[]>;
-  /** Whether `accounts` is there, whose rows cascade into customers. */
+  /** Whether `accounts` is there, whose rows cascade into customers and page_views. */
   hasAccounts: boolean;
   /** Whether deleting a customer deletes their views, and a changed id changes theirs. */
   cascades: boolean;
@@ -87,7 +87,7 @@ function drawShape(dice: Dice, kind: DatabaseKind): Shape & { firstCustomer: big
         'ON DELETE CASCADE ON UPDATE CASCADE',
       ])
     : null;
-  const hasAccounts = engine === 'InnoDB' && dice.chance(0.15);
+  const hasAccounts = mayRefer && dice.chance(0.15);
   if (hasAccounts) dice.note('accounts cascade');
   const shape = { idType, firstCustomer, viewIdType, firstView, engine, isPartitioned };
   return { ...shape, foreignKey, hasAccounts };
@@ -105,6 +105,7 @@ export function drawTables(dice: Dice, kind: DatabaseKind, database: Charset): O
   const upper = dice.oddly(0.1, 'names', 'lower', ['UPPER']) === 'UPPER';
   const spell = (name: string): string => (upper ? name.toUpperCase() : name);
   const options = `ENGINE = ${shape.engine} ${dice.oddly(0.1, 'rows', '', rowOptions(kind, shape.engine))}`;
+  const account = shape.hasAccounts ? [['account_id', 'INT NULL'] as const] : [];
   const customers = dice.shuffled([
     [spell('id'), `${shape.idType} NOT NULL PRIMARY KEY`],
     [
@@ -114,7 +115,7 @@ export function drawTables(dice: Dice, kind: DatabaseKind, database: Charset): O
     ...Object.entries(names).map(([name, { definition }]) => [spell(name), definition] as const),
     [spell('plan_type'), drawWords(dice, PLANS)],
     ...others.customers.map(({ name, definition }) => [name, definition] as const),
-    ...(shape.hasAccounts ? [['account_id', 'INT NULL'] as const] : []),
+    ...account,
   ] as const);
   const key = shape.isPartitioned ? 'PRIMARY KEY (id, user_id)' : viewKey(dice);
   const pageViews = dice.shuffled([
@@ -125,19 +126,23 @@ export function drawTables(dice: Dice, kind: DatabaseKind, database: Charset): O
     ...Object.entries(places).map(([name, { definition }]) => [spell(name), definition] as const),
     [spell('event_time'), `${dice.oddly(0.5, 'event_time', 'TIMESTAMP', TIMES)} NULL DEFAULT NULL`],
     ...others.page_views.map(({ name, definition }) => [name, definition] as const),
+    ...account,
   ] as const);
   const tails = [key, ...(dice.chance(0.8) ? ['KEY rule_key (user_id, page, event_time)'] : [])];
   if (shape.foreignKey !== null) {
     tails.push(`FOREIGN KEY (user_id) REFERENCES customers (id) ${shape.foreignKey}`);
   }
+  if (shape.hasAccounts) {
+    tails.push('FOREIGN KEY (account_id) REFERENCES accounts (id) ON DELETE CASCADE');
+  }
   const partitions = shape.isPartitioned ? ' PARTITION BY KEY (user_id) PARTITIONS 3' : '';
-  const account = shape.hasAccounts
+  const ofCustomer = shape.hasAccounts
     ? `, FOREIGN KEY (account_id) REFERENCES accounts (id) ON DELETE ${dice.of(['CASCADE', 'SET NULL'])}`
     : '';
   return {
     setUp: [
       ...(shape.hasAccounts ? ['CREATE TABLE accounts (id INT PRIMARY KEY) ENGINE = InnoDB'] : []),
-      `CREATE TABLE customers (\n  ${columnList(customers)}${account}) ${options}`,
+      `CREATE TABLE customers (\n  ${columnList(customers)}${ofCustomer}) ${options}`,
       `CREATE TABLE page_views (\n  ${columnList(pageViews)},\n  ${tails.join(', ')}) ${options} AUTO_INCREMENT = ${shape.firstView}${partitions}`,
     ],
     firstCustomer: shape.firstCustomer,

@@ -4,37 +4,6 @@ import type { OtherColumn } from './columns.ts';
 import type { Dice } from './dice.ts';
 import type { OddTables } from './tables.ts';
 
-/** How a writer's session differs from others'. */
-const SESSIONS = [
-  "SET SESSION transaction_isolation = 'SERIALIZABLE'",
-  "SET SESSION transaction_isolation = 'READ-UNCOMMITTED'",
-  "SET SESSION time_zone = '+09:00'",
-  "SET SESSION sql_mode = 'ANSI_QUOTES'",
-  "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO'",
-  'SET SESSION foreign_key_checks = 0',
-  'SET SESSION completion_type = 1',
-];
-/** The log then lacks what is needed: capture may stop in words, and say what to set. */
-const LOSSY = [
-  "SET SESSION binlog_row_image = 'MINIMAL'",
-  "SET SESSION binlog_row_image = 'NOBLOB'",
-  "SET SESSION binlog_format = 'STATEMENT'",
-  "SET SESSION binlog_format = 'MIXED'",
-];
-
-export interface WriterSession {
-  statements: string[];
-  isLossy: boolean;
-}
-
-export function drawSession(dice: Dice): WriterSession {
-  const statements = dice.some(SESSIONS, 2);
-  const isLossy = dice.chance(0.04);
-  if (isLossy) statements.push(dice.of(LOSSY));
-  for (const statement of statements) dice.note(statement.replace('SET SESSION ', 'writer '));
-  return { statements, isLossy };
-}
-
 const PLANS = ['free', 'basic', 'pro', 'pro', 'pro', 'enterprise'];
 const PAGES = ['pricing', 'settings', 'pricing', 'settings', 'features', 'home', 'blog'];
 const DEVICES = ['mobile', 'desktop', null];
@@ -118,12 +87,12 @@ export class OddWriter {
         ),
       () => this.#addCustomer(),
       () => this.#deleteCustomer(),
-      ...(this.#tables.hasAccounts ? [() => this.#account()] : []),
+      ...(this.#tables.hasAccounts ? [() => this.#replaceAccount()] : []),
     ];
   }
 
   async #addViews(): Promise<void> {
-    const { others, texts } = this.#tables;
+    const { others, texts, hasAccounts } = this.#tables;
     const extra = written(others.page_views);
     const rows = this.#dice.chance(0.2) ? 3 : 1;
     const values: (string | number | null)[] = [];
@@ -133,11 +102,16 @@ export class OddWriter {
       values.push(...row, this.#dice.of([...browser, null]), this.#dice.of([...location, null]));
       values.push(this.#dice.of(AGO_MINUTES));
       const ofOthers = extra.map(({ values: some }) => `, ${this.#dice.of(some)}`).join('');
-      return `(?, ?, ?, ?, ?, NOW() - INTERVAL ? MINUTE${ofOthers})`;
+      const ofAccount = hasAccounts ? `, ${this.#account()}` : '';
+      return `(?, ?, ?, ?, ?, NOW() - INTERVAL ? MINUTE${ofOthers}${ofAccount})`;
     });
     const names = ['user_id', 'page', 'device', 'browser', 'location', 'event_time'];
-    const columns = [...names, ...extra.map(({ name }) => name)].join(', ');
-    await this.#sql(`INSERT INTO page_views (${columns}) VALUES ${places.join(', ')}`, values);
+    const columns = [...names, ...extra.map(({ name }) => name)];
+    if (hasAccounts) columns.push('account_id');
+    await this.#sql(
+      `INSERT INTO page_views (${columns.join(', ')}) VALUES ${places.join(', ')}`,
+      values,
+    );
   }
 
   async #addCustomer(): Promise<void> {
@@ -148,7 +122,7 @@ export class OddWriter {
     const holders = [...names.map(() => '?'), ...extra.map(({ values }) => this.#dice.of(values))];
     if (hasAccounts) {
       columns.push('account_id');
-      holders.push(String(1 + this.#dice.below(ACCOUNTS)));
+      holders.push(this.#account());
     }
     const id = this.#tables.firstCustomer + BigInt(this.#customers);
     this.#customers += 1;
@@ -172,8 +146,8 @@ export class OddWriter {
   }
 
   /** Accounts come and go, and their customers with them. */
-  async #account(): Promise<void> {
-    await this.#sql('DELETE FROM accounts WHERE id = ?', [1 + this.#dice.below(ACCOUNTS)]);
+  async #replaceAccount(): Promise<void> {
+    await this.#sql(`DELETE FROM accounts WHERE id = ${this.#account()}`);
     await this.#addAccounts();
   }
 
@@ -222,6 +196,10 @@ export class OddWriter {
 
   #id(): string {
     return String(this.#tables.firstCustomer + BigInt(this.#dice.below(this.#customers)));
+  }
+
+  #account(): string {
+    return String(1 + this.#dice.below(ACCOUNTS));
   }
 
   #page(): string {
