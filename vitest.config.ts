@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-const shared = { environment: 'node', pool: 'forks' } as const;
+const shared = {
+  environment: 'node',
+  pool: 'forks',
+  setupFiles: ['test/support/fixed-seed.ts'],
+};
 
 export default defineConfig({
   test: {

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { freshDatabase, injectServices } from '../support/services.ts';
+import { DATABASES, freshDatabase, injectServices } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
 import { MemoryPublisher, NAMES, startCapture, until } from './capture-support.ts';
 
 const SETUP = readFileSync(new URL('../../sql/database_setup.sql', import.meta.url), 'utf8');
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+describe.each(DATABASES)('capture on %s', (flavour) => {
   /** Tables with seed data, and a capture that streams what comes after. */
   async function streaming(setup = SETUP, timeZone = '+00:00') {
     const database = await freshDatabase(injectServices()[flavour]);

@@ -6,7 +6,7 @@ import { type Check, checkSource } from '../../src/capture/capture.ts';
 import { connect } from '../../src/database/connect.ts';
 import { UnavailableError } from '../../src/errors.ts';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
-import { freshDatabase, startOwnMariadb, startOwnMysql } from '../support/services.ts';
+import { DATABASES, freshDatabase, startOwn } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
 import { MemoryPublisher, startCapture, until } from './capture-support.ts';
 
@@ -17,14 +17,14 @@ async function versionOf({ connection }: FreshDatabase): Promise<string> {
   return String((rows as { version: string }[])[0]?.version);
 }
 
-type Server = Awaited<ReturnType<typeof startOwnMysql>>;
+type Server = Awaited<ReturnType<typeof startOwn>>;
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+describe.each(DATABASES)('capture on %s', (flavour) => {
   let server: Server;
   let database: FreshDatabase;
 
   beforeAll(async () => {
-    server = flavour === 'mysql' ? await startOwnMysql() : await startOwnMariadb();
+    server = await startOwn(flavour);
     database = await freshDatabase(server);
     await database.connection.query(SETUP);
   });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, test } from 'vitest';
-import { freshDatabase, injectServices } from '../support/services.ts';
+import { DATABASES, freshDatabase, injectServices } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
 import { MemoryPublisher, startCapture, until } from './capture-support.ts';
 
@@ -9,7 +9,7 @@ const SETUP = readFileSync(new URL('../../sql/database_setup.sql', import.meta.u
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+describe.each(DATABASES)('capture on %s', (flavour) => {
   async function seeded(): Promise<FreshDatabase> {
     const database = await freshDatabase(injectServices()[flavour]);
     await database.connection.query(SETUP);
@@ -251,11 +251,12 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     const publisher = new MemoryPublisher();
     await using capture = startCapture(database.settings, publisher);
     await capture.reads();
-    const before = publisher.checkpoint?.['gtidSet'];
+    // Other tests write to the same server: what they commit before and after moves the place too.
     const during: unknown[] = [];
     publisher.delay = async () => {
       await pause(1);
-      if (publisher.messages.length > 0) during.push(publisher.checkpoint?.['gtidSet']);
+      const { length } = publisher.messages;
+      if (length > 0 && length < 100_000) during.push(publisher.checkpoint?.['gtidSet']);
     };
     const { connection } = database;
     await connection.query('START TRANSACTION');
@@ -266,8 +267,8 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     await connection.query('COMMIT');
     await until(() => publisher.messages.length === 100_000, 'all rows', capture.done);
     expect(during.length).toBeGreaterThan(10);
-    expect(new Set(during.slice(0, -2))).toEqual(new Set([before]));
-    await until(() => publisher.checkpoint?.['gtidSet'] !== before, 'the place to move');
+    expect(new Set(during).size).toBe(1);
+    await until(() => publisher.checkpoint?.['gtidSet'] !== during[0], 'the place to move');
   });
 
   test('an XA transaction prepared before a stop is published when it commits after the start', async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { freshDatabase, startOwnMariadb, startOwnMysql } from '../support/services.ts';
+import { DATABASES, freshDatabase, startOwn, startOwnMysql } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
 import { MemoryPublisher, NAMES, startCapture, until } from './capture-support.ts';
 
@@ -76,11 +76,9 @@ describe('capture on a MySQL without GTIDs', () => {
   });
 });
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
-  const startOwn = flavour === 'mysql' ? startOwnMysql : startOwnMariadb;
-
+describe.each(DATABASES)('capture on %s', (flavour) => {
   test('goes on when the server is killed and comes back, without a hole', async () => {
-    await using server = await startOwn();
+    await using server = await startOwn(flavour);
     const publisher = new MemoryPublisher();
     const first = await freshDatabase(server);
     await first.connection.query(SETUP);
@@ -109,7 +107,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
       { looks: 0, warning: '' },
       { looks: 3, warning: 'starting anew' },
     ]) {
-      await using server = await startOwn();
+      await using server = await startOwn(flavour);
       await using database = await freshDatabase(server);
       await database.connection.query(`CREATE DATABASE ${name}; USE ${name}; ${SETUP}`);
       await using capture = startCapture({ ...database.settings, name }, publisher, {
@@ -125,7 +123,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
   });
 
   test('waits for a server that is not up yet', async () => {
-    await using server = await startOwn();
+    await using server = await startOwn(flavour);
     await using database = await freshDatabase(server);
     await database.connection.query(SETUP);
     await server.kill();

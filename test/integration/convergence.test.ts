@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
+import { SEED } from '../support/extent.ts';
 import { Program, environment, until } from '../support/program.ts';
-import { freshDatabase, freshTopicPrefix, injectServices } from '../support/services.ts';
+import { DATABASES, freshDatabase, freshTopicPrefix, injectServices } from '../support/services.ts';
 import { Workload } from '../support/workload.ts';
-
-const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
 
 interface Status {
   deliver: {
@@ -24,7 +23,7 @@ async function isCaughtUp(url: string): Promise<boolean> {
   );
 }
 
-describe.each(['mysql', 'mariadb'] as const)('the stream, from %s', (flavour) => {
+describe.each(DATABASES)('the stream, from %s', (flavour) => {
   it.each(['embedded', 'Kafka'] as const)(
     `ends with exactly what the rule says in Iterable, through %s topics (seed ${SEED})`,
     async (topics) => {

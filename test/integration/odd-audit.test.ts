@@ -5,7 +5,7 @@ import { AUDIT_INTERVAL_MS } from '../../src/capture/audit.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
 import { Program, environment, until as eventually } from '../support/program.ts';
-import { freshDatabase, injectServices } from '../support/services.ts';
+import { DATABASES, freshDatabase, injectServices } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
 import { Workload, setUpTables } from '../support/workload.ts';
 import { MemoryPublisher, startCapture, until } from './capture-support.ts';
@@ -28,7 +28,7 @@ const ofAudit = (publisher: MemoryPublisher): string[] => [
 const view = (id: number, user = 1): string =>
   `INSERT INTO page_views (id, user_id, page) VALUES (${id}, ${user}, 'pricing')`;
 
-describe.each(['mysql', 'mariadb'] as const)('the audit of capture on %s', (flavour) => {
+describe.each(DATABASES)('the audit of capture on %s', (flavour) => {
   async function audited() {
     const database = await freshDatabase(injectServices()[flavour]);
     await setUpTables(database.connection);
@@ -139,7 +139,7 @@ describe.each(['mysql', 'mariadb'] as const)('the audit of capture on %s', (flav
 });
 
 // Guards makeGood in stream.ts: without its messages the holes stay.
-test.concurrent.each(['mysql', 'mariadb'] as const)(
+test.concurrent.each(DATABASES)(
   `the program on %s makes good soon what was written past the binlog`,
   { timeout: AUDIT_INTERVAL_MS + 60_000 },
   async (flavour) => {

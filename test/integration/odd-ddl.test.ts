@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { freshDatabase, injectServices, startOwnMariadb } from '../support/services.ts';
+import { DATABASES, freshDatabase, injectServices, startOwnMariadb } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
 import { setUpTables } from '../support/workload.ts';
 import { MemoryPublisher, startCapture, until } from './capture-support.ts';
@@ -70,7 +70,7 @@ async function around(
   return { publisher, capture };
 }
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+describe.each(DATABASES)('capture on %s', (flavour) => {
   describe.each(['runs', 'is stopped'] as const)('that %s', (when) => {
     async function seeded(): Promise<FreshDatabase> {
       const database = await freshDatabase(injectServices()[flavour]);
@@ -135,7 +135,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
 });
 
 // Guards Everyone and the `everyone` of a checkpoint: no row of the new table is in the log by its name.
-test.each(['mysql', 'mariadb'] as const)(
+test.each(DATABASES)(
   'a table that comes under the name of ours is looked at whole, on %s, also after a stop before that',
   async (flavour) => {
     await using database = await freshDatabase(injectServices()[flavour]);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
 import { Program, environment, runToEnd, until } from '../support/program.ts';
-import { freshDatabase, injectServices } from '../support/services.ts';
+import { DATABASES, freshDatabase, injectServices } from '../support/services.ts';
 import { Workload } from '../support/workload.ts';
 
 const README = new URL('../../README.md', import.meta.url);
@@ -15,14 +15,14 @@ async function grantsOf(flavour: string, database: string, user: string): Promis
   return [...text.matchAll(/^GRANT (.+) ON (\S+) TO /gm)].flatMap(([, privileges = '', on = '']) =>
     privileges.split(', ').map((name) => {
       const privilege =
-        flavour === 'mariadb' && name === 'REPLICATION CLIENT' ? 'BINLOG MONITOR' : name;
+        flavour !== 'mysql' && name === 'REPLICATION CLIENT' ? 'BINLOG MONITOR' : name;
       return `GRANT ${privilege} ON ${on.replace('your_database', database)} TO '${user}'@'%'`;
     }),
   );
 }
 
 // Guards the README's grants, and checkGrants: one that is missing is named.
-test.each(['mysql', 'mariadb'] as const)(
+test.each(DATABASES)(
   'the grants of the README are enough on %s for doctor, run and backfill, and each is needed',
   async (flavour) => {
     await using database = await freshDatabase(injectServices()[flavour]);

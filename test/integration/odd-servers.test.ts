@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { UnavailableError } from '../../src/errors.ts';
 import { type FreshDatabase, freshDatabase } from '../support/services.ts';
-import { startOwnMariadb, startOwnMysql } from '../support/services.ts';
+import { DATABASES, startOwn, startOwnMysql } from '../support/services.ts';
 import { setUpTables } from '../support/workload.ts';
 import { MemoryPublisher, startCapture, until } from './capture-support.ts';
 
@@ -17,8 +17,7 @@ const everyone = async function* (): AsyncGenerator<number[]> {
   yield await Promise.resolve([1, 2, 3]);
 };
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
-  const startOwn = flavour === 'mysql' ? startOwnMysql : startOwnMariadb;
+describe.each(DATABASES)('capture on %s', (flavour) => {
   const logs = async ({ connection }: FreshDatabase): Promise<string[]> => {
     const [rows] = await connection.query('SHOW BINARY LOGS');
     return (rows as { Log_name: string }[]).map((row) => row.Log_name);
@@ -36,7 +35,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
       'a replica with log_',
     ],
   ])('refuses a server whose log leaves something out: %s', async (flags, before, sentence) => {
-    await using server = await startOwn(flags);
+    await using server = await startOwn(flavour, flags);
     await using database = await freshDatabase(server);
     const { connection, settings } = database;
     await connection.query('CREATE DATABASE shop; USE shop');
@@ -53,7 +52,7 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
 
   // Guards readEarliest: to MariaDB the empty position is the beginning of a log long gone.
   test('START_FROM=earliest begins with the oldest binlog that is left', async () => {
-    await using server = await startOwn();
+    await using server = await startOwn(flavour);
     await using database = await freshDatabase(server);
     await setUpTables(database.connection);
     await insert(database, 100);

@@ -6,18 +6,19 @@ import { Kafka, logLevel } from 'kafkajs';
 import { createConnection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
 import { expect, test } from 'vitest';
-import type { DatabaseAddress, DatabaseServer } from '../../tools/services/services.ts';
+import { isAtLeast } from '../../tools/services/database-flags.ts';
+import type { DatabaseAddress } from '../../tools/services/services.ts';
+import { flavourOf } from '../../tools/services/types.ts';
 import {
+  DATABASES,
   freshDatabase,
   freshTopicPrefix,
   injectServices,
+  startOwn,
   startOwnKafka,
   startOwnKafkaCluster,
-  startOwnMariadb,
   startOwnMysql,
 } from '../support/services.ts';
-
-const databases = ['mysql', 'mariadb'] as const;
 
 async function ask(server: DatabaseAddress, sql: string): Promise<RowDataPacket> {
   const { host, port, user, password } = server;
@@ -30,9 +31,15 @@ async function ask(server: DatabaseAddress, sql: string): Promise<RowDataPacket>
   }
 }
 
-test.each(databases)('%s writes whole rows to a durable binlog', async (flavour) => {
-  const server = injectServices()[flavour];
-  expect(server.flavour).toBe(flavour);
+test('the MariaDBs are two, of which one is 11.8 or later', () => {
+  const { mariadb, mariadb11 } = injectServices();
+  expect(mariadb.port).not.toBe(mariadb11.port);
+  expect(isAtLeast(mariadb11.version, '11.8')).toBe(true);
+});
+
+test.each(DATABASES)('%s writes whole rows to a durable binlog', async (kind) => {
+  const server = injectServices()[kind];
+  expect(server.flavour).toBe(flavourOf(kind));
   const row = await ask(
     server,
     `SELECT @@log_bin AS log, @@binlog_format AS format, @@binlog_row_image AS image,
@@ -41,9 +48,9 @@ test.each(databases)('%s writes whole rows to a durable binlog', async (flavour)
   expect(row).toEqual({ log: 1, format: 'ROW', image: 'FULL', metadata: 'FULL', flush_log: 1 });
 });
 
-test.each(databases)('%s knows time zones by name', async (flavour) => {
+test.each(DATABASES)('%s knows time zones by name', async (kind) => {
   const row = await ask(
-    injectServices()[flavour],
+    injectServices()[kind],
     `SELECT CAST(CONVERT_TZ('2026-07-01 12:00:00', 'UTC', 'America/Chicago') AS CHAR) AS local`,
   );
   expect(row['local']).toBe('2026-07-01 07:00:00');
@@ -65,13 +72,8 @@ test('a fresh database is empty, and gone afterwards', async () => {
   expect(row['found']).toBe(0);
 });
 
-const own: Record<(typeof databases)[number], () => Promise<DatabaseServer>> = {
-  mysql: () => startOwnMysql(),
-  mariadb: () => startOwnMariadb(),
-};
-
-test.each(databases)('a %s that was killed has its committed rows when restarted', async (name) => {
-  await using server = await own[name]();
+test.each(DATABASES)('a %s that was killed has its committed rows when restarted', async (name) => {
+  await using server = await startOwn(name);
   const pid = server.pid;
   await ask(server, 'CREATE DATABASE kept');
   await ask(server, 'CREATE TABLE kept.t (id INT PRIMARY KEY)');

@@ -11,6 +11,7 @@ import type {
 export interface Services {
   mysql: DatabaseAddress;
   mariadb: DatabaseAddress;
+  mariadb11: DatabaseAddress;
   kafkaBrokers: readonly string[];
 }
 
@@ -53,9 +54,10 @@ async function start(): Promise<Running> {
   const started = await Promise.allSettled([
     findTestDatabase('mysql', { say }),
     findTestDatabase('mariadb', { say }),
+    findTestDatabase('mariadb11', { say }),
     findKafka({ say }),
   ]);
-  const [mysql, mariadb, kafka] = started;
+  const [mysql, mariadb, mariadb11, kafka] = started;
   const stop = async () => {
     const servers = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
@@ -68,10 +70,12 @@ async function start(): Promise<Running> {
   const services = {
     mysql: address(valueOf<DatabaseServer>(mysql)),
     mariadb: address(valueOf<DatabaseServer>(mariadb)),
+    mariadb11: address(valueOf<DatabaseServer>(mariadb11)),
     kafkaBrokers: valueOf<KafkaServer>(kafka).brokers,
   };
   say(
-    `MySQL ${services.mysql.version}, MariaDB ${services.mariadb.version} and Kafka at ` +
+    `MySQL ${services.mysql.version}, MariaDB ${services.mariadb.version} and ` +
+      `${services.mariadb11.version}, Kafka at ` +
       `${services.kafkaBrokers.join(',')} after ${((Date.now() - began) / 1000).toFixed(1)} s`,
   );
   return { services, stop };

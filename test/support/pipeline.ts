@@ -4,6 +4,7 @@ import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts
 import type { SimulatorOptions } from '../../src/simulator/options.ts';
 import type { DatabaseAddress } from '../../tools/services/services.ts';
 import { differences, expectedNow } from './expected.ts';
+import { SEED } from './extent.ts';
 import { type CheckOptions, History } from './history.ts';
 import { Program, environment, until } from './program.ts';
 import {
@@ -20,9 +21,7 @@ const PROBLEMS_MAX = 20;
 /** The simulator stamps an arrival when this process gets to it, on cores that it shares. */
 const BUNCHING = 1.05;
 export const API_KEY = 'test-key';
-
-/** SEED=N replays a run. */
-export const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+export { SEED };
 
 export interface PipelineOptions {
   database: DatabaseAddress;

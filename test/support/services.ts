@@ -4,6 +4,7 @@ import type { Connection } from 'mysql2/promise';
 import { inject } from 'vitest';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
 import {
+  startDatabase,
   startKafka,
   startKafkaCluster,
   startMariadb,
@@ -11,6 +12,7 @@ import {
 } from '../../tools/services/services.ts';
 import type {
   DatabaseAddress,
+  DatabaseKind,
   DatabaseServer,
   KafkaCluster,
   KafkaServer,
@@ -26,6 +28,9 @@ export interface FreshDatabase extends AsyncDisposable {
   /** In UTC, with the database chosen. */
   connection: Connection;
 }
+
+/** Those of them that hold databases: what is promised of every server is tested on each. */
+export const DATABASES = ['mysql', 'mariadb', 'mariadb11'] as const satisfies DatabaseKind[];
 
 /** An empty database with a name that no other test has. */
 export async function freshDatabase(server: DatabaseAddress): Promise<FreshDatabase> {
@@ -83,6 +88,12 @@ export const startOwnMysql = (
 /** A MariaDB of the test's own. Some 0.5 s. */
 export const startOwnMariadb = (flags: readonly string[] = []): Promise<DatabaseServer> =>
   startMariadb({ say, flags });
+
+/** A server of the test's own, of this kind. */
+export const startOwn = (
+  kind: DatabaseKind,
+  flags: readonly string[] = [],
+): Promise<DatabaseServer> => startDatabase(kind, { say, flags });
 
 /** A broker of the test's own. Some 3 s. */
 export const startOwnKafka = (

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Outbox, QUEUE_BYTES_HIGH, QUEUE_BYTES_LOW } from '../../src/capture/outbox.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
+import { SEED } from '../support/extent.ts';
+import { randomFrom } from '../support/workload.ts';
 
 interface Published {
   values: string[];
@@ -79,7 +81,8 @@ describe('the outbox', () => {
   });
 
   test('never saves a place before all up to it was published', async () => {
-    const { outbox, published, add, end } = outboxWith(() => sleep(Math.random() * 3));
+    const random = randomFrom(SEED);
+    const { outbox, published, add, end } = outboxWith(() => sleep(random() * 3));
     for (let i = 1; i <= 300; i += 1) {
       add(`${i}`, 5_000);
       end(i);

@@ -1,5 +1,5 @@
 /**
- * node tools/services/cli.ts mysql|mariadb|kafka [--port N] [--dir FOLDER] [server flags …]
+ * node tools/services/cli.ts mysql|mariadb|mariadb11|kafka [--port N] [--dir FOLDER] [server flags …]
  * node tools/services/cli.ts prepare
  */
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { prepare, startDatabase, startKafka } from './services.ts';
 import type { DatabaseServer, KafkaServer, Say } from './services.ts';
 
 const USAGE =
-  'usage: node tools/services/cli.ts mysql|mariadb|kafka [--port N] [--dir FOLDER] [-- FLAGS]\n' +
+  'usage: node tools/services/cli.ts mysql|mariadb|mariadb11|kafka [--port N] [--dir FOLDER] [-- FLAGS]\n' +
   '       node tools/services/cli.ts prepare\n';
 
 const say: Say = (line) => void process.stderr.write(`${line}\n`);
@@ -29,7 +29,7 @@ async function main(argv: string[]): Promise<number> {
     ...(values.port === undefined ? {} : { port: Number(values.port) }),
     ...(values.dir === undefined ? {} : { dir: values.dir }),
   };
-  if (command === 'mysql' || command === 'mariadb') {
+  if (command === 'mysql' || command === 'mariadb' || command === 'mariadb11') {
     await using server = await startDatabase(command, { ...options, flags });
     return await serve(databaseExports(server));
   }
@@ -43,7 +43,7 @@ async function main(argv: string[]): Promise<number> {
 
 /** All of them, also when one fails: what is half done would only be done again. */
 async function prepareAll(): Promise<number> {
-  const names = ['mysql', 'mariadb', 'kafka'] as const;
+  const names = ['mysql', 'mariadb', 'mariadb11', 'kafka'] as const;
   const results = await Promise.allSettled(names.map((name) => prepare(name, say)));
   const failed = results.filter((result) => result.status === 'rejected');
   for (const { reason } of failed) say(`error: ${(reason as Error).message}`);

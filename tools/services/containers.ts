@@ -9,10 +9,11 @@ import { PUBLIC_IMAGES, imageFor } from './images.ts';
 import type { ImageName } from './images.ts';
 import { kafkaContainerEnvironment } from './kafka-properties.ts';
 import { brokerAnswers } from './native-kafka.ts';
+import { flavourOf } from './types.ts';
 import type {
+  DatabaseKind,
   DatabaseServer,
   DatabaseStartOptions,
-  Flavour,
   KafkaServer,
   KafkaStartOptions,
   Say,
@@ -24,13 +25,14 @@ const POLL_MS = 100;
 
 /** Starts a database server in a container, published on 127.0.0.1. */
 export async function startDatabaseContainer(
-  flavour: Flavour,
+  kind: DatabaseKind,
   options: DatabaseStartOptions,
 ): Promise<DatabaseServer> {
+  const flavour = flavourOf(kind);
   const port = options.port ?? (await freePorts(1))[0]!;
   const login = { host: '127.0.0.1', port, user: 'root', password: ROOT_PASSWORD };
   const control = await startContainer({
-    name: flavour,
+    name: kind,
     say: options.say,
     ports: { container: 3306, host: port },
     environment: { MYSQL_ROOT_PASSWORD: ROOT_PASSWORD, MARIADB_ROOT_PASSWORD: ROOT_PASSWORD },

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, prepared } from './cache.ts';
 import { run, which } from './commands.ts';
@@ -48,8 +48,20 @@ async function initialiseMysql(program: DatabaseProgram, folder: string, data: s
 
 async function initialiseMariadb(program: DatabaseProgram, data: string) {
   await mkdir(data);
-  const install = which('mariadb-install-db') ?? 'mariadb-install-db';
-  await run(install, [
+  const args = [...program.args, ...userFlags(), '--bootstrap', `--datadir=${data}`];
+  if (program.systemTables === null) await installMariadb(data);
+  else await run(program.command, args, { input: await systemStatements(program.systemTables) });
+  const everyRoot = ['localhost', '%'].map(
+    (host) =>
+      `GRANT ALL ON *.* TO 'root'@'${host}' IDENTIFIED BY '${ROOT_PASSWORD}' WITH GRANT OPTION;\n`,
+  );
+  // Bootstrap starts without accounts; FLUSH PRIVILEGES loads them, so that GRANT is understood.
+  const input = `FLUSH PRIVILEGES;\n${everyRoot.join('')}${await zoneStatements(program)}`;
+  await run(program.command, args, { input });
+}
+
+async function installMariadb(data: string): Promise<void> {
+  await run(which('mariadb-install-db') ?? 'mariadb-install-db', [
     '--no-defaults',
     ...userFlags(),
     `--datadir=${data}`,
@@ -58,14 +70,16 @@ async function initialiseMariadb(program: DatabaseProgram, data: string) {
     // It would not go on where the machine's own name resolves to nothing; we come by 127.0.0.1.
     '--force',
   ]);
-  const everyRoot = ['localhost', '%'].map(
-    (host) =>
-      `GRANT ALL ON *.* TO 'root'@'${host}' IDENTIFIED BY '${ROOT_PASSWORD}' WITH GRANT OPTION;\n`,
+}
+
+/** What `mariadb-install-db`, a script that knows no other loader, feeds the server with. */
+async function systemStatements(folder: string): Promise<string> {
+  const names = ['system_tables', 'performance_tables', 'system_tables_data', 'sys_schema'];
+  const files = await Promise.all(
+    names.map((name) => readFile(join(folder, `mariadb_${name}.sql`), 'utf8')),
   );
-  // Bootstrap starts without accounts; FLUSH PRIVILEGES loads them, so that GRANT is understood.
-  const input = `FLUSH PRIVILEGES;\n${everyRoot.join('')}${await zoneStatements(program)}`;
-  const args = [...program.args, ...userFlags(), '--bootstrap', `--datadir=${data}`];
-  await run(program.command, args, { input });
+  const begin = 'CREATE DATABASE IF NOT EXISTS mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n';
+  return begin + files.join('\n');
 }
 
 /** What fills the time zone tables: one line a statement. Nothing where the machine has no zones. */

@@ -5,7 +5,7 @@ type Login = Pick<DatabaseSettings, 'host' | 'port' | 'user' | 'password'>;
 
 const PORT_DEFAULT = 3306;
 
-/** The server named by TEST_MYSQL_URL or TEST_MARIADB_URL: `mysql://user:password@host:port`. */
+/** The server named by TEST_MYSQL_URL, TEST_MARIADB_URL or TEST_MARIADB11_URL: `mysql://user:password@host:port`. */
 export function databaseByUrl(env: NodeJS.ProcessEnv, variable: string): Login | null {
   const text = env[variable];
   if (text === undefined || text === '') return null;

@@ -5,14 +5,15 @@ import { run } from './commands.ts';
 import { mysqlRoot } from './database-programs.ts';
 import { imageIsHere, pullImage } from './docker-engine.ts';
 import { KAFKA_VERSION, kafkaJars, prepareKafkaProgram } from './kafka-program.ts';
-import type { Flavour, Say } from './types.ts';
+import type { DatabaseKind, Say } from './types.ts';
 
-export type ImageName = Flavour | 'kafka';
+export type ImageName = DatabaseKind | 'kafka';
 
 /** What containers are started from where images can be pulled. */
 export const PUBLIC_IMAGES: Record<ImageName, string> = {
   mysql: 'mysql:9',
-  mariadb: 'mariadb:11.8',
+  mariadb: 'mariadb:10.11',
+  mariadb11: 'mariadb:11.8',
   kafka: `apache/kafka:${KAFKA_VERSION}`,
 };
 

@@ -7,15 +7,17 @@ import { dataTemplate } from './database-template.ts';
 import { askVersion } from './database-version.ts';
 import { freePorts, serverFolder } from './folders.ts';
 import { ServerProcess } from './server-process.ts';
-import type { DatabaseServer, DatabaseStartOptions, Flavour } from './types.ts';
+import { flavourOf } from './types.ts';
+import type { DatabaseKind, DatabaseServer, DatabaseStartOptions, Flavour } from './types.ts';
 
 /** Starts a database server as a process of this machine, on a copy of the prepared data. */
 export async function startNativeDatabase(
-  flavour: Flavour,
+  kind: DatabaseKind,
   options: DatabaseStartOptions,
 ): Promise<DatabaseServer> {
+  const flavour = flavourOf(kind);
   const cache = servicesDir();
-  const program = await prepareDatabaseProgram(cache, flavour, options.say);
+  const program = await prepareDatabaseProgram(cache, kind, options.say);
   const template = await dataTemplate(cache, program, options.say);
   const folder = await serverFolder(options.dir);
   const data = join(folder.path, 'data');

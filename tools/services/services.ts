@@ -18,6 +18,7 @@ import { startNativeDatabase } from './native-database.ts';
 import { brokerAnswers, startNativeKafka } from './native-kafka.ts';
 import { chooseWay, forcedWay } from './ways.ts';
 import type {
+  DatabaseKind,
   DatabaseServer,
   DatabaseStartOptions,
   Flavour,
@@ -28,8 +29,8 @@ import type {
   Way,
 } from './types.ts';
 
-export type { DatabaseAddress, DatabaseServer, Flavour, KafkaServer, Say } from './types.ts';
-export type { KafkaCluster } from './types.ts';
+export type { DatabaseAddress, DatabaseKind, DatabaseServer, KafkaServer, Say } from './types.ts';
+export type { Flavour, KafkaCluster } from './types.ts';
 export { startKafkaCluster } from './kafka-cluster.ts';
 export { composeCommand } from './compose.ts';
 export { dockerEngine } from './docker-engine.ts';
@@ -42,12 +43,12 @@ export const startMariadb = (options: DatabaseStartOptions): Promise<DatabaseSer
 
 /** Starts a server with a binlog as capture wants it; `root` may do everything. */
 export async function startDatabase(
-  flavour: Flavour,
+  kind: DatabaseKind,
   options: DatabaseStartOptions,
 ): Promise<DatabaseServer> {
-  const way = await wayFor(flavour, options);
-  if (way === 'docker') return await startDatabaseContainer(flavour, options);
-  return await startNativeDatabase(flavour, options);
+  const way = await wayFor(kind, options);
+  if (way === 'docker') return await startDatabaseContainer(kind, options);
+  return await startNativeDatabase(kind, options);
 }
 
 /** Starts one broker that makes no topic by itself. */
@@ -87,14 +88,14 @@ export async function findKafka(options: KafkaStartOptions): Promise<KafkaServer
   throw new UnavailableError(`KAFKA_BROKERS: ${brokers.join(', ')} does not answer: start it.`);
 }
 
-/** The server for tests: TEST_MYSQL_URL or TEST_MARIADB_URL, or else one that is started. */
+/** The server for tests: TEST_MYSQL_URL and the like, or else one that is started. */
 export async function findTestDatabase(
-  flavour: Flavour,
+  kind: DatabaseKind,
   options: DatabaseStartOptions,
 ): Promise<DatabaseServer> {
-  const variable = flavour === 'mysql' ? 'TEST_MYSQL_URL' : 'TEST_MARIADB_URL';
+  const variable = `TEST_${kind.toUpperCase()}_URL`;
   const given = await givenDatabase(variable, databaseByUrl(process.env, variable));
-  return given ?? (await startDatabase(flavour, options));
+  return given ?? (await startDatabase(kind, options));
 }
 
 async function givenDatabase(

@@ -5,6 +5,11 @@ export type Say = (line: string) => void;
 
 export type Flavour = 'mysql' | 'mariadb';
 
+/** A server that can be had: `mariadb` is 10.11 or later, `mariadb11` is 11.8 or later. */
+export type DatabaseKind = Flavour | 'mariadb11';
+
+export const flavourOf = (kind: DatabaseKind): Flavour => (kind === 'mysql' ? 'mysql' : 'mariadb');
+
 /** Everything that needs to be known to reach a database server, as plain data. */
 export type DatabaseAddress = Pick<DatabaseSettings, 'host' | 'port' | 'user' | 'password'> & {
   flavour: Flavour;
