@@ -145,7 +145,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
       }
     }
   };
-  onPackets(connection, onPacket, onHandled);
+  onPackets(connection, onPacket, onHandled, onError);
   return {
     pause: () => connection.pause(),
     resume: () => connection.resume(),
@@ -180,20 +180,28 @@ function prepareSessions(
   control.query(`SET SESSION wait_timeout = ${SESSION_IDLE_S}`, check);
 }
 
-/** Shows every packet before and after zongji (in a pause: when its turn comes). */
+/**
+ * Shows every packet before and after zongji (in a pause: when its turn comes). What zongji throws
+ * at one goes to `onError`: uncaught, it would end the program, at the same place at every start.
+ */
 function onPackets(
   connection: RawConnection,
   before: (packet: Packet) => void,
   after: (packet: Packet) => void,
+  onError: (error: unknown) => void,
 ): void {
   const handlePacket = connection.handlePacket.bind(connection);
   connection.handlePacket = (packet) => {
     const isNow = packet !== undefined && !connection._paused;
     // Handling moves the packet's offset.
     const seen = isNow ? { buffer: packet.buffer, offset: packet.offset, end: packet.end } : null;
-    if (seen !== null) before(seen);
-    handlePacket(packet);
-    if (seen !== null) after(seen);
+    try {
+      if (seen !== null) before(seen);
+      handlePacket(packet);
+      if (seen !== null) after(seen);
+    } catch (error) {
+      onError(error);
+    }
   };
 }
 

@@ -42,7 +42,10 @@ export interface StreamOptions {
 
 /** Why a stream ended. In every case all that was read is published and the place is saved. */
 export type StreamEnd =
-  { kind: 'stopped' } | { kind: 'broken'; error: unknown } | { kind: 'lost'; loss: Loss };
+  | { kind: 'stopped' }
+  /** `readTo`: how far the log was read, where it was the log that failed; else null. */
+  | { kind: 'broken'; error: unknown; readTo: string | null }
+  | { kind: 'lost'; loss: Loss };
 
 /**
  * Reads the binlog from `start` and publishes what it says, until it ends. Rejects only when
@@ -106,7 +109,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
       if (event.kind === 'rows') audit.note(event);
       assembler.handle(event);
     },
-    onError: (error) => ending.resolve({ kind: 'broken', error }),
+    onError: (error) => ending.resolve({ kind: 'broken', error, readTo: '' }),
   });
   const resume = (): void => {
     quietSinceMs = performance.now();
@@ -120,13 +123,13 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     const silentMs = performance.now() - Math.max(binlog.lastHeardMs, quietSinceMs);
     if (silentMs < SILENCE_MS_MAX) return;
     const error = new Error(`the server was silent for ${Math.round(silentMs / 1000)} s`);
-    ending.resolve({ kind: 'broken', error });
+    ending.resolve({ kind: 'broken', error, readTo: null });
   }, WATCH_INTERVAL_MS);
   const onStop = (): void => ending.resolve({ kind: 'stopped' });
   signal.addEventListener('abort', onStop, { once: true });
   if (signal.aborted) onStop();
   const onBroken = (): void =>
-    ending.resolve({ kind: 'broken', error: options.broken.reason as unknown });
+    ending.resolve({ kind: 'broken', error: options.broken.reason as unknown, readTo: null });
   options.broken.addEventListener('abort', onBroken, { once: true });
   if (options.broken.aborted) onBroken();
   const audited = audit.run({
@@ -136,9 +139,9 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     onError: (error) => options.debug(error, 'the audit is put off'),
     signal: besides.signal,
   });
+  let end: StreamEnd;
   try {
-    const end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
-    return end;
+    end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
   } finally {
     clearInterval(watch);
     signal.removeEventListener('abort', onStop);
@@ -149,6 +152,8 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     await closeOutbox(outbox, signal, closing);
     audit.end(positionText(tracker.current()));
   }
+  if (end.kind !== 'broken' || end.readTo === null) return end;
+  return { ...end, readTo: positionText(tracker.current()) };
 }
 
 /** Asks for a look at the users whose rows the log does not have. */
