@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { checkVariables, hasGlobalGrant, refusalOf } from '../../src/capture/checks.ts';
 import { estimateCommitMs, readCommitTimeMs } from '../../src/capture/commit-time.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
-import { LogFailures, isTransient, noteFailures } from '../../src/capture/failure.ts';
+import { isTransient, noteFailures } from '../../src/capture/failure.ts';
 import { lockName } from '../../src/capture/lock.ts';
 import type { Checkpoint } from '../../src/capture/position.ts';
 import { type CheckpointFacts, decideStart, isPositionGone } from '../../src/capture/start.ts';
@@ -105,58 +105,6 @@ test("what cuts publishing short is not the publisher's failure, what it throws 
   await expect(publisher.publish([], undefined, AbortSignal.abort(lost))).rejects.toBe(lost);
   await expect(publisher.publish([], undefined, new AbortController().signal)).rejects.toBe(full);
   expect([failed.has(lost), failed.has(full)]).toEqual([false, true]);
-});
-
-describe('a log that can not be read', () => {
-  const gone = Object.assign(new Error('I/O error reading log event'), { errno: 1236 });
-  const odd = new Error('a column of a kind unknown');
-  const cut = Object.assign(new Error('cut'), { code: 'PROTOCOL_CONNECTION_LOST' });
-  const ended = Object.assign(new Error('x'), { code: 'ER_SERVER_SHUTDOWN', sqlState: '08S01' });
-
-  test('is given up at the third failure at one place, and at once when the place is gone', () => {
-    const kinds = (places: string[], error: Error): string[] => {
-      const failures = new LogFailures(() => 0);
-      return places.map((place) => failures.judge(error, place).kind);
-    };
-    expect(kinds(['a', 'a', 'a'], odd)).toEqual(['again', 'again', 'anew']);
-    expect(kinds(['a', 'a', 'b', 'b', 'b'], odd)).toEqual([
-      'again',
-      'again',
-      'again',
-      'again',
-      'anew',
-    ]);
-    expect(kinds(['a'], gone)).toEqual(['anew']);
-  });
-
-  test('is told from a link that breaks, however often', () => {
-    const failures = new LogFailures(() => 0);
-    for (let i = 0; i < 20; i += 1) {
-      expect(failures.judge(cut, 'a').kind).toBe('again');
-      expect(failures.judge(ended, 'a').kind).toBe('again');
-    }
-  });
-
-  test('makes no more than one look at everyone a minute', () => {
-    let nowMs = 5_000;
-    const failures = new LogFailures(() => nowMs);
-    let anew = 0;
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 9_000 }), { maxLength: 200 }), (waits) => {
-        const startMs = nowMs;
-        anew = 0;
-        for (const waitMs of waits) {
-          nowMs += waitMs;
-          const verdict = failures.judge(gone, String(nowMs % 3));
-          if (verdict.kind === 'anew') anew += 1;
-          if (verdict.kind === 'later') expect(verdict.waitMs).toBeGreaterThan(0);
-        }
-        expect(anew).toBeLessThanOrEqual(1 + Math.floor((nowMs - startMs) / 60_000));
-      }),
-    );
-    nowMs += 60_000;
-    expect(failures.judge(gone, 'a').kind).toBe('anew');
-  });
 });
 
 describe('what a server must be set to', () => {
