@@ -4,6 +4,7 @@ import { connectionOptions } from '../database/connect.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
+import type { ParentWatch } from './parent-watch.ts';
 import type { LogPosition } from './position.ts';
 import { Translator, type ZongjiEvent } from './translate.ts';
 
@@ -48,6 +49,7 @@ export interface BinlogOptions {
   start: LogPosition;
   /** As the server spells them. */
   tables: readonly { schema: string; name: string; table: CapturedTable }[];
+  parents: ParentWatch;
   /** Called in the order of the log, synchronously; it must not throw. */
   onEvent: (event: CaptureEvent) => void;
   /** At most once; then nothing more comes. */
@@ -135,6 +137,12 @@ export function openBinlog(options: BinlogOptions): Binlog {
     const sentence = UNREADABLE.get(type);
     if (sentence !== undefined) onEvent({ kind: 'unreadable', sentence });
     if (type === INCIDENT_EVENT) onEvent({ kind: 'incident' });
+    translator.packet = packet;
+    const parent = options.parents.changedBy(buffer, offset, end);
+    if (parent !== null) {
+      const because = `rows of ${parent.schema}.${parent.name} were changed, which cascades into our tables`;
+      onEvent({ kind: 'unseen', because });
+    }
     if (type === EXECUTE_LOAD_QUERY_EVENT) {
       const text = buffer.toString('latin1', offset, end);
       if (options.tables.some(({ name }) => text.includes(name))) {
@@ -142,7 +150,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
           kind: 'unreadable',
           sentence: 'the binlog has LOAD DATA as a statement; set binlog_format=ROW',
         });
-      }
+      } else onEvent({ kind: 'unseen', because: 'the binlog has LOAD DATA as a statement' });
     }
   };
   onPackets(connection, onPacket, onHandled, onError);

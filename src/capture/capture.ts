@@ -9,13 +9,15 @@ import type { Publisher, TopicNames } from '../topics/port.ts';
 import { AUDIT_INTERVAL_MS, Audit } from './audit.ts';
 import { publishEveryone } from './bootstrap.ts';
 import { checkSource, refusalOf } from './checks.ts';
-import { LogFailures, isTransient, noteFailures } from './failure.ts';
+import { TopicsAwayError, isTransient, noteFailures } from './failure.ts';
 import { guardLock, lockName, takeLock } from './lock.ts';
+import { LogFailures } from './log-failures.ts';
 import { type LogPosition, parseCheckpoint, positionText } from './position.ts';
 import { type Source, readEarliest, readNow, readSource, readVisible } from './source.ts';
 import { askAbout, decideStart } from './start.ts';
 import { type CaptureStatus, LiveStatus } from './status.ts';
 import { type StreamEnd, checkpointText, stream } from './stream.ts';
+import { type Definitions, readDefinitions } from './table-definitions.ts';
 
 export { type Check, checkSource } from './checks.ts';
 export type { CaptureStatus } from './status.ts';
@@ -120,6 +122,8 @@ async function runCycle(
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' };
     if (typeof error === 'object' && error !== null && topicsFailed.has(error)) throw error;
+    if (error instanceof TopicsAwayError)
+      return { kind: 'again', because: error.message, isTransient: true };
     if (isTransient(error))
       return { kind: 'again', because: sentenceOf(error, db), isTransient: true };
     throw error instanceof UnavailableError ? error : explainDatabaseError(error, db);
@@ -162,6 +166,7 @@ async function captureOver(
   );
   if (guard.signal.aborted) throw guard.signal.reason;
   if (start === null) return { kind: 'stopped' };
+  const definitions = await readDefinitions(control, db);
   status.change('streaming', null);
   logger.info(`capture: streaming from ${positionText(start.position)}`);
   const end = await stream({
@@ -170,6 +175,8 @@ async function captureOver(
     start: start.position,
     everyone: start.everyone,
     eligibleUserIds,
+    definitions,
+    readDefinitions: () => readDefinitionsAnew(db),
     publisher,
     names,
     checkpointSource,
@@ -185,10 +192,22 @@ async function captureOver(
       return { kind: 'stopped' };
     case 'lost':
       if (end.loss.kind === 'refused')
-        throw new UnavailableError(`capture can not go on: ${end.loss.sentence}`);
+        throw new UnavailableError(
+          `capture can not go on: ${end.loss.sentence}. When that is done, start it again: it begins with a look at all eligible users`,
+        );
       return { kind: 'again', because: end.loss.sentence, isTransient: false };
     case 'broken':
       return await afterFailure(end, start.position, source, checkpointSource, dependencies);
+  }
+}
+
+/** On a connection of its own: the lock's answers for the lock. */
+async function readDefinitionsAnew(db: DatabaseSettings): Promise<Definitions> {
+  const connection = await connect(db);
+  try {
+    return await readDefinitions(connection, db);
+  } finally {
+    connection.destroy();
   }
 }
 

@@ -8,9 +8,12 @@ import { estimateCommitMs } from './commit-time.ts';
 import { EventTimes } from './event-time.ts';
 import { Everyone } from './everyone.ts';
 import { Outbox } from './outbox.ts';
+import { ParentWatch } from './parent-watch.ts';
 import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
 import { MESSAGE_BYTES, RowMessages, userChange } from './row-messages.ts';
 import { type Source, tablesOf } from './source.ts';
+import type { Definitions } from './table-definitions.ts';
+import type { Watched } from './statements.ts';
 import type { LiveStatus } from './status.ts';
 
 /** Silence of the server for longer is a broken link: three heartbeats and more. */
@@ -30,6 +33,9 @@ export interface StreamOptions {
   status: LiveStatus;
   audit: Audit;
   eligibleUserIds: () => AsyncIterable<readonly (number | string)[]>;
+  /** What the tables are at the start, and how to see what they are later. */
+  definitions: Definitions;
+  readDefinitions: () => Promise<Definitions>;
   /** Why all eligible users are to be asked for from the start, or null. */
   everyone: string | null;
   warn: (sentence: string) => void;
@@ -70,25 +76,36 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     signal: closing.signal,
   });
   const besides = new AbortController();
+  const parents = new ParentWatch();
+  let watched: Watched = { database: db.name, parents: [] };
+  const onLoss = (loss: Loss): void => {
+    lost ??= loss;
+    // Saved also where nothing came since the last save.
+    outbox.mark(() => undefined);
+    ending.resolve({ kind: 'lost', loss: lost });
+  };
+  const takeDefinitions = (now: Definitions): void => {
+    parents.watch(now.parents);
+    watched = { database: db.name, parents: now.parents };
+    if (now.refusal !== null) onLoss({ kind: 'refused', sentence: now.refusal });
+  };
+  takeDefinitions(options.definitions);
   const everyone = new Everyone({
     userChanges: names.userChanges,
     eligibleUserIds: options.eligibleUserIds,
+    // Before the look: what cascaded while a new foreign key was not known is seen by it.
+    refresh: async () => takeDefinitions(await options.readDefinitions()),
     outbox,
     onError: (error) => options.debug(error, 'the look at everyone is put off'),
     signal: besides.signal,
   });
   const assembler = new Assembler({
-    database: db.name,
+    watched: () => watched,
     messages: new RowMessages(names, new EventTimes(db.timeZone)),
     tracker,
     outbox,
     nowMs: Date.now,
-    onLoss: (loss) => {
-      lost ??= loss;
-      // Saved also where nothing came since the last save.
-      outbox.mark(() => undefined);
-      ending.resolve({ kind: 'lost', loss: lost });
-    },
+    onLoss,
     onEveryone: (because) => everyone.ask(because),
     onWarning: options.warn,
   });
@@ -99,6 +116,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     db,
     start,
     tables: tablesOf(source, db.name),
+    parents,
     onEvent: (event) => {
       // What follows a loss is read again, or made good otherwise.
       if (lost !== null) return;

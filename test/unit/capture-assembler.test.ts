@@ -3,6 +3,7 @@ import { Assembler, type Loss } from '../../src/capture/assembler.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
 import type { CaptureEvent } from '../../src/capture/events.ts';
 import { PositionTracker } from '../../src/capture/position.ts';
+import { UNKNOWN_STATUS } from '../../src/capture/query-status.ts';
 import { RowMessages } from '../../src/capture/row-messages.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
 
@@ -26,7 +27,7 @@ function assembled() {
   const everyone: string[] = [];
   const tracker = new PositionTracker('mysql', { gtidSet: '' });
   const assembler = new Assembler({
-    database: 'shop',
+    watched: () => ({ database: 'shop', parents: [] }),
     messages: new RowMessages(NAMES, new EventTimes('+00:00')),
     tracker,
     outbox: {
@@ -53,6 +54,7 @@ function assembled() {
     kind: 'statement',
     schema: 'shop',
     text,
+    status: UNKNOWN_STATUS,
   });
   const row = (id: number): CaptureEvent => ({
     kind: 'rows',
