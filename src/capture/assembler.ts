@@ -4,7 +4,7 @@ import type { CaptureEvent, TransactionEnd } from './events.ts';
 import { HeldRows } from './held-rows.ts';
 import type { PositionTracker } from './position.ts';
 import { type RowMessages, type Stamp, stampOf } from './row-messages.ts';
-import { readStatement } from './statements.ts';
+import { type Watched, readStatement } from './statements.ts';
 
 /** Row changes that can not be had from the log: what happened, and what to do. */
 export interface Loss {
@@ -13,7 +13,8 @@ export interface Loss {
 }
 
 export interface AssemblerOptions {
-  database: string;
+  /** As it is now: definitions change. */
+  watched: () => Watched;
   /** Whose log it is. */
   server: string;
   messages: RowMessages;
@@ -52,6 +53,8 @@ export class Assembler {
   /** Of the transaction that is being read. */
   #held = new HeldRows();
   readonly #prepared = new Map<string, HeldRows>();
+  /** What was said once, and is not said again. */
+  readonly #said = new Set<string>();
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
@@ -82,6 +85,8 @@ export class Assembler {
       case 'rotate':
         // MariaDB and MySQL send one, made up, when a dump begins: it is the place we asked for.
         return this.#end({ gtid: null, file: event.file, position: event.position });
+      case 'unseen':
+        return this.#unseen(event.because);
       case 'unreadable':
         return this.#options.onLoss({ kind: 'refused', sentence: event.sentence });
       case 'incident':
@@ -153,7 +158,12 @@ export class Assembler {
   }
 
   #statement(event: Extract<CaptureEvent, { kind: 'statement' }>): void {
-    const statement = readStatement(event.text, event.schema, this.#options.database);
+    const statement = readStatement(
+      event.text,
+      event.schema,
+      this.#options.watched(),
+      event.status,
+    );
     switch (statement.kind) {
       case 'begin':
         this.#isOpen = true;
@@ -178,9 +188,13 @@ export class Assembler {
         });
       case 'truncate':
         this.#options.onWarning(`${statement.table} was truncated; Iterable keeps what it has`);
+        this.#options.onEveryone(`${statement.table} was truncated`);
         break;
       case 'ddl':
         this.#definition(statement, event.text);
+        break;
+      case 'doubt':
+        this.#unseen('the binlog has a change as SQL text, which may concern our tables');
         break;
       case 'other':
     }
@@ -193,6 +207,18 @@ export class Assembler {
     if (!mayChangeRows) return this.#options.onWarning(sentence);
     this.#options.onWarning(`${sentence}; all eligible users are looked at again`);
     this.#options.onEveryone(`the definition of ${table} was changed`);
+  }
+
+  /** Of an XA transaction it is seen when it commits: what is looked at before is the old. */
+  #unseen(because: string): void {
+    if (!this.#said.has(because)) {
+      this.#said.add(because);
+      this.#options.onWarning(
+        `${because}: the binlog does not tell which rows of ours, so that all eligible users are looked at again, now and after each such change`,
+      );
+    }
+    if (this.#isXa) this.#held.unseen = because;
+    else this.#options.onEveryone(because);
   }
 
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {
@@ -214,6 +240,7 @@ export class Assembler {
     if (held !== undefined) {
       this.#prepared.delete(xid);
       if (isCommitted) this.#release(held, this.#stamp);
+      if (isCommitted && held.unseen !== null) this.#options.onEveryone(held.unseen);
     }
     this.#close();
     outbox.mark(() => tracker.decide(xid, end));

@@ -8,6 +8,7 @@ import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.
 import { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
 import { type Packet, type RawConnection, onPackets } from './packets.ts';
+import type { ParentWatch } from './parent-watch.ts';
 import type { Flavour, LogPosition } from './position.ts';
 import { RawEvents } from './raw-events.ts';
 import { Translator, type ZongjiEvent } from './translate.ts';
@@ -53,6 +54,7 @@ export interface BinlogOptions {
   flavour: Flavour;
   /** As the server spells them. */
   tables: readonly { schema: string; name: string; table: CapturedTable }[];
+  parents: ParentWatch;
   /** Called in the order of the log, synchronously; it must not throw. */
   onEvent: (event: CaptureEvent) => void;
   /** At most once; then nothing more comes. */
@@ -147,6 +149,12 @@ export function openBinlog(options: BinlogOptions): Binlog {
     const sentence = UNREADABLE.get(type);
     if (sentence !== undefined) onEvent({ kind: 'unreadable', sentence });
     if (type === INCIDENT_EVENT) onEvent({ kind: 'incident' });
+    translator.packet = packet;
+    const parent = options.parents.changedBy(buffer, offset, end);
+    if (parent !== null) {
+      const because = `rows of ${parent.schema}.${parent.name} were changed, which cascades into our tables`;
+      onEvent({ kind: 'unseen', because });
+    }
     if (type === EXECUTE_LOAD_QUERY_EVENT) {
       const text = buffer.toString('latin1', offset, end);
       if (options.tables.some(({ name }) => text.includes(name))) {
@@ -154,22 +162,17 @@ export function openBinlog(options: BinlogOptions): Binlog {
           kind: 'unreadable',
           sentence: 'the binlog has LOAD DATA as a statement; set binlog_format=ROW',
         });
-      }
+      } else onEvent({ kind: 'unseen', because: 'the binlog has LOAD DATA as a statement' });
     }
   };
   /** Whether it is done with, and nothing for zongji. */
   const take = ({ buffer, offset, end }: Packet): boolean => {
     if (isOver || !zongji.ready) return false;
-    try {
-      const isDone = raw.take(buffer, offset, end);
-      zongji.useChecksum = raw.hasChecksums ?? zongji.useChecksum;
-      return isDone;
-    } catch (error) {
-      onError(error);
-      return true;
-    }
+    const isDone = raw.take(buffer, offset, end);
+    zongji.useChecksum = raw.hasChecksums ?? zongji.useChecksum;
+    return isDone;
   };
-  onPackets(connection, { before: onPacket, take, after: onHandled });
+  onPackets(connection, { before: onPacket, take, after: onHandled, failed: onError });
   return {
     pause: () => connection.pause(),
     resume: () => connection.resume(),

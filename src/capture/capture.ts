@@ -9,13 +9,15 @@ import type { Publisher, TopicNames } from '../topics/port.ts';
 import { AUDIT_INTERVAL_MS, Audit } from './audit.ts';
 import { publishEveryone } from './bootstrap.ts';
 import { checkSource, refusalOf } from './checks.ts';
-import { isTransient, noteFailures } from './failure.ts';
+import { TopicsAwayError, isTransient, noteFailures } from './failure.ts';
 import { guardLock, lockName, takeLock } from './lock.ts';
+import { LogFailures } from './log-failures.ts';
 import { type LogPosition, parseCheckpoint, positionText } from './position.ts';
 import { type Source, readEarliest, readNow, readSource, readVisible } from './source.ts';
-import { askAbout, decideStart, isPositionGone } from './start.ts';
+import { askAbout, decideStart } from './start.ts';
 import { type CaptureStatus, LiveStatus } from './status.ts';
-import { checkpointText, stream } from './stream.ts';
+import { type StreamEnd, checkpointText, stream } from './stream.ts';
+import { type Definitions, readDefinitions } from './table-definitions.ts';
 
 export { type Check, checkSource } from './checks.ts';
 export type { CaptureStatus } from './status.ts';
@@ -42,10 +44,11 @@ const RETRY_MAX_MS = 5_000;
 /** Closing takes 8 s at most when all of it has to wait; a stop may take 10 s altogether. */
 const STOP_MS_MAX = 9_000;
 
-type CycleDependencies = CaptureDependencies & { audit: Audit };
+type CycleDependencies = CaptureDependencies & { audit: Audit; logFailures: LogFailures };
 
-/** What one connected life came to. */
-type Cycle = { kind: 'stopped' } | { kind: 'again'; because: string; isTransient: boolean };
+/** How one connection attempt ended. `waitMs`: not before that, beside what failures ask for. */
+type Cycle =
+  { kind: 'stopped' } | { kind: 'again'; because: string; isTransient: boolean; waitMs?: number };
 
 /**
  * Publishes every change of the two tables, from the last checkpoint on (repeats are possible,
@@ -61,22 +64,28 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
   const status = new LiveStatus((now) => dependencies.onStatus?.(now));
   const topics = noteFailures(dependencies.publisher);
   const audit = new Audit(dependencies.db, dependencies.auditIntervalMs ?? AUDIT_INTERVAL_MS);
+  const logFailures = new LogFailures(() => performance.now());
   status.change('reconnecting', status.reason);
   let failures = 0;
   while (!signal.aborted) {
     const heardBefore = status.newestMs;
     using limit = stopLimit(signal);
     const cycle = await Promise.race([
-      runCycle({ ...dependencies, publisher: topics.publisher, audit }, status, topics.failed),
+      runCycle(
+        { ...dependencies, publisher: topics.publisher, audit, logFailures },
+        status,
+        topics.failed,
+      ),
       limit.passed,
     ]);
     if (cycle.kind === 'stopped') return;
     // A life in which the log was read was a success; what follows is a new trouble.
     if (status.newestMs !== heardBefore) failures = 0;
     failures += 1;
-    const waitMs = cycle.isTransient
+    const backoffMs = cycle.isTransient
       ? Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_MAX_MS)
       : 0;
+    const waitMs = Math.round(Math.max(backoffMs, cycle.waitMs ?? 0));
     logger.warn(`capture: ${cycle.because}; trying again in ${waitMs} ms`);
     status.change('reconnecting', cycle.because);
     await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
@@ -113,6 +122,8 @@ async function runCycle(
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' };
     if (typeof error === 'object' && error !== null && topicsFailed.has(error)) throw error;
+    if (error instanceof TopicsAwayError)
+      return { kind: 'again', because: error.message, isTransient: true };
     if (isTransient(error))
       return { kind: 'again', because: sentenceOf(error, db), isTransient: true };
     throw error instanceof UnavailableError ? error : explainDatabaseError(error, db);
@@ -155,6 +166,7 @@ async function captureOver(
   );
   if (guard.signal.aborted) throw guard.signal.reason;
   if (start === null) return { kind: 'stopped' };
+  const definitions = await readDefinitions(control, db);
   status.change('streaming', null);
   logger.info(`capture: streaming from ${positionText(start.position)}`);
   const end = await stream({
@@ -163,6 +175,8 @@ async function captureOver(
     start: start.position,
     everyone: start.everyone,
     eligibleUserIds,
+    definitions,
+    readDefinitions: () => readDefinitionsAnew(db),
     publisher,
     names,
     checkpointSource,
@@ -178,21 +192,43 @@ async function captureOver(
       return { kind: 'stopped' };
     case 'lost':
       if (end.loss.kind === 'refused')
-        throw new UnavailableError(`capture can not go on: ${end.loss.sentence}`);
+        throw new UnavailableError(
+          `capture can not go on: ${end.loss.sentence}. When that is done, start it again: it begins with a look at all eligible users`,
+        );
       return { kind: 'again', because: end.loss.sentence, isTransient: false };
     case 'broken':
-      if (!isPositionGone(end.error)) throw end.error;
-      const loss = {
-        kind: 'start anew',
-        sentence: 'the server no longer has the binlog of the saved place',
-      } as const;
-      await publisher.publish(
-        [],
-        { source: checkpointSource, value: checkpointText(start.position, source, loss) },
-        signal,
-      );
-      return { kind: 'again', because: loss.sentence, isTransient: true };
+      return await afterFailure(end, start.position, source, checkpointSource, dependencies);
   }
+}
+
+/** On a connection of its own: the lock's answers for the lock. */
+async function readDefinitionsAnew(db: DatabaseSettings): Promise<Definitions> {
+  const connection = await connect(db);
+  try {
+    return await readDefinitions(connection, db);
+  } finally {
+    connection.destroy();
+  }
+}
+
+/** The stream broke: whether to read on from where it ended, or to start anew. */
+async function afterFailure(
+  { error, readTo }: Extract<StreamEnd, { kind: 'broken' }>,
+  position: LogPosition,
+  source: Source,
+  checkpointSource: string,
+  { db, publisher, logFailures, signal }: CycleDependencies,
+): Promise<Cycle> {
+  const verdict = readTo === null ? null : logFailures.judge(error, readTo);
+  if (verdict?.kind === 'later') {
+    const because = sentenceOf(error, db);
+    return { kind: 'again', because, isTransient: true, waitMs: verdict.waitMs };
+  }
+  if (verdict?.kind !== 'anew') throw error;
+  const { sentence } = verdict;
+  const value = checkpointText(position, source, { kind: 'start anew', sentence });
+  await publisher.publish([], { source: checkpointSource, value }, signal);
+  return { kind: 'again', because: sentence, isTransient: true };
 }
 
 /** Where to stream from, after looking at everyone where that is called for; null: stopped. */

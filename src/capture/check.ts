@@ -20,3 +20,10 @@ export interface Verdict {
 export function check(name: string, { ok, detail, fix }: Verdict, required = true): Check {
   return { name, ok, detail, fix: ok ? null : fix, required };
 }
+
+/** One sentence of all that capture can't do without; null when it can start. */
+export function refusalOf(checks: readonly Check[]): string | null {
+  const failed = checks.filter(({ ok, required }) => required && !ok);
+  if (failed.length === 0) return null;
+  return failed.map(({ detail, fix }) => `${detail}: ${fix}`).join('; ');
+}

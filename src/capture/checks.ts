@@ -2,18 +2,14 @@ import type { Connection } from 'mysql2/promise';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { unreadableColumns } from './column-types.ts';
 import { type Check, type Verdict, check } from './check.ts';
-import { checkFilters, checkReplicaLogs } from './log-checks.ts';
+import { checkFilters, checkReplicaLogs, syncVerdict } from './log-checks.ts';
 import { type Source, listReplicas, readLogStatus, readSource, rowsOf } from './source.ts';
+import { COLUMNS, readDefinitions, userOf } from './table-definitions.ts';
 
-export type { Check } from './check.ts';
+export { type Check, refusalOf } from './check.ts';
 
 /** Binlogs kept for less are gone after a short outage. */
 const RETENTION_SECONDS_MIN = 86_400;
-
-const COLUMNS = {
-  customers: ['id', 'email', 'first_name', 'last_name', 'plan_type', 'candidate'],
-  page_views: ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'],
-} as const;
 
 /**
  * What of the server's variables would lose rows. Names and values as of MySQL 8.0 to 9.x
@@ -48,6 +44,7 @@ export function checkVariables(
       fix: 'set server_id to another number than 0',
     }),
     retention(variables),
+    check('sync', syncVerdict(variables), false),
   ];
   if (flavour === 'mariadb') return checks;
   const gtidMode = `gtid_mode=${variables.get('gtid_mode')}`;
@@ -80,10 +77,6 @@ function retention(variables: ReadonlyMap<string, string>): Check {
   const fix =
     'set binlog_expire_logs_seconds to 86400 at least: a longer outage starts anew from all eligible users';
   return check('retention', { ok, detail, fix }, false);
-}
-
-function userOf(db: DatabaseSettings): string {
-  return `'${db.user}'@'%'`;
 }
 
 /** Whether a grant on *.* holds this privilege (MariaDB; MySQL is asked by doing). */
@@ -236,13 +229,7 @@ export async function checkSource(connection: Connection, db: DatabaseSettings):
     reachable,
     ...(await checkGrants(connection, source, db)),
     ...(await checkTables(connection, source, db)),
+    ...(await readDefinitions(connection, db)).checks,
     ...checkVariables(source),
   ];
-}
-
-/** One sentence of all that capture can't do without; null when it can start. */
-export function refusalOf(checks: readonly Check[]): string | null {
-  const failed = checks.filter(({ ok, required }) => required && !ok);
-  if (failed.length === 0) return null;
-  return failed.map(({ detail, fix }) => `${detail}: ${fix}`).join('; ');
 }

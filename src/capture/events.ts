@@ -1,3 +1,5 @@
+import type { QueryStatus } from './query-status.ts';
+
 /** What the binlog tells us, in our own words: `binlog.ts` makes these of zongji's events. */
 
 export type CapturedTable = 'customers' | 'page_views';
@@ -65,7 +67,9 @@ export type CaptureEvent =
   /** XA PREPARE: the transaction's rows are all there, and whether they count is decided later. */
   | (Place & { kind: 'prepare'; xid: string })
   /** BEGIN, DDL, XA COMMIT, rows as SQL text. `schema` is its default database. */
-  | (Place & { kind: 'statement'; schema: string; text: string })
+  | (Place & { kind: 'statement'; schema: string; text: string; status: QueryStatus })
+  /** Rows of ours may have changed with no row event for it: `because` says by what. */
+  | { kind: 'unseen'; because: string }
   | (Place & { kind: 'rotate' })
   /** The server has nothing more to send now. */
   | { kind: 'heartbeat' }

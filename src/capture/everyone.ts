@@ -6,11 +6,18 @@ import { COMMIT_GAP_MS } from './source.ts';
 
 const ROOM_WAIT_MS = 50;
 const RETRY_MS = 2_000;
+/** What keeps coming does not put a look off for longer. */
+const SETTLING_MS_MAX = 5_000;
+/** Between two looks, and so many times as long as the last one took: a tenth of the time at most. */
+const PAUSE_MS_MIN = 5_000;
+const PAUSE_FACTOR = 10;
 
 export interface EveryoneOptions {
   /** The topic. */
   userChanges: string;
   eligibleUserIds: () => AsyncIterable<readonly (number | string)[]>;
+  /** Reads anew, before each look, what the stream must know of the tables; it may reject. */
+  refresh: () => Promise<void>;
   outbox: Pick<Outbox, 'add' | 'mark' | 'isFull'>;
   onError: (error: unknown) => void;
   signal: AbortSignal;
@@ -19,7 +26,8 @@ export interface EveryoneOptions {
 /**
  * Asks for a look at every eligible user beside the stream, after something that the log does not
  * tell row by row. `because` is not null until all of them are asked for, and is to be saved with
- * the place: whoever goes on from there asks again.
+ * the place: whoever goes on from there asks again. However often it is asked, the looks come one
+ * after the other, with pauses.
  */
 export class Everyone {
   readonly #options: EveryoneOptions;
@@ -27,6 +35,8 @@ export class Everyone {
   #asked = 0;
   #done = 0;
   #isRunning = false;
+  /** `performance.now()` before which no other look begins. */
+  #pauseEndMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: EveryoneOptions) {
     this.#options = options;
@@ -49,9 +59,13 @@ export class Everyone {
     while (this.#done < this.#asked && !signal.aborted) {
       try {
         const asked = await this.#settled();
+        const startMs = performance.now();
+        await this.#options.refresh();
         await this.#publish();
         if (signal.aborted) break;
         this.#done = asked;
+        const endMs = performance.now();
+        this.#pauseEndMs = endMs + Math.max(PAUSE_MS_MIN, (endMs - startMs) * PAUSE_FACTOR);
         this.#options.outbox.mark(() => {
           if (this.#asked === asked) this.#because = null;
         });
@@ -64,12 +78,18 @@ export class Everyone {
     this.#isRunning = false;
   }
 
-  /** Once what was done is visible, and nothing came for as long: migrations come in rows. */
+  /**
+   * How often was asked for what is visible now. It waits until nothing came for a moment, since
+   * migrations come in rows, and for the end of the pause.
+   */
   async #settled(): Promise<number> {
+    const latestMs = Math.max(performance.now() + SETTLING_MS_MAX, this.#pauseEndMs);
     for (;;) {
       const asked = this.#asked;
       await sleep(COMMIT_GAP_MS, undefined, { signal: this.#options.signal });
-      if (asked === this.#asked) return asked;
+      const nowMs = performance.now();
+      if (nowMs < this.#pauseEndMs) continue;
+      if (asked === this.#asked || nowMs >= latestMs) return asked;
     }
   }
 

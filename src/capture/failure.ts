@@ -36,9 +36,18 @@ export function isTransient(error: unknown): boolean {
   return !REFUSED.has(code);
 }
 
+/** The saved place can not be read now; the topics were reached once, so that it is waited for. */
+export class TopicsAwayError extends Error {
+  constructor(cause: unknown) {
+    const { message } = cause instanceof Error ? cause : new Error(String(cause));
+    super(`the saved place can not be read from the topics (${message})`, { cause });
+  }
+}
+
 /**
- * The same publisher, which remembers what it threw: the database is not to blame for that. What is
- * thrown once `signal` has aborted is its reason, and not the publisher's.
+ * The same publisher, which remembers what it threw for good: the database is not to blame for that.
+ * What is thrown once `signal` has aborted is its reason, and not the publisher's. A place that can
+ * not be read rejects with TopicsAwayError.
  */
 export function noteFailures(publisher: Publisher): {
   publisher: Publisher;
@@ -56,7 +65,9 @@ export function noteFailures(publisher: Publisher): {
         .publish(messages, checkpoint, signal)
         .catch((error: unknown) => note(error, signal)),
     loadCheckpoint: (source) =>
-      publisher.loadCheckpoint(source).catch((error: unknown) => note(error)),
+      publisher.loadCheckpoint(source).catch((error: unknown) => {
+        throw new TopicsAwayError(error);
+      }),
     [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose](),
   };
   return { publisher: noting, failed };

@@ -11,6 +11,8 @@ export interface HeldPart {
 export class HeldRows {
   /** Some were published undecided, for want of room. */
   isReleased = false;
+  /** By what it may have changed rows that are not among these; null: by nothing. */
+  unseen: string | null = null;
   #bytes = 0;
   #parts: HeldPart[] = [];
   /** By name: how many parts came before. */

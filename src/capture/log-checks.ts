@@ -1,5 +1,5 @@
 import type { Connection } from 'mysql2/promise';
-import { type Check, check } from './check.ts';
+import { type Check, type Verdict, check } from './check.ts';
 import { type LogStatus, type Source, readReplicaStatus, rowsOf } from './source.ts';
 
 /** A log that leaves the database out has none of its rows. */
@@ -37,4 +37,14 @@ async function replicates(connection: Connection, isMariadb: boolean): Promise<b
   // SHOW REPLICA STATUS would need one more grant there.
   const [row] = await rowsOf(connection, "SHOW GLOBAL STATUS LIKE 'Slaves_running'");
   return Number(row?.['Value'] ?? 0) > 0;
+}
+
+/** A crash of the machine then loses transactions of the log that the tables have, or keeps such as they lost. */
+export function syncVerdict(variables: ReadonlyMap<string, string>): Verdict {
+  const value = variables.get('sync_binlog');
+  return {
+    ok: value === undefined || value === '1',
+    detail: `sync_binlog=${value ?? '1'}`,
+    fix: 'set sync_binlog=1 on the server: after a crash of its machine the binlog may lack the last changes, or have some that the tables lost',
+  };
 }

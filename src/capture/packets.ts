@@ -26,12 +26,16 @@ interface PacketHandlers {
   /** Whether zongji is not to see it. */
   take: (packet: Packet) => boolean;
   after: (packet: Packet) => void;
+  failed: (error: unknown) => void;
 }
 
-/** Shows every packet before and after zongji (in a pause: when its turn comes). */
+/**
+ * Shows every packet before and after zongji (in a pause: when its turn comes). What is thrown at
+ * one goes to `failed`: uncaught, it would end the program, at the same place at every start.
+ */
 export function onPackets(
   connection: RawConnection,
-  { before, take, after }: PacketHandlers,
+  { before, take, after, failed }: PacketHandlers,
 ): void {
   const handlePacket = connection.handlePacket.bind(connection);
   connection.handlePacket = (packet) => {
@@ -39,13 +43,17 @@ export function onPackets(
     // Handling moves the packet's offset.
     const { sequenceId, buffer, offset, end } = packet;
     const seen = { sequenceId, buffer, offset, end };
-    before(seen);
-    if (take(seen)) {
-      const parts = Math.floor((end - offset) / PACKET_PART_BYTES) + 1;
-      connection.sequenceId = (sequenceId + parts) % 256;
-    } else {
-      handlePacket(packet);
+    try {
+      before(seen);
+      if (take(seen)) {
+        const parts = Math.floor((end - offset) / PACKET_PART_BYTES) + 1;
+        connection.sequenceId = (sequenceId + parts) % 256;
+      } else {
+        handlePacket(packet);
+      }
+      after(seen);
+    } catch (error) {
+      failed(error);
     }
-    after(seen);
   };
 }

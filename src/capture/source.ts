@@ -29,6 +29,7 @@ const VARIABLES = [
   'binlog_row_value_options',
   'binlog_transaction_compression',
   'gtid_mode',
+  'sync_binlog',
   'binlog_expire_logs_seconds',
   'expire_logs_days',
 ];

@@ -97,28 +97,18 @@ export async function askAbout(
   return { source, isStillThere, isOfThisServer };
 }
 
-/**
- * The server's words for a position that it can not send (MySQL and MariaDB, error 1236). A place
- * in a file of the same name that is another file by now ends within an event.
- */
-const GONE = [
-  'purged',
-  'Could not find first log file name',
-  'could not find',
-  'not in the master',
-  'impossible position',
-  'is not in the',
-  'missing from the',
-  'more GTIDs than',
-  'bogus data',
-  'exceeded max_allowed_packet',
-  'corrupted',
-  'position > file size',
-];
+/** ER_MASTER_FATAL_ERROR_READING_BINLOG: all that can be wrong with a dump is said by it. */
+const DUMP_FAILED = 1236;
 
-/** Whether a dump failed because the server no longer has what was asked for. */
+/** Another listener with our server id, which is random: the next try has another one. */
+const DUPLICATE_ID = /same server_(?:uu)?id/i;
+
+/**
+ * Whether a dump failed because the server has not, or can not read, what was asked for: purged,
+ * removed by hand, cut short, overwritten, another file of the same name. The server has a hundred
+ * sentences for it; none of them is mended by asking for the same place again.
+ */
 export function isPositionGone(error: unknown): boolean {
-  const { errno, message } = error as { errno?: number; message?: string };
-  if (errno !== 1236 || message === undefined) return false;
-  return GONE.some((words) => message.toLowerCase().includes(words.toLowerCase()));
+  const { errno, message = '' } = error as { errno?: number; message?: string };
+  return errno === DUMP_FAILED && !DUPLICATE_ID.test(message);
 }

@@ -1,3 +1,7 @@
+import { type QueryStatus, UNKNOWN_STATUS } from './query-status.ts';
+import { type Token, type TableName, isWord, nameAt, namesIn, tokenize } from './sql-tokens.ts';
+import { type Defined, readDefinition } from './definitions.ts';
+
 /** What a statement in the binlog is to us. */
 export type StatementKind =
   /** Whatever does not concern our tables. */
@@ -11,7 +15,17 @@ export type StatementKind =
   | { kind: 'rows-as-text'; table: string }
   | { kind: 'truncate'; table: string }
   /** `mayChangeRows`: whether the rule may find other values than before. */
-  | { kind: 'ddl'; table: string; mayChangeRows: boolean };
+  | { kind: 'ddl'; table: string; mayChangeRows: boolean }
+  /** It may have changed rows of our tables, by a trigger, a function or a view say. */
+  | { kind: 'doubt' };
+
+/** Tables whose definitions and rows matter. */
+export interface Watched {
+  /** The captured database. */
+  database: string;
+  /** Tables beside ours whose changes change ours; by schema and name. */
+  parents: readonly { schema: string; name: string }[];
+}
 
 const OTHER: StatementKind = { kind: 'other' };
 const TABLES = ['customers', 'page_views'];
@@ -35,28 +49,8 @@ function xaDecision(text: string): StatementKind {
   return { kind: 'xa', isCommitted: verb.toUpperCase() === 'COMMIT', xid };
 }
 
-/** Comments and string literals hold no names of tables. */
-function withoutTexts(text: string): string {
-  return text
-    .replace(/\/\*(?![!M])[\s\S]*?\*\//g, ' ')
-    .replace(/'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"/g, "''");
-}
-
-/** The captured table that the statement names, in the captured database. */
-function namedTable(text: string, schema: string, database: string): string | null {
-  const escaped = database.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
-  for (const table of TABLES) {
-    const name = String.raw`\x60?\b${table}\b\x60?(?!\s*\.)`;
-    const qualified = new RegExp(String.raw`(?<![\w$])\x60?${escaped}\x60?\s*\.\s*${name}`, 'i');
-    if (qualified.test(text)) return table;
-    const bare = new RegExp(String.raw`(?<![\w$.\x60])${name}|(?<!\.\s*)\x60${table}\x60`, 'i');
-    if (schema.toLowerCase() === database.toLowerCase() && bare.test(text)) return table;
-  }
-  return null;
-}
-
-/** Reads a statement of the log. `schema` is its default database, `database` the captured one. */
-export function readStatement(text: string, schema: string, database: string): StatementKind {
+/** What the server itself writes at the edges of transactions; null where it is none of that. */
+function transactionMark(text: string): StatementKind | null {
   const head = text.slice(0, 16).trimStart().toUpperCase();
   if (head === 'BEGIN' || head.startsWith('START TRANSAC')) return { kind: 'begin' };
   if (head === 'COMMIT' || head === 'ROLLBACK') {
@@ -66,38 +60,128 @@ export function readStatement(text: string, schema: string, database: string): S
   if (savepoint !== null) {
     const [, verb = '', name = ''] = savepoint;
     const kind = verb.toUpperCase() === 'SAVEPOINT' ? 'savepoint' : 'rollback-to';
-    return { kind, name: name.trim().replaceAll('`', '').toLowerCase() };
+    return {
+      kind,
+      name: name
+        .trim()
+        .replace(/^["`]|["`]$/g, '')
+        .toLowerCase(),
+    };
   }
-  if (head.startsWith('XA ')) {
-    return head.startsWith('XA START') || head.startsWith('XA BEGIN')
-      ? { kind: 'begin' }
-      : xaDecision(text.trimStart());
-  }
-  const looked = withoutTexts(text.slice(0, LOOKED_AT_CHARACTERS_MAX)).trimStart();
-  const verb = /^(?:\/\*[!M]\d*\s*)?([a-z]+)/i.exec(looked)?.[1]?.toUpperCase() ?? '';
-  const isRows = ['INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'LOAD', 'WITH'].includes(verb);
-  const isDdl = ['TRUNCATE', 'DROP', 'ALTER', 'RENAME', 'CREATE'].includes(verb);
-  if (!isRows && !isDdl) return OTHER;
-  // A definition may copy or refer to our tables: the first name is the one that it defines.
-  const named = isDdl ? (looked.split(/\(|\b(?:LIKE|SELECT|REFERENCES)\b/i, 1)[0] ?? '') : looked;
-  const table = namedTable(named, schema, database);
-  if (table === null) return OTHER;
-  if (isRows) return { kind: 'rows-as-text', table };
-  if (verb === 'TRUNCATE') return { kind: 'truncate', table };
-  return { kind: 'ddl', table, mayChangeRows: mayChangeRows(verb, looked) };
+  if (!head.startsWith('XA ')) return null;
+  return head.startsWith('XA START') || head.startsWith('XA BEGIN')
+    ? { kind: 'begin' }
+    : xaDecision(text.trimStart());
 }
 
-/** Definitions of indexes, whose columns keep what they have. */
-const INDEXES = /\bADD\s+(?:UNIQUE\s+|FULLTEXT\s+)?(?:INDEX|KEY)\b[^(]*\([^)]*\)/gi;
-/** Columns that the rule and the payloads have, and clauses that bring in other rows or texts. */
-const CONCERNING =
-  /\b(?:id|email|first_name|last_name|plan_type|candidate|user_id|page|device|location|event_time|RENAME|EXCHANGE|IMPORT|CONVERT|PARTITION)\b/i;
+/** Statements that change no row of any table, whatever they name. */
+const HARMLESS =
+  'GRANT REVOKE FLUSH ANALYZE OPTIMIZE CHECK CHECKSUM SET RESET INSTALL UNINSTALL RELEASE USE LOCK UNLOCK KILL PURGE BACKUP'.split(
+    ' ',
+  );
+
+/** Whether this name is one of ours, or a parent's: how it is told of; else null. */
+export function watchedName(
+  { schema, name }: TableName,
+  defaultSchema: string,
+  { database, parents }: Watched,
+): string | null {
+  const isSame = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
+  const ofSchema = schema ?? defaultSchema;
+  if (isSame(ofSchema, database)) {
+    const table = TABLES.find((ours) => isSame(ours, name));
+    if (table !== undefined) return table;
+  }
+  const parent = parents.find((one) => isSame(one.schema, ofSchema) && isSame(one.name, name));
+  return parent === undefined ? null : `${parent.schema}.${parent.name}`;
+}
+
+/** The first of these names that is watched. */
+function firstWatched(
+  names: readonly TableName[],
+  defaultSchema: string,
+  watched: Watched,
+): string | null {
+  for (const name of names) {
+    const found = watchedName(name, defaultSchema, watched);
+    if (found !== null) return found;
+  }
+  return null;
+}
 
 /**
- * A table may come under our name with rows that were logged under another one, and a column may
- * be given other values by its definition: the log has no row of that.
+ * Reads a statement of the log. `schema` is its default database. Whatever is not recognised, and
+ * may have changed rows of ours, is `doubt`: this is never wrong, and costs a look at everyone.
  */
-function mayChangeRows(verb: string, text: string): boolean {
-  if (verb === 'RENAME') return true;
-  return verb === 'ALTER' && CONCERNING.test(text.replace(INDEXES, ''));
+export function readStatement(
+  text: string,
+  schema: string,
+  watched: Watched,
+  status: QueryStatus = UNKNOWN_STATUS,
+): StatementKind {
+  const mark = transactionMark(text);
+  if (mark !== null) return mark;
+  const { tokens, hasVersionComment } = tokenize(text.slice(0, LOOKED_AT_CHARACTERS_MAX), status);
+  const [verb] = tokens;
+  // MariaDB puts a comment in the place of an event that we would not know.
+  if (verb === undefined || isWord(verb, ...HARMLESS)) return OTHER;
+  const defined = readDefinition(tokens);
+  if (defined !== null) return definition(defined, tokens, hasVersionComment, schema, watched);
+  const target = firstWatched(targetsOf(tokens), schema, watched);
+  // A parent's rows as text are as good as its rows: they say that it was changed.
+  if (target !== null && TABLES.includes(target)) return { kind: 'rows-as-text', table: target };
+  return writesElsewhere(status, watched) ? OTHER : { kind: 'doubt' };
+}
+
+function definition(
+  defined: Defined,
+  tokens: readonly Token[],
+  hasVersionComment: boolean,
+  schema: string,
+  watched: Watched,
+): StatementKind {
+  const { what, schemas, mayChangeRows } = defined;
+  if (what === 'nothing') return OTHER;
+  const isOurs = (one: string): boolean =>
+    [watched.database, ...watched.parents.map((parent) => parent.schema)].some(
+      (other) => other.toLowerCase() === one.toLowerCase(),
+    );
+  const dropped = schemas.find(isOurs);
+  if (dropped !== undefined) {
+    return { kind: 'ddl', table: `the database ${dropped}`, mayChangeRows: true };
+  }
+  // What a server makes of such a comment depends on its version: every name may be the one.
+  const names = hasVersionComment ? namesIn(tokens, 0, tokens.length) : defined.names;
+  const table = firstWatched(names, schema, watched);
+  if (table === null) return OTHER;
+  if (what === 'truncate' && TABLES.includes(table)) return { kind: 'truncate', table };
+  return { kind: 'ddl', table, mayChangeRows };
+}
+
+/** The tables that a statement writes to, as far as its text says; joined ones count as well. */
+function targetsOf(tokens: readonly Token[]): TableName[] {
+  const indexOf = (...words: string[]): number => {
+    const at = tokens.findIndex((token) => isWord(token, ...words));
+    return at < 0 ? tokens.length : at;
+  };
+  const [verb] = tokens;
+  if (isWord(verb, 'INSERT', 'REPLACE')) {
+    const at = tokens.findIndex((token, index) => index > 0 && !isWord(token, ...MODIFIERS));
+    const found = nameAt(tokens, at);
+    return found === null ? [] : [found.table];
+  }
+  if (isWord(verb, 'UPDATE')) return namesIn(tokens, 1, indexOf('SET'));
+  if (isWord(verb, 'DELETE')) return namesIn(tokens, 1, indexOf('WHERE', 'ORDER', 'LIMIT'));
+  if (isWord(verb, 'LOAD', 'WITH')) return namesIn(tokens, 1, tokens.length);
+  return [];
+}
+
+const MODIFIERS = ['LOW_PRIORITY', 'HIGH_PRIORITY', 'DELAYED', 'IGNORE', 'INTO'];
+
+/** MySQL names the databases that a statement wrote to, through whatever it did so. */
+function writesElsewhere({ updatedDatabases }: QueryStatus, watched: Watched): boolean {
+  if (updatedDatabases === null) return false;
+  const written = new Set(updatedDatabases.map((name) => name.toLowerCase()));
+  const ours = [watched.database, ...watched.parents.map(({ schema }) => schema)];
+  return !ours.some((name) => written.has(name.toLowerCase()));
 }

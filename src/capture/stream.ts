@@ -8,9 +8,12 @@ import { openBinlog } from './binlog.ts';
 import { estimateCommitMs } from './commit-time.ts';
 import { Everyone } from './everyone.ts';
 import { Outbox } from './outbox.ts';
+import { ParentWatch } from './parent-watch.ts';
 import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
 import { MESSAGE_BYTES, RowMessages, userChange } from './row-messages.ts';
 import { type Source, tablesOf } from './source.ts';
+import type { Definitions } from './table-definitions.ts';
+import type { Watched } from './statements.ts';
 import type { LiveStatus } from './status.ts';
 
 /** Silence of the server for longer is a broken link: three heartbeats and more. */
@@ -30,6 +33,9 @@ export interface StreamOptions {
   status: LiveStatus;
   audit: Audit;
   eligibleUserIds: () => AsyncIterable<readonly (number | string)[]>;
+  /** What the tables are at the start, and how to see what they are later. */
+  definitions: Definitions;
+  readDefinitions: () => Promise<Definitions>;
   /** Why all eligible users are to be asked for from the start, or null. */
   everyone: string | null;
   warn: (sentence: string) => void;
@@ -42,7 +48,10 @@ export interface StreamOptions {
 
 /** Why a stream ended. In every case all that was read is published and the place is saved. */
 export type StreamEnd =
-  { kind: 'stopped' } | { kind: 'broken'; error: unknown } | { kind: 'lost'; loss: Loss };
+  | { kind: 'stopped' }
+  /** `readTo`: how far the log was read, where it was the log that failed; else null. */
+  | { kind: 'broken'; error: unknown; readTo: string | null }
+  | { kind: 'lost'; loss: Loss };
 
 /**
  * Reads the binlog from `start` and publishes what it says, until it ends. Rejects only when
@@ -67,26 +76,37 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     signal: closing.signal,
   });
   const besides = new AbortController();
+  const parents = new ParentWatch();
+  let watched: Watched = { database: db.name, parents: [] };
+  const onLoss = (loss: Loss): void => {
+    lost ??= loss;
+    // Saved also where nothing came since the last save.
+    outbox.mark(() => undefined);
+    ending.resolve({ kind: 'lost', loss: lost });
+  };
+  const takeDefinitions = (now: Definitions): void => {
+    parents.watch(now.parents);
+    watched = { database: db.name, parents: now.parents };
+    if (now.refusal !== null) onLoss({ kind: 'refused', sentence: now.refusal });
+  };
+  takeDefinitions(options.definitions);
   const everyone = new Everyone({
     userChanges: names.userChanges,
     eligibleUserIds: options.eligibleUserIds,
+    // Before the look: what cascaded while a new foreign key was not known is seen by it.
+    refresh: async () => takeDefinitions(await options.readDefinitions()),
     outbox,
     onError: (error) => options.debug(error, 'the look at everyone is put off'),
     signal: besides.signal,
   });
   const assembler = new Assembler({
-    database: db.name,
+    watched: () => watched,
     server: source.serverUuid,
     messages: new RowMessages(names, (table, id) => audit.note(table, id)),
     tracker,
     outbox,
     nowMs: Date.now,
-    onLoss: (loss) => {
-      lost ??= loss;
-      // Saved also where nothing came since the last save.
-      outbox.mark(() => undefined);
-      ending.resolve({ kind: 'lost', loss: lost });
-    },
+    onLoss,
     onEveryone: (because) => everyone.ask(because),
     onWarning: options.warn,
   });
@@ -98,6 +118,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     start,
     flavour: source.flavour,
     tables: tablesOf(source, db.name),
+    parents,
     onEvent: (event) => {
       // What follows a loss is read again, or made good otherwise.
       if (lost !== null) return;
@@ -107,7 +128,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
       }
       assembler.handle(event);
     },
-    onError: (error) => ending.resolve({ kind: 'broken', error }),
+    onError: (error) => ending.resolve({ kind: 'broken', error, readTo: '' }),
   });
   const resume = (): void => {
     quietSinceMs = performance.now();
@@ -121,13 +142,13 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     const silentMs = performance.now() - Math.max(binlog.lastHeardMs, quietSinceMs);
     if (silentMs < SILENCE_MS_MAX) return;
     const error = new Error(`the server was silent for ${Math.round(silentMs / 1000)} s`);
-    ending.resolve({ kind: 'broken', error });
+    ending.resolve({ kind: 'broken', error, readTo: null });
   }, WATCH_INTERVAL_MS);
   const onStop = (): void => ending.resolve({ kind: 'stopped' });
   signal.addEventListener('abort', onStop, { once: true });
   if (signal.aborted) onStop();
   const onBroken = (): void =>
-    ending.resolve({ kind: 'broken', error: options.broken.reason as unknown });
+    ending.resolve({ kind: 'broken', error: options.broken.reason as unknown, readTo: null });
   options.broken.addEventListener('abort', onBroken, { once: true });
   if (options.broken.aborted) onBroken();
   const audited = audit.run({
@@ -137,9 +158,9 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     onError: (error) => options.debug(error, 'the audit is put off'),
     signal: besides.signal,
   });
+  let end: StreamEnd;
   try {
-    const end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
-    return end;
+    end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
   } finally {
     clearInterval(watch);
     signal.removeEventListener('abort', onStop);
@@ -150,6 +171,8 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     await closeOutbox(outbox, signal, closing);
     audit.end(positionText(tracker.current()));
   }
+  if (end.kind !== 'broken' || end.readTo === null) return end;
+  return { ...end, readTo: positionText(tracker.current()) };
 }
 
 /** Asks for a look at the users whose rows the log does not have. */

@@ -3,6 +3,7 @@ import { DecodedRows } from './decoded-rows.ts';
 import type { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
 import { TYPE } from './mysql-types.ts';
+import { type QueryStatus, UNKNOWN_STATUS, readQueryStatus } from './query-status.ts';
 import { xidOf } from './statements.ts';
 import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
 
@@ -52,6 +53,8 @@ export class Translator {
   #file = '';
   /** The commit time found in the packet of the GTID event that comes next, else null. */
   commitMs: number | null = null;
+  /** The packet whose event comes next. */
+  packet: { buffer: Buffer; offset: number; end: number } | null = null;
   readonly #tables: Tables;
   readonly #times: EventTimes;
   readonly #emit: (event: CaptureEvent) => void;
@@ -101,6 +104,7 @@ export class Translator {
           kind: 'statement',
           schema: event.schema,
           text: event.query,
+          status: this.#statusOf(event),
           file,
           position,
         });
@@ -112,6 +116,13 @@ export class Translator {
       case 'Heartbeat':
         return this.#emit({ kind: 'heartbeat' });
     }
+  }
+
+  #statusOf({ query }: ZongjiEvent): QueryStatus {
+    // Before every transaction: it is not worth the time.
+    if (query === 'BEGIN' || this.packet === null) return UNKNOWN_STATUS;
+    const { buffer, offset, end } = this.packet;
+    return readQueryStatus(buffer, offset, end);
   }
 
   #begin(event: ZongjiEvent): void {

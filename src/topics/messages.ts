@@ -13,7 +13,7 @@ export type UserChangeCause =
   | 'backfill'
   /** Its row is in the table and not in the binlog. */
   | 'audit'
-  /** Its table was changed by a statement that may have brought other rows. */
+  /** Its table was changed by what the log does not tell row by row: a definition, a cascade. */
   | 'ddl'
   /** Its message may have been deleted before it was read. */
   | 'retention'

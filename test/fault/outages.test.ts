@@ -78,6 +78,47 @@ describe(`an outage around Kafka (seed ${SEED})`, () => {
     120_000,
   );
 
+  // Guards TopicsAwayError: capture must wait for both, whichever comes back first.
+  it.concurrent.each([
+    ['the database', 'quiet'],
+    ['Kafka', 'busy'],
+  ] as const)(
+    'of Kafka and the database at once, of which %s is back first, costs a %s stream no row',
+    async (first, kind) => {
+      await using kafka = await startOwnKafka();
+      await using mysql = await startOwnMysql();
+      await using pipeline = await Pipeline.open({
+        database: mysql,
+        topics: 'Kafka',
+        brokers: kafka.brokers,
+      });
+      await using program = pipeline.start();
+      const url = await program.ready();
+      const stopWriting = pipeline.write();
+      await sleep(1_500);
+      // A quiet one has its place saved: it is read from Kafka when the database is back.
+      if (kind === 'quiet') await stopWriting().then(() => sleep(2_000));
+      await kafka.kill();
+      await sleep(1_000);
+      if (kind === 'busy') await stopWriting();
+      await mysql.kill();
+      await sleep(3_000);
+      const servers = first === 'Kafka' ? [kafka, mysql] : [mysql, kafka];
+      for (const server of servers) {
+        await server.restart();
+        await sleep(8_000);
+      }
+      const stopWritingAgain = pipeline.write();
+      await sleep(1_000);
+      await stopWritingAgain();
+      await pipeline.converge();
+      await pipeline.settle([url]);
+      expect(program.hasEnded, program.stderr.slice(-3_000)).toBe(false);
+      expect(await pipeline.problems(), program.stderr.slice(-3_000)).toEqual([]);
+    },
+    240_000,
+  );
+
   // The only leader is frozen: it takes connections and answers nothing.
   it.concurrent(
     `of a partition leader that is gone for ${EXTENT.frozenMs / 1_000} s costs no row`,

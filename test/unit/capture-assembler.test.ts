@@ -4,6 +4,7 @@ import { DecodedRows } from '../../src/capture/decoded-rows.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
 import type { CaptureEvent } from '../../src/capture/events.ts';
 import { PositionTracker } from '../../src/capture/position.ts';
+import { UNKNOWN_STATUS } from '../../src/capture/query-status.ts';
 import { RowMessages } from '../../src/capture/row-messages.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
 
@@ -28,7 +29,7 @@ function assembled() {
   const everyone: string[] = [];
   const tracker = new PositionTracker('mysql', { gtidSet: '' });
   const assembler = new Assembler({
-    database: 'shop',
+    watched: () => ({ database: 'shop', parents: [] }),
     server: 'server-1',
     messages: new RowMessages(NAMES),
     tracker,
@@ -56,6 +57,7 @@ function assembled() {
     kind: 'statement',
     schema: 'shop',
     text,
+    status: UNKNOWN_STATUS,
   });
   const row = (id: number): CaptureEvent => ({
     kind: 'rows',

@@ -80,6 +80,9 @@ describe('where a capture begins', () => {
       "bogus data in log event; the first event 'b.2' at 500",
       'log event entry exceeded max_allowed_packet; Increase max_allowed_packet on source',
       "Error: connecting slave requested to start from GTID 0-1-9, which is not in the master's binlog",
+      'Could not open log file',
+      'I/O error reading log event',
+      'binlog truncated in the middle of event; consider out of disk space on source',
     ];
     for (const message of gone) expect(isPositionGone(error(1236, message))).toBe(true);
     expect(

@@ -1,0 +1,136 @@
+import type { Connection } from 'mysql2/promise';
+import { type Check, check } from './check.ts';
+import { rowsOf } from './source.ts';
+import { isWord, nameAt, tokenize } from './sql-tokens.ts';
+
+/** Tables with these rows of their own, whose changes are all in the server's binlog. */
+const ENGINES = new Set('INNODB MYISAM ARIA ROCKSDB TOKUDB ARCHIVE CSV MEMORY'.split(' '));
+const TABLE_TYPES = new Set(['BASE TABLE', 'SYSTEM VERSIONED']);
+
+export interface TableKind {
+  name: string;
+  /** As information_schema.TABLES has them. */
+  type: string;
+  engine: string | null;
+  /** Of a view, where it may be read. */
+  definition: string | null;
+}
+
+/** What is wrong with a table whose changes the binlog does not have; null: nothing. */
+export function unloggedKind(
+  { name, type, engine, definition }: TableKind,
+  database: string,
+): { detail: string; fix: string } | null {
+  if (type === 'VIEW' || type === 'SYSTEM VIEW') {
+    const base = definition === null ? null : plainBase(definition, database);
+    const of = base === null ? '' : ` of ${base.schema}.${base.name}`;
+    return {
+      detail: `${name} is a view${of}, and the binlog has rows of tables alone`,
+      fix: adviceOn(name, base, database),
+    };
+  }
+  if (!TABLE_TYPES.has(type)) {
+    return {
+      detail: `${name} is no table (${type.toLowerCase()})`,
+      fix: `make ${name} a table as sql/database_setup.sql has it`,
+    };
+  }
+  // A table that can not be opened has none.
+  if (engine === null || ENGINES.has(engine.toUpperCase())) return null;
+  return {
+    detail: `${name} has the engine ${engine}, whose changes are not all in the binlog`,
+    fix: `run ALTER TABLE ${name} ENGINE=InnoDB, or set DB_HOST to the server that holds its rows`,
+  };
+}
+
+interface Base {
+  schema: string;
+  name: string;
+}
+
+function adviceOn(name: string, base: Base | null, database: string): string {
+  if (base === null) return `make ${name} a table as sql/database_setup.sql has it`;
+  if (base.schema !== database && base.name === name) return `set DB_NAME=${base.schema}`;
+  const table = `\`${base.schema}\`.\`${base.name}\``;
+  return `make it the table itself (DROP VIEW ${name}, then RENAME TABLE ${table} TO \`${database}\`.\`${name}\`, and CREATE VIEW ${table} AS SELECT * FROM \`${database}\`.\`${name}\` for whoever uses the other name)`;
+}
+
+/** The one table of a view that has it whole: `select … from a.b`, and nothing after it. */
+function plainBase(definition: string, database: string): Base | null {
+  const { tokens } = tokenize(definition, { ansiQuotes: true, noBackslashEscapes: false });
+  const from = tokens.findIndex((token) => isWord(token, 'FROM'));
+  const found = from < 0 ? null : nameAt(tokens, from + 1);
+  if (found === null) return null;
+  const alias = tokens[found.after]?.kind === 'name' ? 1 : 0;
+  if (found.after + alias < tokens.length) return null;
+  return { schema: found.table.schema ?? database, name: found.table.name };
+}
+
+const same = (a: unknown, b: string): boolean => String(a).toLowerCase() === b.toLowerCase();
+
+async function readKinds(
+  connection: Connection,
+  database: string,
+  tables: readonly string[],
+): Promise<TableKind[]> {
+  const rows = await rowsOf(
+    connection,
+    `SELECT TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine FROM information_schema.TABLES
+     WHERE TABLE_SCHEMA = ? AND LOWER(TABLE_NAME) IN (?)`,
+    [database, tables],
+  );
+  const textOf = (value: unknown): string | null =>
+    typeof value === 'string' && value !== '' ? value : null;
+  const isExact = (row: Record<string, unknown>): boolean => tables.includes(String(row['name']));
+  // Where names are case-sensitive, others may be there beside ours.
+  const ours = rows.filter(
+    (row) =>
+      isExact(row) ||
+      !rows.some((other) => isExact(other) && same(other['name'], String(row['name']))),
+  );
+  const kinds: TableKind[] = [];
+  for (const row of ours) {
+    const name = String(row['name']);
+    const type = String(row['type']).toUpperCase();
+    const definition = type === 'VIEW' ? await viewDefinition(connection, database, name) : null;
+    kinds.push({ name, type, engine: textOf(row['engine']), definition });
+  }
+  return kinds;
+}
+
+/**
+ * The SELECT of a view; null where it may not be read. Not from information_schema.VIEWS: MariaDB
+ * 10.11 was seen to crash in its temporary table.
+ */
+async function viewDefinition(
+  connection: Connection,
+  schema: string,
+  name: string,
+): Promise<string | null> {
+  try {
+    const [row] = await rowsOf(connection, 'SHOW CREATE VIEW ??.??', [schema, name]);
+    const text = String(row?.['Create View'] ?? '');
+    return /\bAS\s+(select\b[^]*)$/i.exec(text)?.[1] ?? null;
+  } catch {
+    // Advice is worth no error: without the grant SHOW VIEW it is less exact.
+    return null;
+  }
+}
+
+/** Whether each of our tables, where it is there, is one whose changes are in the binlog. */
+export async function checkKinds(
+  connection: Connection,
+  database: string,
+  tables: readonly string[],
+): Promise<Check> {
+  const kinds = await readKinds(connection, database, tables);
+  const bad = kinds.flatMap((kind) => unloggedKind(kind, database) ?? []);
+  return check('table kinds', {
+    ok: bad.length === 0,
+    detail:
+      bad.length === 0
+        ? 'tables whose changes are in the binlog'
+        : bad.map(({ detail }) => detail).join('; '),
+    fix: bad.map(({ fix }) => fix).join('; '),
+  });
+}
