@@ -3,6 +3,9 @@ import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings } from '../../settings/types.ts';
 import { socketFactory } from './socket.ts';
+import { kafkajsInside } from './wire/inside.ts';
+import { KafkajsBrokers, type WireConfig } from './wire/kafkajs-brokers.ts';
+import { Wire } from './wire/wire.ts';
 
 const CONNECT_MS_MAX = 5_000;
 const REQUEST_MS_MAX = 15_000;
@@ -27,9 +30,8 @@ function logCreator(logger: Logger): NonNullable<KafkaConfig['logCreator']> {
     };
 }
 
-/** A client that gives up soon (for questions with an answer), or one that tries for longer. */
-export function createClient(settings: KafkaSettings, logger: Logger, retries: number): Kafka {
-  return new Kafka({
+function connectionConfig(settings: KafkaSettings): WireConfig {
+  return {
     clientId: settings.clientId,
     brokers: [...settings.brokers],
     ssl: settings.ssl,
@@ -39,6 +41,21 @@ export function createClient(settings: KafkaSettings, logger: Logger, retries: n
     requestTimeout: REQUEST_MS_MAX,
     enforceRequestTimeout: true,
     socketFactory: socketFactory(SILENCE),
+  };
+}
+
+/** The cluster for the program's own sending and reading. Reached by the first question. */
+export function openWire(settings: KafkaSettings, kafka: Kafka): Wire {
+  const inside = kafkajsInside();
+  return new Wire(new KafkajsBrokers(inside, kafka.logger(), connectionConfig(settings)), inside);
+}
+
+/** A client that gives up soon (for questions with an answer), or one that tries for longer. */
+export function createClient(settings: KafkaSettings, logger: Logger, retries: number): Kafka {
+  const { brokers, ...config } = connectionConfig(settings);
+  return new Kafka({
+    ...config,
+    brokers: [...brokers],
     retry: { retries, initialRetryTime: 100, maxRetryTime: 2_000 },
     logLevel: logLevel.WARN,
     logCreator: logCreator(logger),
@@ -56,7 +73,7 @@ export function explainKafkaError(error: unknown, settings: KafkaSettings): Unav
       { cause: error },
     );
   }
-  const isAway = /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker/.test(
+  const isAway = /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker|NoAnswer/.test(
     name,
   );
   return new UnavailableError(
