@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
 import { createConnection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
@@ -10,6 +12,7 @@ import {
   freshTopicPrefix,
   injectServices,
   startOwnKafka,
+  startOwnKafkaCluster,
   startOwnMariadb,
   startOwnMysql,
 } from '../support/services.ts';
@@ -145,4 +148,47 @@ test('a Kafka that was killed has its acknowledged messages when restarted', asy
   const [offsets] = await again.fetchTopicOffsets(topic);
   expect(offsets?.high).toBe('2');
   await again.disconnect();
+});
+
+test('a cluster of three keeps what was acknowledged while brokers are killed and frozen', async () => {
+  await using cluster = await startOwnKafkaCluster();
+  const [one, two, three] = cluster.nodes;
+  const kafka = clientOf(cluster.brokers);
+  const topic = freshTopicPrefix();
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true });
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+  expect(topics[0]?.partitions.map(({ replicas }) => replicas.length)).toEqual([3, 3, 3]);
+  const producer = kafka.producer();
+  await producer.connect();
+  const send = (value: string) => producer.send({ topic, acks: -1, messages: [{ value }] });
+  await one!.kill();
+  await send('one is down');
+  await one!.start();
+  two!.freeze();
+  await sleep(1_000);
+  two!.thaw();
+  await three!.stop();
+  expect(three!.pid).toBeNull();
+  await send('three is down');
+  await three!.start();
+  const offsets = await admin.fetchTopicOffsets(topic);
+  expect(offsets.reduce((sum, { high }) => sum + Number(high), 0)).toBe(2);
+  await producer.disconnect();
+  await admin.disconnect();
+});
+
+test('a cluster leaves nothing behind, whatever state its brokers are in', async () => {
+  const cluster = await startOwnKafkaCluster();
+  const [one, two, three] = cluster.nodes;
+  one!.freeze();
+  await two!.kill();
+  const starting = two!.start();
+  const pids = [one!.pid!, two!.pid!, three!.pid!];
+  const [start] = await Promise.allSettled([starting, cluster[Symbol.asyncDispose]()]);
+  expect(String(start.status === 'rejected' && start.reason)).toMatch(/ended while starting/);
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+  expect(existsSync(three!.dir)).toBe(false);
+  await expect(three!.start()).rejects.toThrow(/it was ended/);
 });

@@ -3,10 +3,16 @@ import { createConnection } from 'mysql2/promise';
 import type { Connection } from 'mysql2/promise';
 import { inject } from 'vitest';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
-import { startKafka, startMariadb, startMysql } from '../../tools/services/services.ts';
+import {
+  startKafka,
+  startKafkaCluster,
+  startMariadb,
+  startMysql,
+} from '../../tools/services/services.ts';
 import type {
   DatabaseAddress,
   DatabaseServer,
+  KafkaCluster,
   KafkaServer,
 } from '../../tools/services/services.ts';
 import type { Services } from './global-setup.ts';
@@ -83,3 +89,8 @@ export const startOwnKafka = (
   properties: Record<string, string> = {},
   port?: number,
 ): Promise<KafkaServer> => startKafka({ say, properties, ...(port === undefined ? {} : { port }) });
+
+/** Three brokers of the test's own, every topic on all of them, two in sync at least. Some 10 s. */
+export const startOwnKafkaCluster = (
+  properties: Record<string, string> = {},
+): Promise<KafkaCluster> => startKafkaCluster({ say, brokers: 3, properties });

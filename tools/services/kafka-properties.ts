@@ -44,6 +44,19 @@ const singleBroker = {
   'broker.heartbeat.interval.ms': '500',
 } as const;
 
+/** What a broker of a cluster has otherwise: every record on three, acknowledged by two at least. */
+export const clusterProperties = (nodeId: number, voters: string): Record<string, string> => ({
+  'node.id': String(nodeId),
+  'controller.quorum.voters': voters,
+  'default.replication.factor': '3',
+  'min.insync.replicas': '2',
+  'offsets.topic.replication.factor': '3',
+  'transaction.state.log.replication.factor': '3',
+  'transaction.state.log.min.isr': '2',
+  'share.coordinator.state.topic.replication.factor': '3',
+  'share.coordinator.state.topic.min.isr': '2',
+});
+
 /** The same for a container that reads `KAFKA_LOG_DIRS` as `log.dirs`, as apache/kafka does. */
 export function kafkaContainerEnvironment(
   hostPort: number,

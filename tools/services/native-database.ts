@@ -48,7 +48,7 @@ export async function startNativeDatabase(
   };
   // Data that are thrown away need not be put in order first.
   const drop = async () => {
-    await server.kill();
+    await server.end();
     await folder.discard();
   };
   return {

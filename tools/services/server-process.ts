@@ -16,6 +16,8 @@ export interface ServerCommand {
   logFile: string;
   /** Resolves true once it serves. Called again and again until then. */
   answers: () => Promise<boolean>;
+  /** What the kernel sends it when we die; SIGTERM otherwise, which a frozen process doesn't heed. */
+  deathSignal?: 'KILL';
 }
 
 const START_MS_MAX = 60_000;
@@ -24,13 +26,14 @@ const POLL_MS = 30;
 const LOG_LINES_MAX = 20;
 
 /**
- * One server program, started and stopped as often as one likes on the same data.
+ * One server program, started and stopped as often as one likes on the same data, until it is ended.
  * It can't outlive this process: on Linux the kernel sends it SIGTERM when we die, however we do.
  */
 export class ServerProcess {
   readonly #command: ServerCommand;
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
+  #hasEnded = false;
 
   constructor(command: ServerCommand) {
     this.#command = command;
@@ -43,6 +46,7 @@ export class ServerProcess {
   /** @throws UnavailableError when it ends, or doesn't serve within a minute. */
   async start(): Promise<void> {
     const { name, answers } = this.#command;
+    if (this.#hasEnded) throw new UnavailableError(`${name} is not started again: it was ended`);
     this.#launch();
     const until = Date.now() + START_MS_MAX;
     while (!(await answers())) {
@@ -71,16 +75,22 @@ export class ServerProcess {
     await this.#exited;
   }
 
+  /** Kills it for good: a start that is under way, or comes later, fails. */
+  async end(): Promise<void> {
+    this.#hasEnded = true;
+    await this.kill();
+  }
+
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
   }
 
   #launch(): void {
-    const { command, args, cwd, logFile } = this.#command;
+    const { command, args, cwd, logFile, deathSignal = 'TERM' } = this.#command;
     const log = openSync(logFile, 'a');
     const setpriv = process.platform === 'linux' ? which('setpriv') : null;
-    const guarded = setpriv === null ? [] : [setpriv, '--pdeathsig', 'TERM', '--'];
+    const guarded = setpriv === null ? [] : [setpriv, '--pdeathsig', deathSignal, '--'];
     const [program = command, ...rest] = [...guarded, command, ...args];
     // A group of its own: Ctrl-C in a terminal is for us, and we stop the servers in order.
     const child = spawn(program, rest, { cwd, stdio: ['ignore', log, log], detached: true });

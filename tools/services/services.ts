@@ -29,6 +29,8 @@ import type {
 } from './types.ts';
 
 export type { DatabaseAddress, DatabaseServer, Flavour, KafkaServer, Say } from './types.ts';
+export type { KafkaCluster } from './types.ts';
+export { startKafkaCluster } from './kafka-cluster.ts';
 export { composeCommand } from './compose.ts';
 export { dockerEngine } from './docker-engine.ts';
 

@@ -37,6 +37,40 @@ export interface KafkaServer extends ServerControl {
   readonly pid: number | null;
 }
 
+/** One of a cluster's brokers, on a port and a folder of its own. */
+export interface KafkaBroker {
+  /** From 1 on. */
+  readonly nodeId: number;
+  /** `host:port`. */
+  readonly address: string;
+  readonly dir: string;
+  /** null while it is down. */
+  readonly pid: number | null;
+  /** Shuts down cleanly: its leaderships go to the others first. */
+  stop(): Promise<void>;
+  /** SIGKILL: nothing is flushed. */
+  kill(): Promise<void>;
+  /** Starts it where it is down; it must be able to find a majority of the cluster. */
+  start(): Promise<void>;
+  /** SIGSTOP: it takes connections and answers nothing, until `thaw()`. */
+  freeze(): void;
+  thaw(): void;
+}
+
+export interface KafkaCluster extends AsyncDisposable {
+  readonly brokers: KafkaSettings['brokers'];
+  readonly nodes: readonly KafkaBroker[];
+  /** Kills every broker, also one that is starting, and removes the data. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface KafkaClusterOptions {
+  say: Say;
+  brokers: number;
+  /** Lines for every server.properties, after ours, so that they win. */
+  properties?: Readonly<Record<string, string>>;
+}
+
 /** Where a server runs: as a container, or as a process of this machine. */
 export type Way = 'docker' | 'native';
 
