@@ -3,7 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/program.ts';
 import { freshTopicPrefix } from '../support/services.ts';
-import { Reader, letter, lettersOf, message, open, readAll, settingsFor } from '../support/topics.ts';
+import {
+  Reader,
+  letter,
+  lettersOf,
+  message,
+  open,
+  readAll,
+  settingsFor,
+} from '../support/topics.ts';
 
 const WRITER = new URL('../support/topics-writer.ts', import.meta.url).pathname;
 

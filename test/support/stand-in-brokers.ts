@@ -111,10 +111,7 @@ export class StandInBrokers implements Brokers {
     return Promise.resolve();
   }
 
-  async #write(
-    node: number,
-    { topic, partition, bytes }: SealedBatch,
-  ): Promise<PartitionAnswer> {
+  async #write(node: number, { topic, partition, bytes }: SealedBatch): Promise<PartitionAnswer> {
     const answer = (errorCode: number): PartitionAnswer => ({ topic, partition, errorCode });
     const leader = this.#leaders[partition];
     if (leader === undefined) return answer(UNKNOWN_TOPIC_OR_PARTITION);

@@ -49,13 +49,15 @@ const expected = (records: readonly Record[]) =>
   }));
 
 const seen = async (batch: RecordBatch) =>
-  (await decodeWithKafkajs(batch.seal(STAMP))).map(({ offset, key, value, timestamp, headers }) => ({
-    offset,
-    key,
-    value,
-    timestamp,
-    headers,
-  }));
+  (await decodeWithKafkajs(batch.seal(STAMP))).map(
+    ({ offset, key, value, timestamp, headers }) => ({
+      offset,
+      key,
+      value,
+      timestamp,
+      headers,
+    }),
+  );
 
 describe('a checksum', () => {
   // RFC 3720, B.4; and "123456789", the vector of every catalogue.

@@ -56,14 +56,17 @@ describe('what a publisher has acknowledged is in the topic', () => {
     [5, 5],
   ];
   const cases = kinds.flatMap((kind) =>
-    [0, 1].flatMap((failing) => orders.map(([first, second]) => ({ kind, failing, first, second }))),
+    [0, 1].flatMap((failing) =>
+      orders.map(([first, second]) => ({ kind, failing, first, second })),
+    ),
   );
   it.each(cases)(
     'where of two brokers number $failing fails ($kind) after $first and $second ms',
     async ({ kind, failing, first, second }) => {
-      const faults = [first!, second!].map(
-        (afterMs, i): Fault => ({ afterMs, kind: i === failing ? kind : 'none' }),
-      );
+      const faults = [first!, second!].map((afterMs, i): Fault => ({
+        afterMs,
+        kind: i === failing ? kind : 'none',
+      }));
       const brokers = new StandInBrokers([1, 2], faults);
       await using publisher = publisherOn(brokers);
       await publisher.publish(messages(0, 10));

@@ -73,9 +73,8 @@ export function explainKafkaError(error: unknown, settings: KafkaSettings): Unav
       { cause: error },
     );
   }
-  const isAway = /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker|NoAnswer/.test(
-    name,
-  );
+  const isAway =
+    /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker|NoAnswer/.test(name);
   return new UnavailableError(
     isAway
       ? `${where} can not be reached (${message}); check KAFKA_BROKERS and KAFKA_SSL, and that it runs`

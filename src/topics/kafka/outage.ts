@@ -19,7 +19,11 @@ export class Outage {
     const now = performance.now();
     this.#sinceMs ??= now;
     const lastedMs = now - this.#sinceMs;
-    if (this.#saidMs === null ? isPassing && lastedMs < PASSING_MS_MAX : now - this.#saidMs < REPEAT_MS)
+    if (
+      this.#saidMs === null
+        ? isPassing && lastedMs < PASSING_MS_MAX
+        : now - this.#saidMs < REPEAT_MS
+    )
       return;
     const since = this.#saidMs === null ? '' : ` (for ${Math.round(lastedMs / 1000)} s)`;
     this.#saidMs = now;

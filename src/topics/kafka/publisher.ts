@@ -130,6 +130,7 @@ function adviceFor({ errorCode, queue }: SendTrouble): string {
       const key = Buffer.from(record?.key ?? []).toString('utf8');
       return `. Raise max.message.bytes of the topic ${queue?.topic ?? ''} above the ${record?.value?.length ?? 0} bytes that the row of key ${key} takes`;
     }
+    case null:
     default:
       return '';
   }

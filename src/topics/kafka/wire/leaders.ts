@@ -71,10 +71,14 @@ export class Leaders {
     const endMs = performance.now() + UNKNOWN_MS_MAX;
     for (;;) {
       await this.refresh(topics, signal);
-      const missing = topics.find((topic) => this.#topics.get(topic)?.leaders.includes(null) ?? true);
+      const missing = topics.find(
+        (topic) => this.#topics.get(topic)?.leaders.includes(null) ?? true,
+      );
       if (missing === undefined) return;
       if (performance.now() > endMs) {
-        const what = this.#topics.has(missing) ? 'has a partition without a leader' : 'is not there';
+        const what = this.#topics.has(missing)
+          ? 'has a partition without a leader'
+          : 'is not there';
         throw new UnavailableError(`The topic ${missing} ${what}; check the brokers`);
       }
       await sleep(RETRY_MS, undefined, { signal });

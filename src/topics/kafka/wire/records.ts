@@ -33,10 +33,7 @@ interface Header {
  * transactions, and what was rolled back, are passed over; a batch that was cut is left out. It may
  * begin before the offset that was asked for. @throws what the codec of a batch throws.
  */
-export async function* readBatches(
-  inside: Inside,
-  answer: FetchAnswer,
-): AsyncGenerator<ReadBatch> {
+export async function* readBatches(inside: Inside, answer: FetchAnswer): AsyncGenerator<ReadBatch> {
   const { topic, partition, records } = answer;
   const aborted = answer.aborted.toSorted((a, b) => a.firstOffset - b.firstOffset);
   const rolledBack = new Set<bigint>();

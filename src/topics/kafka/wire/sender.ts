@@ -108,7 +108,7 @@ export class Sender {
       [...requests].map(async ([node, sent]) => this.#request(node, sent, stamp, signal)),
     );
     const troubles = outcomes.flatMap(({ troubles }) => troubles);
-    const [waiting] = queues.filter((queue) => this.#deps.leaders.leaderOf(queue) === null);
+    const waiting = queues.find((queue) => this.#deps.leaders.leaderOf(queue) === null);
     if (waiting !== undefined) {
       const isThere = this.#deps.leaders.partitions(waiting.topic) > waiting.partition;
       const what = isThere ? 'no broker leads a partition of it' : 'it is not there';
@@ -186,9 +186,9 @@ export class Sender {
   }
 
   /** Once, however often it is sent. */
-  #compress({ compress }: Compressor, batch: RecordBatch): Promise<Uint8Array> {
+  #compress(compressor: Compressor, batch: RecordBatch): Promise<Uint8Array> {
     let bytes = this.#compressed.get(batch);
-    if (bytes === undefined) this.#compressed.set(batch, (bytes = compress(batch.records)));
+    if (bytes === undefined) this.#compressed.set(batch, (bytes = compressor.compress(batch.records)));
     return bytes;
   }
 
