@@ -9,12 +9,18 @@ import type { Wire } from './wire/wire.ts';
 
 const FETCH_WAIT_MS = 250;
 const RETRY_MS = 100;
-const SILENCE_MS_MAX = 60_000;
-/**
- * A leader that was just elected may take so long to know how far the partition is. Where it ends
- * before the range does for longer, it was truncated: what is not there is passed over.
- */
-const SHORT_MS_MAX = 10_000;
+
+export interface ReadLimits {
+  /** Without an answer that helped, a read ends with an error. */
+  silenceMsMax: number;
+  /**
+   * A leader that was just elected may take so long to know how far the partition is. Where it ends
+   * before the range does for longer, it was truncated: what is not there is passed over.
+   */
+  shortMsMax: number;
+}
+
+const LIMITS: ReadLimits = { silenceMsMax: 60_000, shortMsMax: 10_000 };
 const BEGIN = -2;
 
 interface Progress extends PartitionBounds {
@@ -36,6 +42,7 @@ export async function* readRanges(
   ranges: readonly PartitionBounds[],
   signal: AbortSignal,
   description: string,
+  limits: ReadLimits = LIMITS,
 ): AsyncGenerator<ReceivedMessage[]> {
   const left = new Map<string, Progress>();
   for (const range of ranges) {
@@ -60,7 +67,7 @@ export async function* readRanges(
           }
           if (progress.at > before) isAnswered = true;
         }
-        if (isOver(progress, answer)) left.delete(keyOf(answer));
+        if (isOver(progress, answer, limits.shortMsMax)) left.delete(keyOf(answer));
         else rotate(left, progress);
       }
     } catch (error) {
@@ -70,7 +77,7 @@ export async function* readRanges(
     }
     // What was taken of us took its time: silence counts from here.
     if (isAnswered) heardMs = performance.now();
-    if (performance.now() - heardMs > SILENCE_MS_MAX) {
+    if (performance.now() - heardMs > limits.silenceMsMax) {
       const why = trouble === null ? '' : ` (${trouble})`;
       throw new UnavailableError(
         `${description} gives no answer any more${why}; check that it runs, and start again`,
@@ -141,14 +148,14 @@ async function refused(
   return wire.inside.errorOf(errorCode).message;
 }
 
-function isOver(progress: Progress, { errorCode, end }: FetchAnswer): boolean {
+function isOver(progress: Progress, { errorCode, end }: FetchAnswer, shortMsMax: number): boolean {
   if (progress.at >= progress.end) return true;
   if (errorCode === NO_ERROR) {
     if (progress.at < end) progress.shortSinceMs = null;
     else noteShort(progress);
   }
   const { shortSinceMs } = progress;
-  return shortSinceMs !== null && performance.now() - shortSinceMs > SHORT_MS_MAX;
+  return shortSinceMs !== null && performance.now() - shortSinceMs > shortMsMax;
 }
 
 function noteShort(progress: Progress): void {

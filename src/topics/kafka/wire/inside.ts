@@ -95,14 +95,12 @@ type ApiName = (typeof API_NAMES)[number];
  * Loads it.
  * @throws UnavailableError where kafkajs is another version, or lacks a part.
  */
-export function kafkajsInside(): Inside {
-  const load = createRequire(import.meta.url);
+export function kafkajsInside(
+  load: (path: string) => unknown = createRequire(import.meta.url),
+): Inside {
   let found: Record<keyof Inside | 'version', unknown>;
   try {
-    const of = (path: string): Record<string, unknown> => {
-      const loaded: unknown = load(`kafkajs/${path}`);
-      return loaded as Record<string, unknown>;
-    };
+    const of = (path: string): Record<string, unknown> => ({ ...Object(load(`kafkajs/${path}`)) });
     const fn = (path: string): unknown => load(`kafkajs/${path}`);
     found = {
       version: of('package.json')['version'],

@@ -35,7 +35,7 @@ export class Link {
   #broker: Promise<Broker> | null = null;
   #sockets = new Set<Socket>();
   /** Of `performance.now()`; the broker that failed last is asked last. */
-  failedMs = Number.NEGATIVE_INFINITY;
+  failedMs = 0;
 
   constructor(inside: Inside, options: LinkOptions, address: Address) {
     this.#inside = inside;
@@ -111,6 +111,7 @@ export class Link {
     const { authenticationTimeout, socketFactory, ...options } = this.#options;
     const sockets = this.#sockets;
     const recorded: ISocketFactory = (asked) => {
+      if (sockets !== this.#sockets) throw new Error('the connection was given up');
       const socket = socketFactory(asked);
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));

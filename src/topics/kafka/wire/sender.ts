@@ -188,7 +188,8 @@ export class Sender {
   /** Once, however often it is sent. */
   #compress(compressor: Compressor, batch: RecordBatch): Promise<Uint8Array> {
     let bytes = this.#compressed.get(batch);
-    if (bytes === undefined) this.#compressed.set(batch, (bytes = compressor.compress(batch.records)));
+    if (bytes === undefined)
+      this.#compressed.set(batch, (bytes = compressor.compress(batch.records)));
     return bytes;
   }
 
