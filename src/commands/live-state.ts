@@ -7,6 +7,9 @@ import { type Metrics, OUTCOMES } from '../observe/metrics.ts';
 /** A publish that takes longer waits for a broker, or for room on the disk. */
 const PUBLISHING_SECONDS_MAX = 5;
 
+/** An answer of a broker that takes longer does not come. */
+const WAIT_SECONDS_MAX = 10;
+
 type Part = 'database' | 'iterable';
 
 /** What a running stream shows of itself: /readyz, /status and /metrics. */
@@ -85,6 +88,7 @@ export class LiveState implements Observed {
       share_of_rate: stream.share,
       lag_messages: lag === null ? null : Object.fromEntries(lag),
       in_flight: stream.inFlight,
+      waits_for: stream.waits,
       calls_in_flight: sender.calls.inFlight,
       waiting_for_budget: sender.budgets['/api/users/update'].waiting,
       iterable: sender.gate.state.reason ?? 'accepts calls',
@@ -102,6 +106,12 @@ function notCapturing({ state, reason, publishingSeconds }: CaptureStatus): stri
 
 function notSending({ stream, sender }: { stream: DeliveryStream; sender: Sender }): string[] {
   if (stream.share === null) return ['deliver: no partitions assigned yet'];
+  const wait = stream.waits.find(
+    ({ what, seconds }) => seconds >= WAIT_SECONDS_MAX && !what.startsWith('room'),
+  );
+  if (wait !== undefined) {
+    return [`deliver: waits for ${wait.what} since ${wait.seconds} s`];
+  }
   if (!stream.isCurrent) return ['deliver: the consumer group does not answer; sending waits'];
   // With more instances than partitions, some have none: they stand by.
   if (stream.share > 0 && sender.budgets['/api/users/update'].share === 0) {

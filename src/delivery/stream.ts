@@ -4,7 +4,7 @@ import { Rule } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RuleSettings, TopicFormat } from '../settings/types.ts';
-import type { GroupMember, ReceivedMessage, TopicOffset, Topics } from '../topics/port.ts';
+import type { GroupMember, ReceivedMessage, TopicOffset, Topics, Wait } from '../topics/port.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
@@ -116,6 +116,11 @@ export class DeliveryStream {
     return this.#member?.isCurrent ?? true;
   }
 
+  /** What the member waits for, longer than a moment. */
+  get waits(): readonly Wait[] {
+    return this.#member?.waits ?? [];
+  }
+
   get inFlight(): { messages: number; deliveries: number } {
     return { messages: this.#engine.unfinished, deliveries: this.#engine.deliveriesInFlight };
   }
@@ -141,7 +146,7 @@ export class DeliveryStream {
       onLost: (begins) => {
         logger.warn(
           { partitions: begins },
-          'messages were deleted before this group read them (retention); all eligible users are looked at again',
+          'messages were deleted before this group read them (by retention, or with their topic); all eligible users are looked at again',
         );
         this.#makingGood = this.#makingGood.then(() => this.#makeGood(begins));
       },

@@ -78,13 +78,16 @@ export interface MemberHandlers {
    */
   onMessages(messages: readonly ReceivedMessage[]): Promise<void>;
   /**
-   * Messages that the group had not read are gone from these partitions (retention), which begin
-   * at these offsets now. Nothing that comes after them is committed before the handler was called.
+   * Messages that the group had not read are gone from these partitions (retention, a log that was
+   * cut, a topic that was made anew), which begin at these offsets now. Nothing that comes after them is committed before the handler was called.
    */
   onLost(begins: readonly TopicOffset[]): void;
 }
 
-/** A member of a consumer group. Disposing leaves the group; it commits nothing by itself. */
+/**
+ * A member of a consumer group. Disposing leaves the group. Of itself it commits nothing but where
+ * a new group begins.
+ */
 export interface GroupMember extends AsyncDisposable {
   /** Saves how far the group has finished. Offsets of lost partitions are ignored. */
   commit(offsets: readonly TopicOffset[]): Promise<void>;
@@ -98,6 +101,14 @@ export interface GroupMember extends AsyncDisposable {
    * frozen and wakes up, a broker that is away).
    */
   readonly isCurrent: boolean;
+  /** What it waits for, longer than a moment. */
+  readonly waits: readonly Wait[];
+}
+
+/** One thing that is waited for, by name, and since how many seconds. */
+export interface Wait {
+  what: string;
+  seconds: number;
 }
 
 /** A delivery refused for good, or a message that could not be read. */

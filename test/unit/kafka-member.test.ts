@@ -21,7 +21,7 @@ class FakeKafka {
 
   async start(): Promise<KafkaMember> {
     const consumer = {
-      events: { HEARTBEAT: 'heartbeat', REBALANCING: 'r', GROUP_JOIN: 'join', CRASH: 'crash' },
+      events: { GROUP_JOIN: 'join' },
       on: (name: string, listener: (event: unknown) => void) => this.#listeners.set(name, listener),
       connect: () => Promise.resolve(),
       disconnect: () => Promise.resolve(),
@@ -34,6 +34,8 @@ class FakeKafka {
       commitOffsets: () => Promise.resolve(),
     };
     const admin = {
+      connect: () => Promise.resolve(),
+      disconnect: () => Promise.resolve(),
       fetchOffsets: () => {
         if (this.failingReads-- > 0) return Promise.reject(new Error('the broker is away'));
         const partitions = [{ partition: 0, offset: String(this.saved) }];
@@ -44,7 +46,7 @@ class FakeKafka {
     };
     const member = new KafkaMember({
       kafka: { consumer: () => consumer } as unknown as Kafka,
-      admin: () => Promise.resolve(admin as unknown as Admin),
+      asking: { admin: () => admin as unknown as Admin } as unknown as Kafka,
       groupId: 'group',
       topics: ['views'],
       logger: pino({ level: 'silent' }),
@@ -64,7 +66,9 @@ class FakeKafka {
   }
 
   join(): void {
-    this.#listeners.get('join')?.({ payload: { memberAssignment: { views: [0] } } });
+    this.#listeners.get('join')?.({
+      payload: { memberId: 'member', memberAssignment: { views: [0] } },
+    });
   }
 
   /** Hands over a batch as kafkajs does, asked for at `from`. */
@@ -164,7 +168,7 @@ describe('a member of a Kafka group', () => {
     expect(kafka.resolved).toEqual([154]);
   });
 
-  // Guards that #next moves only after the question has been answered.
+  // Guards that #reading moves only after the question has been answered.
   it('asks again about a gap when the answer did not come', async () => {
     const kafka = new FakeKafka();
     await kafka.start();

@@ -77,4 +77,16 @@ describe('a socket to a broker', () => {
     await once(socket, 'close');
     expect(() => socket.write(request)).toThrow('the connection is closed');
   });
+
+  // kafkajs looks for answers that are late no more, once it knows of the end.
+  it('fails at once what is written after the broker has ended it, before it is closed', async () => {
+    using closing = await broker((socket) => void socket.end());
+    const socket = socketFactory({ answerMsMax: 5_000, rebalanceMsMax: 5_000 })(
+      at(closing.port) as never,
+    );
+    socket.on('error', () => undefined);
+    socket.resume();
+    await once(socket, 'end');
+    expect(() => socket.write(request)).toThrow('the connection is closed');
+  });
 });

@@ -1,6 +1,6 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
-import type { GroupMember, MemberHandlers, TopicOffset } from '../port.ts';
+import type { GroupMember, MemberHandlers, TopicOffset, Wait } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
 import { explained, troubleOf } from './sqlite-error.ts';
 
@@ -42,6 +42,11 @@ export class EmbeddedMember implements GroupMember {
   /** The operating system gives the group's lock to nobody else while this process lives. */
   get isCurrent(): boolean {
     return true;
+  }
+
+  /** A file makes nobody wait. */
+  get waits(): readonly Wait[] {
+    return [];
   }
 
   start(): void {

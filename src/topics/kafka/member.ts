@@ -1,27 +1,28 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Admin, Cluster, Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import type { EachBatchPayload, Kafka } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
-import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition } from '../port.ts';
-import { coAssigner } from './co-assigner.ts';
-import { whenLed } from './leaders.ts';
-import { type Position, beginOf, readPositions } from './positions.ts';
+import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition, Wait } from '../port.ts';
+import { beating, isLater } from './beating.ts';
+import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
+import { HeardClock } from './heard-clock.ts';
+import { Ends, isKnownGroup, isLost } from './losses.ts';
+import { type Position, beginOf } from './positions.ts';
+import { Reading } from './reading.ts';
 import { receivedMessages } from './received.ts';
+import { Watch } from './watch.ts';
+import { Witness } from './witness.ts';
 
-const SESSION_MS = 10_000;
-const HEARTBEAT_MS = 1_000;
-const REBALANCE_MS = 15_000;
-/** The longest wait of a fetch: a rebalance is noticed that soon when nothing comes. */
-const FETCH_WAIT_MS = 500;
-/** A partition that was added is read after so long at most. */
-const METADATA_MS_MAX = 60_000;
 const LAG_CACHE_MS = 1_000;
 /** Heard of longer ago than this, the group may have given our partitions to another member. */
 const CURRENT_MS = SESSION_MS - 2 * HEARTBEAT_MS;
 const CHECK_RETRY_MS = 500;
+const BEAT_MS = HEARTBEAT_MS / 2;
+const WATCH_MS = 1_000;
+/** A start that takes longer is left to the watch. */
+const START_MS_MAX = 10_000;
 /** How soon kafkajs has found out that it asks for messages that are gone. */
 const RESET_MS_MAX = 5_000;
-const SENT_BACK_MAX = 3;
+const NOTHING_SAVED = -1;
 /** The group has another generation, or another owner, by now: their offsets are theirs. */
 const STALE = /ILLEGAL_GENERATION|UNKNOWN_MEMBER_ID|REBALANCE_IN_PROGRESS|FENCED_INSTANCE_ID/;
 
@@ -31,7 +32,8 @@ const REJOIN =
 
 export interface MemberDeps {
   kafka: Kafka;
-  admin: () => Promise<Admin>;
+  /** A client that gives up soon. */
+  asking: Kafka;
   groupId: string;
   topics: readonly string[];
   handlers: MemberHandlers;
@@ -44,9 +46,11 @@ export interface MemberDeps {
  */
 export class KafkaMember implements GroupMember {
   readonly #deps: MemberDeps;
-  readonly #consumer: Consumer;
-  /** kafkajs' own view of the topics, as fresh as the assignment. */
-  #cluster: Cluster | null = null;
+  #consumer: GroupConsumer;
+  readonly #witness: Witness;
+  readonly #watch = new Watch(performance.now());
+  readonly #ending = new AbortController();
+  #watching: Promise<void> = Promise.resolve();
   readonly #failed = Promise.withResolvers<never>();
   #owned = new Set<string>();
   /** A heartbeat has told of a rebalance: what was fetched before is not handed over any more. */
@@ -56,41 +60,19 @@ export class KafkaMember implements GroupMember {
   #read: { atMs: number; positions: Promise<Position[]> } | null = null;
   /** Whether messages were lost before the assignment: commits wait for the answer. */
   #checking: Promise<void> = Promise.resolve();
-  /** Counts the assignments. */
+  /** Counts the assignments, and the consumers. */
   #generation = 0;
-  /** By partition, the offset to go on from: committed, or after the last one handed over. */
-  readonly #next = new Map<string, number>();
-  /** Resolves when `#next` knows what this assignment begins with. */
+  readonly #reading = new Reading();
+  /** Resolves when `#reading` knows what this assignment begins with. */
   #begun = Promise.withResolvers<void>();
-  /** By partition, how often in a row it was sent back. */
-  readonly #sentBack = new Map<string, number>();
+  readonly #ends = new Ends();
   readonly #clock = new HeardClock();
 
   constructor(deps: MemberDeps) {
     this.#deps = deps;
     this.#failed.promise.catch(() => undefined);
-    this.#consumer = deps.kafka.consumer({
-      groupId: deps.groupId,
-      partitionAssigners: [
-        (config) => {
-          this.#cluster = config.cluster;
-          return coAssigner(config);
-        },
-      ],
-      sessionTimeout: SESSION_MS,
-      heartbeatInterval: HEARTBEAT_MS,
-      rebalanceTimeout: REBALANCE_MS,
-      maxWaitTimeInMs: FETCH_WAIT_MS,
-      metadataMaxAge: METADATA_MS_MAX,
-      minBytes: 1,
-      allowAutoTopicCreation: false,
-      retry: {
-        retries: 1_000_000,
-        initialRetryTime: 100,
-        maxRetryTime: 2_000,
-        restartOnFailure: () => Promise.resolve(true),
-      },
-    });
+    this.#witness = new Witness(deps);
+    this.#consumer = this.#newConsumer();
   }
 
   get failed(): Promise<never> {
@@ -101,43 +83,51 @@ export class KafkaMember implements GroupMember {
     return this.#clock.silentMs < CURRENT_MS;
   }
 
+  get waits(): readonly Wait[] {
+    return this.#watch.waits(performance.now());
+  }
+
   async start(): Promise<void> {
-    const consumer = this.#consumer;
-    const { topics, logger } = this.#deps;
-    consumer.on(consumer.events.HEARTBEAT, () => this.#clock.heard());
-    consumer.on(consumer.events.REBALANCING, () => this.#voided());
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
-      this.#joined(payload.memberAssignment),
-    );
-    consumer.on(consumer.events.CRASH, ({ payload }) => {
-      this.#voided();
-      const { message } = payload.error;
-      if (payload.restart) return logger.warn(`Kafka: ${message}; joining the group again`);
-      this.#failed.reject(new UnavailableError(`Kafka: the consumer can not go on: ${message}`));
-    });
-    await consumer.connect();
-    await whenLed(() => consumer.subscribe({ topics: [...topics], fromBeginning: true }));
-    await consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      eachBatch: (payload) => this.#eachBatch(payload),
-    });
+    await this.#consumer.start(null);
+    this.#watching = this.#watchOver();
+  }
+
+  #newConsumer(): GroupConsumer {
+    const { kafka, groupId, topics, logger } = this.#deps;
+    const events = {
+      onHeartbeat: () => {
+        this.#clock.heard();
+        this.#watch.heard(performance.now());
+      },
+      onRebalancing: () => this.#voided(),
+      onJoined: (assignment: Readonly<Record<string, number[]>>) => this.#joined(assignment),
+      onCrash: ({ message }: Error, canGoOn: boolean) => {
+        this.#voided();
+        if (canGoOn) return logger.warn(`Kafka: ${message}; joining the group again`);
+        this.#failed.reject(new UnavailableError(`Kafka: the consumer can not go on: ${message}`));
+      },
+      onBatch: (payload: EachBatchPayload) => this.#eachBatch(payload),
+      onPassed: (topic: string, partition: number, lastOffset: number) => {
+        this.#reading.passed(keyOf({ topic, partition }), lastOffset);
+      },
+      onFetch: (node: number, isAsked: boolean) =>
+        this.#watch.fetching(node, isAsked ? performance.now() : null),
+    };
+    return new GroupConsumer({ kafka, groupId, topics, events });
   }
 
   async commit(offsets: readonly TopicOffset[]): Promise<void> {
     const owned = offsets.filter((at) => this.#owned.has(keyOf(at)));
     if (owned.length === 0) return;
-    const commits = owned.map(({ topic, partition, offset }) => ({
-      topic,
-      partition,
-      offset: String(offset),
-    }));
     try {
       await this.#checking;
-      await this.#consumer.commitOffsets(commits);
+      this.#watch.committing(performance.now());
+      await this.#consumer.commit(owned);
     } catch (error) {
       const { type, message } = error as { type?: string; message: string };
       if (!STALE.test(type ?? message)) throw error;
+    } finally {
+      this.#watch.committing(null);
     }
   }
 
@@ -151,7 +141,63 @@ export class KafkaMember implements GroupMember {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#owned = new Set();
-    await this.#consumer.disconnect().catch(() => undefined);
+    this.#ending.abort();
+    await this.#consumer.leave();
+    await this.#watching;
+    await this.#witness[Symbol.asyncDispose]();
+  }
+
+  /** Until the member is left: a consumer that stands still is replaced by another. */
+  async #watchOver(): Promise<void> {
+    const { signal } = this.#ending;
+    const { logger } = this.#deps;
+    while (await isLater(WATCH_MS, signal)) {
+      await this.#look();
+      const fault = this.#watch.fault(this.#witness.answeringSinceMs, performance.now());
+      if (fault === null || signal.aborted) continue;
+      const waits = this.waits.map(({ what, seconds }) => `${what} for ${seconds} s`).join(', ');
+      logger.warn({ waits }, `Kafka: ${fault}; joining the group anew with another consumer`);
+      await this.#replace();
+    }
+  }
+
+  /** What the witness sees of our partitions, told to the watch. */
+  async #look(): Promise<void> {
+    try {
+      const positions = await this.#positions();
+      const mine = positions.filter((at) => this.#owned.has(keyOf(at)));
+      const reaches = mine.map((at) => this.#reading.reach(keyOf(at), at.high));
+      this.#watch.at(
+        reaches.filter((reach) => reach !== null),
+        performance.now(),
+      );
+      const shortened = this.#ends.shortened(positions).filter((at) => this.#owned.has(keyOf(at)));
+      if (shortened.length > 0) this.#deps.handlers.onLost(shortened.map(beginOf));
+    } catch (error) {
+      this.#deps.logger.debug({ err: error }, 'the offsets of the group could not be read');
+    }
+  }
+
+  /** Nobody waits for the old consumer's end: what it waits for may never come. */
+  async #replace(): Promise<void> {
+    const old = this.#consumer;
+    this.#voided();
+    this.#generation += 1;
+    this.#watch.replaced(performance.now());
+    void old.leave();
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      this.#consumer = this.#newConsumer();
+      try {
+        const started = this.#consumer.start(old.memberId);
+        await Promise.race([started, isLater(START_MS_MAX, signal)]);
+        return;
+      } catch (error) {
+        this.#deps.logger.debug({ err: error }, 'another consumer could not be started');
+        void this.#consumer.leave();
+        await isLater(WATCH_MS, signal);
+      }
+    }
   }
 
   #joined(assignment: Readonly<Record<string, number[]>>): void {
@@ -162,49 +208,48 @@ export class KafkaMember implements GroupMember {
     this.#isVoid = false;
     this.#cutShort.clear();
     this.#generation += 1;
-    this.#next.clear();
-    this.#sentBack.clear();
+    this.#reading.clear();
     this.#begun.resolve();
     this.#begun = Promise.withResolvers();
     this.#clock.heard();
+    this.#watch.joined(performance.now());
     this.#checking = this.#checkLost();
-    const share = partitions.length / Math.max(1, this.#partitionsInAll);
+    const share = partitions.length / Math.max(1, this.#consumer.partitionsInAll);
     this.#deps.handlers.onAssigned({ partitions, share });
-  }
-
-  /** Of all the topics together. */
-  get #partitionsInAll(): number {
-    return this.#deps.topics
-      .map((topic) => this.#cluster?.findTopicPartitionMetadata(topic).length ?? 0)
-      .reduce((sum, count) => sum + count, 0);
   }
 
   /** Where the group and the partitions are, at most LAG_CACHE_MS old. */
   #positions(): Promise<Position[]> {
     const now = performance.now();
     if (this.#read === null || now - this.#read.atMs > LAG_CACHE_MS) {
-      const positions = readPositions(this.#deps);
-      positions.catch(() => (this.#read = null));
-      this.#read = { atMs: now, positions };
+      const positions = this.#witness.read();
+      const read = { atMs: now, positions };
+      positions.catch(() => {
+        if (this.#read === read) this.#read = null;
+      });
+      this.#read = read;
     }
     return this.#read.positions;
   }
 
   /**
-   * After a rebalance, what the group has committed tells whether retention overtook it: kafkajs
-   * goes on at the oldest message then, and commits -2 for it (ConsumerGroup.setDefaultOffset).
+   * After a rebalance, what the group has committed tells whether messages went before it read them:
+   * kafkajs goes on at the oldest message then, and commits -2 for it (ConsumerGroup.setDefaultOffset).
    * That is waited for, so that it does not come after the commit that follows a loss.
    */
   async #checkLost(): Promise<void> {
     const owned = this.#owned;
     const resetByMs = performance.now() + RESET_MS_MAX;
-    while (owned === this.#owned) {
+    while (owned === this.#owned && !this.#ending.signal.aborted) {
       this.#read = null;
       try {
-        const mine = (await this.#positions()).filter((at) => owned.has(keyOf(at)));
+        const all = await this.#positions();
         if (owned !== this.#owned) return;
+        const isKnown = isKnownGroup(all);
+        const mine = all.filter((at) => owned.has(keyOf(at)));
+        const lost = mine.filter((at) => isLost(at, isKnown));
         this.#begin(mine);
-        const lost = mine.filter((at) => Math.max(at.saved, 0) < at.low);
+        if (!isKnown) await this.#saveBegins(all);
         if (lost.length === 0) return;
         if (lost.every(({ saved }) => saved < 0) || performance.now() > resetByMs) {
           return this.#deps.handlers.onLost(lost.map(beginOf));
@@ -212,15 +257,18 @@ export class KafkaMember implements GroupMember {
       } catch (error) {
         this.#deps.logger.debug({ err: error }, 'the offsets of the group could not be read');
       }
-      await sleep(CHECK_RETRY_MS, undefined, { ref: false });
+      await isLater(CHECK_RETRY_MS, this.#ending.signal);
     }
   }
 
+  /** That the group is no new one shows from now on, whatever becomes of its topics. */
+  async #saveBegins(positions: readonly Position[]): Promise<void> {
+    const begins = positions.filter(({ saved }) => saved === NOTHING_SAVED).map(beginOf);
+    if (begins.length > 0) await this.#consumer.commit(begins).catch(() => undefined);
+  }
+
   #begin(positions: readonly Position[]): void {
-    for (const at of positions) {
-      const key = keyOf(at);
-      if (!this.#next.has(key)) this.#next.set(key, Math.max(at.saved, at.low));
-    }
+    for (const at of positions) this.#reading.begin(keyOf(at), at);
     this.#begun.resolve();
   }
 
@@ -236,32 +284,26 @@ export class KafkaMember implements GroupMember {
   async #follows(batch: EachBatchPayload['batch'], generation: number): Promise<boolean> {
     const { topic, partition } = batch;
     const key = keyOf(batch);
-    const expected = this.#next.get(key);
+    const expected = this.#reading.expected(key);
     const asked = askedOffset(batch);
     if (expected !== undefined && Math.max(asked, Number(batch.firstOffset())) > expected) {
       this.#read = null;
       const at = (await this.#positions()).find((one) => keyOf(one) === key);
       if (generation !== this.#generation) return false;
       if (at !== undefined && at.low > expected) this.#deps.handlers.onLost([beginOf(at)]);
-      else if (asked > expected && this.#isToGoBack(key)) {
-        this.#consumer.seek({ topic, partition, offset: String(expected) });
+      else if (asked > expected && this.#reading.isToGoBack(key)) {
+        this.#consumer.seek({ topic, partition, offset: expected });
         return false;
       }
     }
-    this.#sentBack.delete(key);
-    this.#next.set(key, Number(batch.lastOffset()) + 1);
+    this.#reading.took(key, Number(batch.lastOffset()));
     return true;
-  }
-
-  #isToGoBack(key: string): boolean {
-    const times = (this.#sentBack.get(key) ?? 0) + 1;
-    this.#sentBack.set(key, times);
-    return times <= SENT_BACK_MAX;
   }
 
   #voided(): void {
     if (this.#isVoid) return;
     this.#isVoid = true;
+    this.#watch.joining(performance.now());
     this.#deps.handlers.onRebalancing();
   }
 
@@ -278,12 +320,13 @@ export class KafkaMember implements GroupMember {
     const generation = this.#generation;
     const isOver = (): boolean => generation !== this.#generation || !payload.isRunning();
     try {
-      await beating(this.#begun.promise, payload);
+      await beating(this.#begun.promise, payload, BEAT_MS);
       if (isOver() || this.#isVoid) return;
       const follows = this.#follows(batch, generation);
-      await beating(follows, payload);
+      await beating(follows, payload, BEAT_MS);
       if (isOver() || !(await follows)) return;
-      await beating(this.#handOver(key, payload), payload);
+      this.#watch.handing(key, performance.now());
+      await beating(this.#handOver(key, payload), payload, BEAT_MS);
       // What a new assignment has made void is to be fetched again.
       if (isOver()) return;
       payload.resolveOffset(batch.lastOffset());
@@ -292,6 +335,8 @@ export class KafkaMember implements GroupMember {
     } catch (error) {
       if (REJOIN.test((error as { type?: string }).type ?? '')) this.#voided();
       throw error;
+    } finally {
+      if (generation === this.#generation) this.#watch.handing(null, performance.now());
     }
   }
 
@@ -313,24 +358,6 @@ export class KafkaMember implements GroupMember {
   }
 }
 
-/**
- * How long nothing was heard, by the clock that counts longer: one stands still while a virtual
- * machine is suspended, the other jumps when it is set.
- */
-class HeardClock {
-  #atMs = Number.NEGATIVE_INFINITY;
-  #atEpochMs = Number.NEGATIVE_INFINITY;
-
-  get silentMs(): number {
-    return Math.max(performance.now() - this.#atMs, Date.now() - this.#atEpochMs);
-  }
-
-  heard(): void {
-    this.#atMs = performance.now();
-    this.#atEpochMs = Date.now();
-  }
-}
-
 function keyOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
 }
@@ -338,22 +365,4 @@ function keyOf({ topic, partition }: TopicPartition): string {
 /** The offset that a batch was asked for with; kafkajs has it, its types don't (consumer/batch.js). */
 function askedOffset(batch: EachBatchPayload['batch']): number {
   return Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
-}
-
-/** Waits for the work, or until the consumer stops. @throws what the work or a heartbeat throws. */
-async function beating(work: Promise<unknown>, payload: EachBatchPayload): Promise<void> {
-  while (!(await endsWithin(work, HEARTBEAT_MS / 2)) && payload.isRunning()) {
-    await payload.heartbeat();
-  }
-}
-
-/** Whether the work is done after at most `ms`. @throws what the work throws. */
-async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
-  const over = new AbortController();
-  try {
-    const tooLate = sleep(ms, false, { signal: over.signal }).catch(() => false);
-    return await Promise.race([work.then(() => true), tooLate]);
-  } finally {
-    over.abort();
-  }
 }

@@ -37,7 +37,9 @@ interface Watched {
  *   again: a half-open link would be asked for ever. Here a socket that owes an answer for too long
  *   is closed, and with it those to the same broker that were not heard since it was asked, or are
  *   idle; kafkajs opens others.
- * - What it writes to a socket that has just closed is answered never. Here it fails at once.
+ * - What it writes to a socket that has just closed, or that the broker has just ended, is answered
+ *   never: it stopped looking for late answers at the end. Here the socket is closed at once, and
+ *   writing fails.
  * - It keeps the first part of a response over a reconnect, and reads the next connection from the
  *   middle: an exception that ends the process. Here it is given whole responses only.
  */
@@ -82,6 +84,8 @@ function watch(socket: Socket, limits: SilenceLimits, broker: Broker): void {
     mine.heardMs = performance.now();
     if (mine.timer !== null) clearTimeout(mine.timer);
   });
+  // Before kafkajs' own listener, which lets others write while it cleans up.
+  socket.on('end', () => socket.destroy());
   socket.on('close', () => {
     open.delete(mine);
     if (mine.timer !== null) clearTimeout(mine.timer);

@@ -113,7 +113,7 @@ export class KafkaTopics implements Topics {
   ): Promise<GroupMember> {
     const member = new KafkaMember({
       kafka: this.#lasting,
-      admin: () => this.#connected(),
+      asking: this.#asking,
       groupId,
       topics,
       handlers,
