@@ -1,15 +1,14 @@
+import { Kafka, logLevel } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import type { KafkaCompression } from '../../src/settings/types.ts';
 import { injectServices } from '../support/services.ts';
-import { readWithJava } from '../support/java-consumer.ts';
 import { open, readAll, settingsFor } from '../support/topics.ts';
 
 const T = 1_700_000_000_000;
 const MESSAGES = 3_000;
 
-/** One line each, as the console consumer prints them. */
-function sample(topic: string) {
-  return Array.from({ length: MESSAGES }, (_, i) => ({
+const sample = (topic: string) =>
+  Array.from({ length: MESSAGES }, (_, i) => ({
     topic,
     key: `${i % 41}`,
     value: JSON.stringify({ id: i, text: 'é😀'.repeat(i % 50) }),
@@ -17,14 +16,29 @@ function sample(topic: string) {
     timestampMs: T + ((i * 7_919) % 100_000),
     headers: { schema: 'test/1', position: `${i}:4` },
   }));
+
+async function createTopic(topic: string, compressionType: string): Promise<void> {
+  const brokers = [...injectServices().kafkaBrokers];
+  const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  const configEntries = [{ name: 'compression.type', value: compressionType }];
+  const topics = [{ topic, numPartitions: 6, configEntries }];
+  await admin.createTopics({ waitForLeaders: true, topics }).finally(() => admin.disconnect());
 }
 
 describe('what capture writes to Kafka', () => {
-  it.each(['none', 'gzip', 'zstd'] as const)(
-    'with KAFKA_COMPRESSION=%s is read whole by a consumer in Java, and by ours',
-    async (compression: KafkaCompression) => {
-      const { kafkaBrokers } = injectServices();
+  // A topic that wants another compression than it gets: the broker checks every sum and length,
+  // unpacks every record with Kafka's own Java classes, and packs them anew. That is what is read.
+  it.each([
+    ['none', 'gzip'],
+    ['gzip', 'uncompressed'],
+    ['zstd', 'gzip'],
+    ['zstd', 'uncompressed'],
+  ] as const)(
+    'with KAFKA_COMPRESSION=%s is understood whole by Kafka itself, which makes %s of it',
+    async (compression: KafkaCompression, stored) => {
       const settings = settingsFor('Kafka');
+      await createTopic(settings.topic, stored);
       const kafka = { ...settings.kafka!, compression };
       await using topics = await open({ ...settings, kafka });
       await using publisher = await topics.publisher();
@@ -33,19 +47,10 @@ describe('what capture writes to Kafka', () => {
       for (let at = 0; at < MESSAGES; at += 1_000) {
         await publisher.publish(sent.slice(at, at + 1_000));
       }
-      const lines = await readWithJava(kafkaBrokers, pageViews, MESSAGES);
-      const expected = sent.map(
-        ({ key, value, timestampMs, headers }) =>
-          `CreateTime:${timestampMs}\tschema:${headers.schema},position:${headers.position}\t${key}\t${value}`,
-      );
-      expect(lines.toSorted()).toEqual(expected.toSorted());
-      if (compression === 'zstd') return; // Ours reads zstd with the codecs of the readers.
-      const ours = await readAll(topics, await topics.bounds([pageViews]));
-      expect(new Set(ours.map(({ value }) => value))).toEqual(
-        new Set(sent.map(({ value }) => value)),
-      );
-      expect(ours).toHaveLength(MESSAGES);
+      const read = await readAll(topics, await topics.bounds([pageViews]));
+      const byNumber = new Map(read.map(({ partition: _p, offset: _o, ...one }) => [one.value, one]));
+      expect(read).toHaveLength(MESSAGES);
+      expect(sent.map(({ value }) => byNumber.get(value))).toEqual(sent);
     },
-    120_000,
   );
 });

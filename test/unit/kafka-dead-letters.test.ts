@@ -31,7 +31,7 @@ describe('dead letters in Kafka', () => {
     );
     expect(brokers.log).toHaveLength(20_000);
     expect(brokers.requests).toBeLessThan(30);
-  });
+  }, 60_000);
 
   it('are refused, with why, where no broker takes them', async () => {
     const brokers = new StandInBrokers([1]);

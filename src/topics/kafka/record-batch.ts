@@ -38,6 +38,7 @@ export interface RecordView {
 export interface BatchMark {
   end: number;
   count: number;
+  baseTimestampMs: number;
   maxTimestampMs: number;
 }
 
@@ -135,15 +136,21 @@ export class RecordBatch {
   }
 
   mark(): BatchMark {
-    return { end: this.#end, count: this.#count, maxTimestampMs: this.#maxTimestampMs };
+    return {
+      end: this.#end,
+      count: this.#count,
+      baseTimestampMs: this.#baseTimestampMs,
+      maxTimestampMs: this.#maxTimestampMs,
+    };
   }
 
   /** Takes back what was pushed since `mark`. */
-  truncate({ end, count, maxTimestampMs }: BatchMark): void {
-    if (count > this.#count) throw new RangeError('a mark that lies after the end');
-    this.#end = end;
-    this.#count = count;
-    this.#maxTimestampMs = maxTimestampMs;
+  truncate(mark: BatchMark): void {
+    if (mark.count > this.#count) throw new RangeError('a mark that lies after the end');
+    this.#end = mark.end;
+    this.#count = mark.count;
+    this.#baseTimestampMs = mark.baseTimestampMs;
+    this.#maxTimestampMs = mark.maxTimestampMs;
   }
 
   /** The bytes to send. `compressed` are this batch's `records` after a codec. */
