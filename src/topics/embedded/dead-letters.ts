@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { DeadLetter, DeadLetterStore, KeptLetter } from '../port.ts';
 import { explained } from './sqlite-error.ts';
+import { inTransaction } from './transaction.ts';
 
 const LETTERS_A_READ = 500;
 
@@ -21,7 +22,9 @@ export class EmbeddedDeadLetters implements DeadLetterStore {
       const add = this.#db.prepare(
         'INSERT OR REPLACE INTO dead_letters (id, time, letter) VALUES (?, ?, ?)',
       );
-      for (const letter of letters) add.run(letter.id, letter.time, JSON.stringify(letter));
+      inTransaction(this.#db, () => {
+        for (const letter of letters) add.run(letter.id, letter.time, JSON.stringify(letter));
+      });
     });
   }
 
@@ -54,7 +57,9 @@ export class EmbeddedDeadLetters implements DeadLetterStore {
   remove(letters: readonly KeptLetter[]): Promise<void> {
     return this.#attempt(() => {
       const remove = this.#db.prepare('DELETE FROM dead_letters WHERE id = ? AND letter = ?');
-      for (const { letter, version } of letters) remove.run(letter.id, version);
+      inTransaction(this.#db, () => {
+        for (const { letter, version } of letters) remove.run(letter.id, version);
+      });
     });
   }
 
