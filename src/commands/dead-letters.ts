@@ -3,9 +3,10 @@ import type { WorkItem } from '../delivery/engine.ts';
 import { UsageError } from '../errors.ts';
 import { oneLine, plainJson } from '../plain-text.ts';
 import { openTopics } from '../topics/open.ts';
-import type { DeadLetter, Topics } from '../topics/port.ts';
+import type { DeadLetter, KeptLetter, Topics } from '../topics/port.ts';
 import { Batch, untilStopped } from './batch.ts';
 import type { CommandContext } from './context.ts';
+import { RetriedLetters } from './retried-letters.ts';
 
 /** Which dead letters a command is about. */
 export interface Selection {
@@ -13,17 +14,33 @@ export interface Selection {
   all: boolean;
 }
 
-async function select(topics: Topics, { ids, all }: Selection): Promise<DeadLetter[]> {
-  const letters = await topics.deadLetters.list();
-  if (all) return letters;
+interface Selected {
+  count: number;
+  letters: AsyncIterable<readonly KeptLetter[]>;
+}
+
+/** @throws UsageError where an id has no letter, before anything is done. */
+async function select(topics: Topics, { ids, all }: Selection): Promise<Selected> {
+  const { deadLetters } = topics;
+  if (all) return { count: await deadLetters.count(), letters: deadLetters.list() };
   if (ids.length === 0) throw new UsageError('name the ids of dead letters, or say --all');
-  const unknown = ids.filter((id) => !letters.some((letter) => letter.id === id));
+  const wanted = new Set(ids);
+  const found: KeptLetter[] = [];
+  for await (const kept of deadLetters.list()) {
+    found.push(...kept.filter(({ letter }) => wanted.has(letter.id)));
+  }
+  const known = new Set(found.map(({ letter }) => letter.id));
+  const unknown = ids.filter((id) => !known.has(id));
   if (unknown.length > 0) {
     throw new UsageError(
       `there is no dead letter ${unknown.join(', ')}; dead-letters list shows them`,
     );
   }
-  return letters.filter(({ id }) => ids.includes(id));
+  return { count: found.length, letters: once(found) };
+}
+
+async function* once<T>(value: T): AsyncIterable<T> {
+  yield await Promise.resolve(value);
 }
 
 function line(letter: DeadLetter): string {
@@ -33,19 +50,21 @@ function line(letter: DeadLetter): string {
 
 /** Prints the deliveries that were refused for good: a line each, or JSON. */
 export async function listDeadLetters(
-  { settings, logger, print }: CommandContext,
+  { settings, logger, print, signal }: CommandContext,
   json: boolean,
 ): Promise<number> {
   await using topics = await openTopics(settings.topics, logger);
   await topics.ensureTopics();
-  const letters = await topics.deadLetters.list();
-  if (json) {
-    for (const letter of letters) print(plainJson(letter));
-    return 0;
+  let isFirst = true;
+  for await (const kept of topics.deadLetters.list()) {
+    for (const { letter } of kept) {
+      if (isFirst && !json) print(['id', 'user', 'reason', 'time'].join('\t'));
+      isFirst = false;
+      print(json ? plainJson(letter) : line(letter));
+    }
+    if (signal.aborted) break;
   }
-  if (letters.length === 0) print('No dead letters');
-  else print(['id', 'user', 'reason', 'time'].join('\t'));
-  for (const letter of letters) print(line(letter));
+  if (isFirst && !json) print('No dead letters');
   return 0;
 }
 
@@ -55,17 +74,20 @@ export async function discardDeadLetters(
 ): Promise<number> {
   await using topics = await openTopics(settings.topics, logger);
   await topics.ensureTopics();
-  const letters = await select(topics, selection);
-  await topics.deadLetters.remove(letters.map(({ id }) => id));
-  print(`Discarded: ${letters.length}`);
+  let discarded = 0;
+  for await (const kept of (await select(topics, selection)).letters) {
+    await topics.deadLetters.remove(kept);
+    discarded += kept.length;
+  }
+  print(`Discarded: ${discarded}`);
   return 0;
 }
 
 /**
  * Looks at the users again and sends what the rule says of them now. What Iterable takes, and what
- * is no longer eligible, leaves the dead letters; what it refuses again stays. A message that could
- * not be read has no user: it can only be discarded. `rateShare` is the part of Iterable's limits
- * to use, 0 to 1.
+ * is no longer eligible, leaves the dead letters as soon as it is done; what it refuses again
+ * stays, and so does what is written meanwhile. A message that could not be read has no user: it
+ * can only be discarded. `rateShare` is the part of Iterable's limits to use, 0 to 1.
  */
 export async function retryDeadLetters(
   context: CommandContext,
@@ -76,42 +98,50 @@ export async function retryDeadLetters(
   await using database = await openDatabase(settings.db);
   await using topics = await openTopics(settings.topics, logger);
   await topics.ensureTopics();
-  const letters = await select(topics, selection);
-  const withUser = letters.filter((letter) => letter.userId !== null);
+  const { count, letters } = await select(topics, selection);
   await using batch = new Batch(context, {
     query: database.query,
     session: database.session,
     share: rateShare,
     deadLetters: topics.deadLetters,
     looksMax: 1,
-    usersMax: Number.POSITIVE_INFINITY,
   });
-  const refusedUsers = new Set<string>();
-  const finishedLetters: DeadLetter[] = [];
-  const items = withUser.map((letter): WorkItem => ({
-    userId: letter.userId ?? '',
-    viewId: null,
-    isChange: false,
-    gtid: null,
-    committedAtMs: Date.parse(letter.time),
-    seenAtMs: performance.now(),
-    finish: (outcome) => {
-      if (outcome === 'refused') refusedUsers.add(letter.userId ?? '');
-      finishedLetters.push(letter);
-    },
-  }));
+  const retried = new RetriedLetters((done) => topics.deadLetters.remove(done));
+  let unreadable = 0;
+  const work = (async () => {
+    for await (const kept of letters) {
+      for (const one of kept) {
+        await batch.engine.room();
+        if (batch.isEnding) return;
+        const { userId } = one.letter;
+        if (userId === null) unreadable += 1;
+        else batch.engine.accept([workItem(one, userId, retried)]);
+      }
+    }
+    await batch.engine.idle();
+  })();
   let finished = false;
   try {
-    batch.engine.accept(items);
-    finished = await untilStopped(batch.engine.idle(), batch.fatal, signal);
+    finished = await untilStopped(work, batch.fatal, signal);
   } finally {
-    await batch.end(() => withUser.length - finishedLetters.length);
-    const over = finishedLetters.filter((letter) => !refusedUsers.has(letter.userId ?? ''));
-    await topics.deadLetters.remove(over.map(({ id }) => id));
+    await batch.end(() => (finished ? 0 : count - unreadable - retried.finished));
+    await retried.removed();
   }
-  const unreadable = letters.length - withUser.length;
   if (unreadable > 0)
     print(`Can not be retried (unreadable messages): ${unreadable}; discard them`);
   const exitCode = batch.exitCode(finished);
   return unreadable > 0 ? Math.max(exitCode, 1) : exitCode;
+}
+
+function workItem(kept: KeptLetter, userId: string, retried: RetriedLetters): WorkItem {
+  retried.begin(userId);
+  return {
+    userId,
+    viewId: null,
+    isChange: false,
+    gtid: null,
+    committedAtMs: Date.parse(kept.letter.time),
+    seenAtMs: performance.now(),
+    finish: (outcome) => retried.finish(userId, kept, outcome === 'refused'),
+  };
 }

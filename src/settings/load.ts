@@ -3,7 +3,7 @@ import { UsageError } from '../errors.ts';
 import { parseSetting } from './formats.ts';
 import { readSources } from './sources.ts';
 import { SETTINGS_TABLE, type SettingName, type SettingRow } from './table.ts';
-import type { Settings } from './types.ts';
+import type { KafkaCompression, Settings } from './types.ts';
 
 /** Which settings a command can not do without. */
 export type Need = 'all' | 'database' | 'none';
@@ -110,10 +110,10 @@ function group(values: ReadonlyMap<string, unknown>): Settings {
     mechanism === null
       ? null
       : { mechanism, username: text('KAFKA_SASL_USERNAME'), password: text('KAFKA_SASL_PASSWORD') };
+  const compression = get<KafkaCompression>('KAFKA_COMPRESSION');
+  const ssl = get<boolean>('KAFKA_SSL');
   const kafka =
-    brokers === null
-      ? null
-      : { brokers, clientId: 'iterable-sync', ssl: get<boolean>('KAFKA_SSL'), sasl };
+    brokers === null ? null : { brokers, clientId: 'iterable-sync', ssl, compression, sasl };
   const logFile = text('LOG_FILE');
   const baseUrl = get<string>('ITERABLE_API_BASE_URL');
   const proxy = text(baseUrl.startsWith('https:') ? 'HTTPS_PROXY' : 'HTTP_PROXY');

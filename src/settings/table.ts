@@ -48,6 +48,7 @@ export const SETTINGS_TABLE = [
   { group: 'Topics', name: 'KAFKA_SASL_MECHANISM', kind: { oneOf: ['plain', 'scram-sha-256', 'scram-sha-512'] }, default: null, meaning: 'SASL mechanism: plain, scram-sha-256 or scram-sha-512. Not set: none.' },
   { group: 'Topics', name: 'KAFKA_SASL_USERNAME', kind: 'text', default: null, meaning: 'SASL user.' },
   { group: 'Topics', name: 'KAFKA_SASL_PASSWORD', kind: 'text', default: null, secret: true, meaning: 'SASL password.' },
+  { group: 'Topics', name: 'KAFKA_COMPRESSION', kind: { oneOf: ['none', 'gzip', 'zstd'] }, default: 'none', meaning: 'How capture compresses what it writes: none, gzip or zstd.' },
   { group: 'Topics', name: 'STATE_DIR', kind: 'text', default: './state', meaning: 'Folder of the embedded topics and of what backfill --resume needs.' },
   { group: 'Topics', name: 'START_FROM', kind: { oneOf: ['backfill', 'now', 'earliest'] }, default: 'backfill', meaning: 'Where a capture without a checkpoint begins: backfill (everyone the rule finds, then the stream), now, or earliest (the oldest binlog).' },
   { group: 'Iterable', name: 'ITERABLE_API_KEY', kind: 'text', default: null, required: true, secret: true, meaning: 'Server-side API key of the Iterable project.' },

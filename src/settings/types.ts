@@ -11,10 +11,14 @@ export interface DatabaseSettings {
   timeZone: string;
 }
 
+export type KafkaCompression = 'none' | 'gzip' | 'zstd';
+
 export interface KafkaSettings {
   brokers: readonly string[];
   clientId: string;
   ssl: boolean;
+  /** What capture writes; left out: none. */
+  compression?: KafkaCompression;
   sasl: {
     mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
     username: string;

@@ -134,13 +134,28 @@ export interface DeadLetter {
   source?: TopicOffset;
 }
 
+/** A letter as it was read. */
+export interface KeptLetter {
+  letter: DeadLetter;
+  /** Tells it from a later one of the same id. */
+  version: string;
+}
+
 export interface DeadLetterStore {
   /** Durable when it resolves; the same id replaces the earlier entry. */
   add(letters: readonly DeadLetter[]): Promise<void>;
-  /** All that are neither retried nor discarded, oldest first. */
-  list(): Promise<DeadLetter[]>;
-  /** Forgets these ids (delivered after all, or discarded). */
-  remove(ids: readonly string[]): Promise<void>;
+  /** How many there are. */
+  count(): Promise<number>;
+  /**
+   * All that are neither retried nor discarded when it begins, in the order they were written, some
+   * hundred at a time. What comes meanwhile is not among them.
+   */
+  list(): AsyncIterable<KeptLetter[]>;
+  /**
+   * Forgets these (delivered after all, or discarded), each as it was read: one that was written
+   * since under the same id stays.
+   */
+  remove(letters: readonly KeptLetter[]): Promise<void>;
 }
 
 /** Where each partition of a topic begins and ends. `end` is the offset of the next message. */

@@ -16,8 +16,8 @@ async function running(connection: Connection, mark: string): Promise<number> {
   return Number((rows as { queries: number }[])[0]?.queries);
 }
 
-/** Waits until the server runs it, until the client has given it up, and until it has ended. */
-async function isEnded(on: Connection, mark: string, query: Promise<unknown>): Promise<void> {
+/** Sees that the server runs it, then that the client gives it up, and then that it has ended. */
+async function expectEnd(on: Connection, mark: string, query: Promise<unknown>): Promise<void> {
   const failure = query.then(
     () => 'an answer',
     (error: unknown) => String(error),
@@ -33,7 +33,7 @@ describe.each(['mysql', 'mariadb'] as const)('a query that is given up, on %s', 
     await using fresh = await freshDatabase(injectServices()[flavour]);
     const mark = `pooled_${fresh.settings.name}`;
     await using database = await openDatabase(fresh.settings);
-    await isEnded(fresh.connection, mark, database.query(`${ENDLESS} ${mark}`, {}, 2_000));
+    await expectEnd(fresh.connection, mark, database.query(`${ENDLESS} ${mark}`, {}, 2_000));
   });
 
   // Guards queryLimit: the limit is that of the query, not of the one before on its connection.
@@ -45,7 +45,7 @@ describe.each(['mysql', 'mariadb'] as const)('a query that is given up, on %s', 
       await query('SELECT 1', {}, 500);
       const [row] = await query('SELECT SLEEP(3) AS interrupted', {}, 60_000);
       expect(row).toEqual({ interrupted: 0 });
-      await isEnded(fresh.connection, mark, query(`${ENDLESS} ${mark}`, {}, 2_000));
+      await expectEnd(fresh.connection, mark, query(`${ENDLESS} ${mark}`, {}, 2_000));
     });
   });
 
@@ -54,7 +54,7 @@ describe.each(['mysql', 'mariadb'] as const)('a query that is given up, on %s', 
     const mark = `single_${fresh.settings.name}`;
     const connection = await connect(fresh.settings, 2_000);
     const query = connection.query({ sql: `${ENDLESS} ${mark}`, timeout: 2_000 });
-    const ended = isEnded(fresh.connection, mark, query);
+    const ended = expectEnd(fresh.connection, mark, query);
     await query.catch(() => connection.destroy());
     await ended;
   });

@@ -12,7 +12,11 @@ const VALUES = Array.from({ length: 400 }, (_, i) => `${i} ${'a view of the pric
 async function withAdmin(work: (admin: Admin) => Promise<unknown>): Promise<void> {
   const admin = client().admin();
   await admin.connect();
-  await work(admin).finally(() => admin.disconnect());
+  try {
+    await work(admin);
+  } finally {
+    await admin.disconnect();
+  }
 }
 
 /** What both ways of reading find, each in the order of the partitions. */
@@ -21,9 +25,13 @@ async function readBothWays(settings: ReturnType<typeof settingsFor>): Promise<s
   const { pageViews } = topics.names;
   const read = await readAll(topics, await topics.bounds([pageViews]));
   const reader = await new Reader().join(topics, settings.topic);
-  await until('the member has all', () =>
-    Promise.resolve(reader.received.length >= VALUES.length),
-  ).finally(() => reader.leave());
+  try {
+    await until('the member has all', () =>
+      Promise.resolve(reader.received.length >= VALUES.length),
+    );
+  } finally {
+    await reader.leave();
+  }
   return [read.map(({ value }) => value ?? ''), reader.values()].map((all) => all.toSorted());
 }
 
@@ -35,7 +43,7 @@ describe('a topic that is compressed', () => {
       const settings = { ...settingsFor('Kafka'), partitions: 1 };
       await withAdmin((admin) =>
         admin.createTopics({
-          waitForLeaders: true,
+          waitForLeaders: false,
           topics: [
             {
               topic: settings.topic,

@@ -97,6 +97,13 @@ export async function readAll(
   return all;
 }
 
+/** All dead letters, in the order they were written. */
+export async function lettersOf({ deadLetters }: Topics): Promise<DeadLetter[]> {
+  const all: DeadLetter[] = [];
+  for await (const kept of deadLetters.list()) all.push(...kept.map((one) => one.letter));
+  return all;
+}
+
 export const letter = (id: string, time: string, reason = 'refused'): DeadLetter => ({
   id,
   userId: '7',

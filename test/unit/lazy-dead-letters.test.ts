@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { CommandContext } from '../../src/commands/context.ts';
 import { lazyDeadLetters } from '../../src/commands/lazy-dead-letters.ts';
 import { openTopics } from '../../src/topics/open.ts';
-import { letter } from '../support/topics.ts';
+import { letter, lettersOf } from '../support/topics.ts';
 
 describe('lazyDeadLetters', () => {
   // Guards `opening = null`: one failure would lose every later refusal of a backfill.
@@ -21,6 +21,6 @@ describe('lazyDeadLetters', () => {
     rmSync(blocked);
     await lazy.add([kept]);
     await using opened = await openTopics(topics, logger);
-    expect(await opened.deadLetters.list()).toEqual([kept]);
+    expect(await lettersOf(opened)).toEqual([kept]);
   });
 });

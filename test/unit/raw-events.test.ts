@@ -48,7 +48,11 @@ function listener(): { said: Said; emit: (event: CaptureEvent) => void } {
   const emit = (event: CaptureEvent): void => {
     if (event.kind === 'unreadable') said.unreadable.push(event.sentence);
     if (event.kind !== 'rows') return;
-    messages.append(event, stampOf({ gtid: 'p', file: '', position: 4 }, 'server', 1), said.messages);
+    messages.append(
+      event,
+      stampOf({ gtid: 'p', file: '', position: 4 }, 'server', 1),
+      said.messages,
+    );
     said.rows += event.rows.count;
   };
   return { said, emit };

@@ -7,6 +7,7 @@ import type {
   TopicOffset,
   TopicPartition,
 } from '../port.ts';
+import { inTransaction } from './transaction.ts';
 
 /** `log.id` of the first message of a partition (see file.ts). */
 const PARTITION_STEP = 2 ** 40;
@@ -65,7 +66,7 @@ export class EmbeddedLog {
 
   /** Makes the partitions of topics that have none. */
   ensureTopics(topics: readonly string[], partitions: number): void {
-    this.#transaction(() => {
+    inTransaction(this.#db, () => {
       const there = this.#db.prepare('SELECT COUNT(*) AS n FROM partitions WHERE topic = ?');
       const add = this.#db.prepare('INSERT INTO partitions (topic, partition) VALUES (?, ?)');
       for (const topic of topics) {
@@ -81,7 +82,7 @@ export class EmbeddedLog {
     checkpoint: { source: string; value: string } | null,
     nowMs: number,
   ): void {
-    this.#transaction(() => {
+    inTransaction(this.#db, () => {
       const topics = new Map<string, Partition[]>();
       const touched = new Set<Partition>();
       let headers: OutgoingMessage['headers'] | null = null;
@@ -184,7 +185,7 @@ export class EmbeddedLog {
 
   /** `mark` is kept beside each offset. */
   commit(groupId: string, offsets: readonly TopicOffset[], mark: string): void {
-    this.#transaction(() => {
+    inTransaction(this.#db, () => {
       for (const at of offsets) {
         const partition = this.#find(at);
         if (partition === null) continue;
@@ -249,7 +250,7 @@ export class EmbeddedLog {
       if (behind?.['offset'] !== null && behind?.['offset'] !== undefined) {
         unread += Math.max(0, upto - Math.max(begin, Number(behind['offset'])));
       }
-      this.#transaction(() => {
+      inTransaction(this.#db, () => {
         const base = id * PARTITION_STEP;
         this.#db.prepare('DELETE FROM log WHERE id >= ? AND id < ?').run(base + begin, base + upto);
         this.#db.prepare('UPDATE partitions SET begin = ? WHERE id = ?').run(upto, id);
@@ -297,16 +298,5 @@ export class EmbeddedLog {
     const partition = partitions[partitionFor(message.key, partitions.length)];
     if (partition === undefined) throw new Error(`there is no topic ${message.topic}`);
     return partition;
-  }
-
-  #transaction(body: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      body();
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
   }
 }

@@ -4,6 +4,9 @@ import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings } from '../../settings/types.ts';
 import { registerCodecs } from './codecs.ts';
 import { socketFactory } from './socket.ts';
+import { kafkajsInside } from './wire/inside.ts';
+import { KafkajsBrokers, type WireConfig } from './wire/kafkajs-brokers.ts';
+import { Wire } from './wire/wire.ts';
 
 const CONNECT_MS_MAX = 5_000;
 const REQUEST_MS_MAX = 15_000;
@@ -28,10 +31,8 @@ function logCreator(logger: Logger): NonNullable<KafkaConfig['logCreator']> {
     };
 }
 
-/** A client that gives up soon (for questions with an answer), or one that tries for longer. */
-export function createClient(settings: KafkaSettings, logger: Logger, retries: number): Kafka {
-  registerCodecs();
-  return new Kafka({
+function connectionConfig(settings: KafkaSettings): WireConfig {
+  return {
     clientId: settings.clientId,
     brokers: [...settings.brokers],
     ssl: settings.ssl,
@@ -41,6 +42,23 @@ export function createClient(settings: KafkaSettings, logger: Logger, retries: n
     requestTimeout: REQUEST_MS_MAX,
     enforceRequestTimeout: true,
     socketFactory: socketFactory(SILENCE),
+  };
+}
+
+/** The cluster for the program's own sending and reading. Reached by the first question. */
+export function openWire(settings: KafkaSettings, kafka: Kafka): Wire {
+  registerCodecs();
+  const inside = kafkajsInside();
+  return new Wire(new KafkajsBrokers(inside, kafka.logger(), connectionConfig(settings)), inside);
+}
+
+/** A client that gives up soon (for questions with an answer), or one that tries for longer. */
+export function createClient(settings: KafkaSettings, logger: Logger, retries: number): Kafka {
+  registerCodecs();
+  const { brokers, ...config } = connectionConfig(settings);
+  return new Kafka({
+    ...config,
+    brokers: [...brokers],
     retry: { retries, initialRetryTime: 100, maxRetryTime: 2_000 },
     logLevel: logLevel.WARN,
     logCreator: logCreator(logger),
@@ -58,9 +76,8 @@ export function explainKafkaError(error: unknown, settings: KafkaSettings): Unav
       { cause: error },
     );
   }
-  const isAway = /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker/.test(
-    name,
-  );
+  const isAway =
+    /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker|NoAnswer/.test(name);
   return new UnavailableError(
     isAway
       ? `${where} can not be reached (${message}); check KAFKA_BROKERS and KAFKA_SSL, and that it runs`

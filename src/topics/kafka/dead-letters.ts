@@ -1,67 +1,202 @@
-import type { Kafka, Message, Producer } from 'kafkajs';
-import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../port.ts';
+import { UnavailableError } from '../../errors.ts';
+import type { DeadLetter, DeadLetterStore, KeptLetter, PartitionBounds } from '../port.ts';
+import { LetterIndex, REMOVES, readLetter } from './letter-index.ts';
+import { readRanges } from './read-ranges.ts';
+import { BatchSet } from './wire/batch-set.ts';
+import { keyOf } from './wire/brokers.ts';
+import type { Sender } from './wire/sender.ts';
+import type { Wire } from './wire/wire.ts';
 
-/** A send is one batch of the topic's only partition, and brokers refuse one of more than 1 MB. */
-const LETTERS_A_SEND = 200;
+/** Whoever keeps a letter tries again by himself. */
+const SEND_MS_MAX = 15_000;
+const NO_HEADERS = {};
 
-/** Dead letters in a topic: the last message of a key counts, and one without a value removes it. */
-export class KafkaDeadLetters implements DeadLetterStore, AsyncDisposable {
-  readonly #kafka: Kafka;
-  readonly #topic: string;
-  readonly #readAll: () => AsyncIterable<ReceivedMessage[]>;
-  #producer: Promise<Producer> | null = null;
+export interface DeadLetterDeps {
+  wire: Wire;
+  topic: string;
+  /** Aborts when the topics are closed. */
+  closing: AbortSignal;
+  description: string;
+  /** What kafkajs throws, in one sentence. */
+  explain: (error: unknown) => Error;
+}
 
-  constructor(kafka: Kafka, topic: string, readAll: () => AsyncIterable<ReceivedMessage[]>) {
-    this.#kafka = kafka;
-    this.#topic = topic;
-    this.#readAll = readAll;
+/**
+ * Dead letters in a compacted topic: the last message of a key counts, and one without a value
+ * removes the letter, but only the one that its header `removes` names by its offset, or an older
+ * one. So a letter that was written meanwhile under the same id stays, whoever was first.
+ *
+ * Listing reads the topic twice: once for the offset of each letter that is still there (some 100
+ * bytes a letter: 80 MB for 800,000), and once for the letters, some hundred at a time.
+ */
+export class KafkaDeadLetters implements DeadLetterStore {
+  readonly #deps: DeadLetterDeps;
+  readonly #sender: Sender;
+  #last: Promise<void> = Promise.resolve();
+  /** What was written since the letters were listed: what a removal may have hidden is among it. */
+  readonly #since = new Map<string, LetterIndex>();
+
+  constructor(deps: DeadLetterDeps) {
+    this.#deps = deps;
+    this.#sender = deps.wire.sender(null);
   }
 
   async add(letters: readonly DeadLetter[]): Promise<void> {
-    await this.#send(letters.map((letter) => ({ key: letter.id, value: JSON.stringify(letter) })));
-  }
-
-  async list(): Promise<DeadLetter[]> {
-    const letters = new Map<string, DeadLetter>();
-    for await (const messages of this.#readAll()) {
-      for (const { key, value } of messages) {
-        if (key === null) continue;
-        letters.delete(key);
-        if (value !== null) letters.set(key, JSON.parse(value) as DeadLetter);
+    const { topic, wire } = this.#deps;
+    if (letters.length === 0) return;
+    await this.#explained(async () => {
+      await wire.leaders.wait([topic], this.#deps.closing);
+      const nowMs = Date.now();
+      const set = this.#batchSet();
+      for (const letter of letters) {
+        const value = JSON.stringify(letter);
+        const message = { topic, key: letter.id, value, timestampMs: nowMs, headers: NO_HEADERS };
+        set.push(message, nowMs);
       }
-    }
-    return [...letters.values()].sort((a, b) => a.time.localeCompare(b.time));
+      await this.#send(set);
+    });
   }
 
-  async remove(ids: readonly string[]): Promise<void> {
-    await this.#send(ids.map((id) => ({ key: id, value: null })));
+  async count(): Promise<number> {
+    return await this.#explained(async () => {
+      let letters = 0;
+      for (const range of await this.#ranges()) letters += (await this.#index(range)).size;
+      return letters;
+    });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    const producer = await this.#producer?.catch(() => null);
-    await producer?.disconnect().catch(() => undefined);
-  }
-
-  async #send(messages: Message[]): Promise<void> {
-    if (messages.length === 0) return;
-    this.#producer ??= this.#connect();
-    const connecting = this.#producer;
+  async *list(): AsyncIterable<KeptLetter[]> {
+    const { wire, closing, description, explain } = this.#deps;
     try {
-      const producer = await connecting;
-      for (let i = 0; i < messages.length; i += LETTERS_A_SEND) {
-        const some = messages.slice(i, i + LETTERS_A_SEND);
-        await producer.send({ topic: this.#topic, messages: some, acks: -1 });
+      for (const range of await this.#ranges()) {
+        const index = await this.#index(range);
+        const key = keyOf(range);
+        if (!this.#since.has(key)) this.#since.set(key, new LetterIndex(range.end));
+        for await (const messages of readRanges(wire, [range], closing, description)) {
+          const kept = messages.filter((message) => index.isLast(message)).map(readLetter);
+          if (kept.length > 0) yield kept.filter((one) => one !== null);
+        }
+        this.#checkOpen();
       }
     } catch (error) {
-      if (this.#producer === connecting) this.#producer = null;
-      void connecting.then((producer) => producer.disconnect()).catch(() => undefined);
-      throw error;
+      throw explain(error);
     }
   }
 
-  async #connect(): Promise<Producer> {
-    const producer = this.#kafka.producer({ allowAutoTopicCreation: false });
-    await producer.connect();
-    return producer;
+  async remove(letters: readonly KeptLetter[]): Promise<void> {
+    const { topic } = this.#deps;
+    if (letters.length === 0) return;
+    await this.#explained(async () => {
+      await this.#deps.wire.leaders.wait([topic], this.#deps.closing);
+      const set = this.#batchSet();
+      const places = letters.map(({ letter, version }) => ({ id: letter.id, ...placeOf(version) }));
+      for (const { id, partition, offset } of places) {
+        const headers = { [REMOVES]: String(offset) };
+        const message = { key: id, value: null, timestampMs: Date.now(), headers };
+        set.pushTo({ topic, partition }, message);
+      }
+      await this.#send(set);
+      await this.#restoreHidden(places);
+    });
   }
+
+  /**
+   * A letter that came after it was listed and before its removal is hidden by it once the topic is
+   * compacted, though it still counts: it is written once more.
+   */
+  async #restoreHidden(places: readonly { id: string; partition: number; offset: number }[]) {
+    const { topic, wire, closing, description } = this.#deps;
+    const set = this.#batchSet();
+    for (const range of await this.#ranges()) {
+      const mine = places.filter(({ partition }) => partition === range.partition);
+      if (mine.length === 0) continue;
+      const first = Math.min(...mine.map(({ offset }) => offset));
+      const since = this.#since.get(keyOf(range)) ?? new LetterIndex(first + 1);
+      this.#since.set(keyOf(range), since);
+      await this.#read(since, range);
+      for (const { id, partition } of mine) {
+        const at = since.hidden(id);
+        if (at === null) continue;
+        const one = { ...range, begin: at, end: at + 1 };
+        for await (const messages of readRanges(wire, [one], closing, description)) {
+          const [message] = messages;
+          if (message?.value == null) continue;
+          const again = { ...message, key: id, value: message.value, headers: NO_HEADERS };
+          set.pushTo({ topic, partition }, again);
+        }
+      }
+    }
+    if (set.queues.length > 0) await this.#send(set);
+  }
+
+  async #ranges(): Promise<PartitionBounds[]> {
+    const { topic, wire, closing } = this.#deps;
+    await wire.leaders.wait([topic], closing);
+    const known = await wire.known([topic], closing);
+    const bounds = await wire.bounds(known, closing);
+    return known.map((at) => ({ ...at, ...(bounds.get(keyOf(at)) ?? { begin: 0, end: 0 }) }));
+  }
+
+  async #index(range: PartitionBounds): Promise<LetterIndex> {
+    const index = new LetterIndex(range.begin);
+    await this.#read(index, range);
+    return index;
+  }
+
+  /** Reads on from where the index is, up to the range's end. */
+  async #read(index: LetterIndex, range: PartitionBounds): Promise<void> {
+    const { wire, closing, description } = this.#deps;
+    const rest = { ...range, begin: Math.max(range.begin, index.next) };
+    for await (const messages of readRanges(wire, [rest], closing, description)) {
+      for (const message of messages) index.take(message);
+    }
+    this.#checkOpen();
+    index.next = Math.max(index.next, range.end);
+  }
+
+  /** A read that was cut short ends like one that found nothing. */
+  #checkOpen(): void {
+    if (this.#deps.closing.aborted) {
+      throw new UnavailableError('The topics were closed while they were read');
+    }
+  }
+
+  #batchSet(): BatchSet {
+    return new BatchSet((topic) => this.#deps.wire.leaders.partitions(topic));
+  }
+
+  /** One after the other. */
+  #send(set: BatchSet): Promise<void> {
+    const { closing, description } = this.#deps;
+    const done = this.#last.then(async () => {
+      const limit = AbortSignal.timeout(SEND_MS_MAX);
+      let why = 'no answer';
+      try {
+        await this.#sender.send(set, AbortSignal.any([closing, limit]), ({ message }) => {
+          why = message;
+        });
+      } catch (error) {
+        if (!limit.aborted) throw error;
+        throw new UnavailableError(
+          `${description} does not take dead letters (${why}); check that it runs`,
+          { cause: error },
+        );
+      }
+    });
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  async #explained<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.#deps.explain(error);
+    }
+  }
+}
+
+function placeOf(version: string): { partition: number; offset: number } {
+  const [partition, offset] = version.split(':').map(Number);
+  return { partition: partition ?? 0, offset: offset ?? 0 };
 }

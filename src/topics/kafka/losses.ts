@@ -39,4 +39,11 @@ export class Ends {
     this.#suspects = suspects;
     return shortened;
   }
+
+  /** Their loss is known: what they are now is where they begin. */
+  restart(positions: readonly Position[]): void {
+    for (const { topic, partition, high } of positions) {
+      this.#ends.set(`${topic}/${partition}`, high);
+    }
+  }
 }

@@ -58,7 +58,6 @@ export class KafkaMember implements GroupMember {
   #isVoid = false;
   /** Batches handed over whose taking in was cut short: kafkajs fetches them again. */
   #cutShort = new Map<string, { upto: number; taken: Promise<void> }>();
-  #read: { atMs: number; positions: Promise<Position[]> } | null = null;
   /** Whether messages were lost before the assignment: commits wait for the answer. */
   #checking: Promise<void> = Promise.resolve();
   /** Whether the marks of this assignment were compared. */
@@ -140,7 +139,7 @@ export class KafkaMember implements GroupMember {
 
   async lag(): Promise<ReadonlyMap<string, number>> {
     const value = new Map<string, number>(this.#deps.topics.map((topic) => [topic, 0]));
-    for (const { topic, saved, low, high } of await this.#positions()) {
+    for (const { topic, saved, low, high } of await this.#witness.recent(LAG_CACHE_MS)) {
       value.set(topic, (value.get(topic) ?? 0) + Math.max(0, high - Math.max(saved, low)));
     }
     return value;
@@ -175,15 +174,15 @@ export class KafkaMember implements GroupMember {
   /** What the witness sees of our partitions, told to the watch. */
   async #look(): Promise<void> {
     try {
-      const positions = await this.#positions();
+      const positions = await this.#witness.recent(LAG_CACHE_MS);
       const mine = positions.filter((at) => this.#owned.has(keyOf(at)));
-      const reaches = mine.map((at) => this.#reading.reach(keyOf(at), at.high));
-      this.#watch.at(
-        reaches.filter((reach) => reach !== null),
-        performance.now(),
-      );
-      const shortened = this.#ends.shortened(positions).filter((at) => this.#owned.has(keyOf(at)));
-      if (shortened.length > 0) this.#deps.handlers.onLost(shortened.map(beginOf));
+      const reaches = mine.flatMap((at) => this.#reading.reach(keyOf(at), at.high) ?? []);
+      this.#watch.at(reaches, performance.now());
+      const shortened = this.#ends.shortened(mine);
+      if (shortened.length === 0) return;
+      // With a topic, the group's offsets in its other partitions went too.
+      const lost = mine.filter((at) => shortened.includes(at) || isLost(at, true));
+      this.#deps.handlers.onLost(lost.map(beginOf));
     } catch (error) {
       this.#deps.logger.debug({ err: error }, 'the offsets of the group could not be read');
     }
@@ -230,20 +229,6 @@ export class KafkaMember implements GroupMember {
     this.#deps.handlers.onAssigned({ partitions, share });
   }
 
-  /** Where the group and the partitions are, at most LAG_CACHE_MS old. */
-  #positions(): Promise<Position[]> {
-    const now = performance.now();
-    if (this.#read === null || now - this.#read.atMs > LAG_CACHE_MS) {
-      const positions = this.#witness.read();
-      const read = { atMs: now, positions };
-      positions.catch(() => {
-        if (this.#read === read) this.#read = null;
-      });
-      this.#read = read;
-    }
-    return this.#read.positions;
-  }
-
   /**
    * After a rebalance, what the group has committed tells whether messages went before it read them:
    * kafkajs goes on at the oldest message then, and commits -2 for it (ConsumerGroup.setDefaultOffset).
@@ -254,9 +239,8 @@ export class KafkaMember implements GroupMember {
     const owned = this.#owned;
     const resetByMs = performance.now() + RESET_MS_MAX;
     while (owned === this.#owned && !this.#ending.signal.aborted) {
-      this.#read = null;
       try {
-        const all = await this.#positions();
+        const all = await this.#witness.read();
         if (owned !== this.#owned) return;
         const isKnown = isKnownGroup(all);
         const mine = all.filter((at) => owned.has(keyOf(at)));
@@ -266,6 +250,7 @@ export class KafkaMember implements GroupMember {
         this.#checkMarks(mine.filter((at) => !lost.includes(at)));
         if (lost.length === 0) return;
         if (lost.every(({ saved }) => saved < 0) || performance.now() > resetByMs) {
+          this.#ends.restart(lost);
           return this.#deps.handlers.onLost(lost.map(beginOf));
         }
       } catch (error) {
@@ -304,8 +289,7 @@ export class KafkaMember implements GroupMember {
     const expected = this.#reading.expected(key);
     const asked = askedOffset(batch);
     if (expected !== undefined && Math.max(asked, Number(batch.firstOffset())) > expected) {
-      this.#read = null;
-      const at = (await this.#positions()).find((one) => keyOf(one) === key);
+      const at = (await this.#witness.read()).find((one) => keyOf(one) === key);
       if (generation !== this.#generation) return false;
       if (at !== undefined && at.low > expected) this.#deps.handlers.onLost([beginOf(at)]);
       else if (asked > expected && this.#reading.isToGoBack(key)) {

@@ -1,5 +1,5 @@
 import type { EachBatchPayload, IHeaders } from 'kafkajs';
-import type { ReceivedMessage } from '../port.ts';
+import type { ReceivedMessage, TopicPartition } from '../port.ts';
 
 function text(value: unknown): string {
   if (Array.isArray(value)) return text(value[0]);
@@ -14,15 +14,32 @@ function headersOf(headers: IHeaders | undefined): Record<string, string> {
   return result;
 }
 
-/** A batch of kafkajs as our messages. Offsets are numbers: 2^53 messages are far away. */
+/** A record as kafkajs decodes it. */
+interface KafkajsRecord {
+  offset: string;
+  key: Buffer | null;
+  value: Buffer | null;
+  timestamp: string;
+  headers?: IHeaders;
+}
+
+/** A record of kafkajs as our message. Offsets are numbers: 2^53 messages are far away. */
+export function receivedMessage(
+  { topic, partition }: TopicPartition,
+  { offset, key, value, timestamp, headers }: KafkajsRecord,
+): ReceivedMessage {
+  return {
+    topic,
+    partition,
+    offset: Number(offset),
+    key: key === null ? null : key.toString('utf8'),
+    value: value === null ? null : value.toString('utf8'),
+    timestampMs: Number(timestamp),
+    headers: headersOf(headers),
+  };
+}
+
+/** A batch of kafkajs as our messages. */
 export function receivedMessages({ batch }: Pick<EachBatchPayload, 'batch'>): ReceivedMessage[] {
-  return batch.messages.map((message) => ({
-    topic: batch.topic,
-    partition: batch.partition,
-    offset: Number(message.offset),
-    key: message.key === null ? null : message.key.toString('utf8'),
-    value: message.value === null ? null : message.value.toString('utf8'),
-    timestampMs: Number(message.timestamp),
-    headers: headersOf(message.headers),
-  }));
+  return batch.messages.map((message) => receivedMessage(batch, message));
 }

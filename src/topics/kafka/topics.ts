@@ -15,18 +15,23 @@ import type {
   TopicOffset,
   Topics,
 } from '../port.ts';
-import { createClient, explainKafkaError } from './client.ts';
+import { loadCheckpoint } from './checkpoints.ts';
+import { createClient, explainKafkaError, openWire } from './client.ts';
 import { KafkaDeadLetters } from './dead-letters.ts';
 import { whenLed } from './leaders.ts';
 import { KafkaMember } from './member.ts';
 import { KafkaPublisher } from './publisher.ts';
 import { readRanges } from './read-ranges.ts';
+import { keyOf } from './wire/brokers.ts';
+import { compressorFor } from './wire/compression.ts';
+import type { Wire } from './wire/wire.ts';
 
 /** About ten seconds until "can not be reached". */
 const QUESTION_RETRIES = 4;
 const CONNECT_MS_MAX = 15_000;
 const LASTING_RETRIES = 20;
 const BROKER_DEFAULT = -1;
+const NONE_AT_TIME = -1;
 
 export type KafkaTopicSettings = TopicSettings & { kafka: KafkaSettings };
 
@@ -39,7 +44,9 @@ export class KafkaTopics implements Topics {
   readonly #logger: Logger;
   readonly #asking: Kafka;
   readonly #lasting: Kafka;
-  readonly #letters: KafkaDeadLetters;
+  readonly #wire: Wire;
+  /** Ends the questions that are under way. */
+  readonly #closing = new AbortController();
   #admin: Promise<Admin> | null = null;
 
   constructor(settings: KafkaTopicSettings, logger: Logger) {
@@ -49,11 +56,14 @@ export class KafkaTopics implements Topics {
     this.description = `Kafka at ${settings.kafka.brokers.join(',')}`;
     this.#asking = createClient(settings.kafka, logger, QUESTION_RETRIES);
     this.#lasting = createClient(settings.kafka, logger, LASTING_RETRIES);
-    const { deadLetters } = this.names;
-    this.#letters = new KafkaDeadLetters(this.#lasting, deadLetters, () =>
-      this.#readWhole(deadLetters),
-    );
-    this.deadLetters = this.#letters;
+    this.#wire = openWire(settings.kafka, this.#lasting);
+    this.deadLetters = new KafkaDeadLetters({
+      wire: this.#wire,
+      topic: this.names.deadLetters,
+      closing: this.#closing.signal,
+      description: this.description,
+      explain: (error) => explainKafkaError(error, settings.kafka),
+    });
   }
 
   async ensureTopics(): Promise<void> {
@@ -81,18 +91,17 @@ export class KafkaTopics implements Topics {
 
   publisher(): Promise<Publisher> {
     const { checkpoints } = this.names;
+    const wire = this.#wire;
     return Promise.resolve(
       new KafkaPublisher({
-        kafka: this.#lasting,
+        wire,
+        sender: wire.sender(compressorFor(this.#settings.kafka.compression ?? 'none')),
         checkpointsTopic: checkpoints,
         logger: this.#logger,
-        loadCheckpoint: async (source) => {
-          let found: string | null = null;
-          for await (const messages of this.#readWhole(checkpoints)) {
-            for (const { key, value } of messages) if (key === source) found = value;
-          }
-          return found;
-        },
+        loadCheckpoint: (source) =>
+          this.#explained(
+            loadCheckpoint(wire, checkpoints, source, this.#closing.signal, this.description),
+          ),
       }),
     );
   }
@@ -121,45 +130,52 @@ export class KafkaTopics implements Topics {
   }
 
   async bounds(topics: readonly string[]): Promise<PartitionBounds[]> {
-    return await this.#ask(async (admin) => {
-      const there = new Set(await admin.listTopics());
-      const known = topics.filter((topic) => there.has(topic));
-      const all = await Promise.all(
-        known.map(async (topic) =>
-          (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => ({
-            topic,
-            partition,
-            begin: Number(low),
-            end: Number(high),
-          })),
-        ),
-      );
-      return all.flat();
-    });
+    const { signal } = this.#closing;
+    const bounds = async (): Promise<PartitionBounds[]> => {
+      const known = await this.#wire.known(topics, signal);
+      const found = await this.#wire.bounds(known, signal);
+      return known.map((at) => ({ ...at, ...(found.get(keyOf(at)) ?? { begin: 0, end: 0 }) }));
+    };
+    return await this.#explained(bounds());
   }
 
   async offsetsAtTime(topic: string, timeMs: number): Promise<TopicOffset[]> {
-    return await this.#ask(async (admin) => {
-      const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, timeMs);
-      return offsets.map(({ partition, offset }) => ({ topic, partition, offset: Number(offset) }));
-    });
+    const { signal } = this.#closing;
+    const offsets = async (): Promise<TopicOffset[]> => {
+      await this.#wire.leaders.wait([topic], signal);
+      const known = await this.#wire.known([topic], signal);
+      const asked = known.map((at) => ({ ...at, timestampMs: timeMs }));
+      const found = await this.#wire.offsets(asked, signal);
+      // Asked for after the times: what comes in between lies before the end.
+      const bounds = await this.#wire.bounds(known, signal);
+      return known.map((at) => {
+        const offset = found.get(keyOf(at)) ?? NONE_AT_TIME;
+        return { ...at, offset: offset < 0 ? (bounds.get(keyOf(at))?.end ?? 0) : offset };
+      });
+    };
+    return await this.#explained(offsets());
   }
 
   async *read(
     ranges: readonly PartitionBounds[],
     signal: AbortSignal,
   ): AsyncIterable<ReceivedMessage[]> {
-    yield* readRanges(this.#lasting, await this.#connected(), ranges, signal, this.description);
+    yield* readRanges(this.#wire, ranges, signal, this.description);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#letters[Symbol.asyncDispose]();
+    this.#closing.abort();
+    await this.#wire[Symbol.asyncDispose]();
     const admin = await this.#admin?.catch(() => null);
     await admin?.disconnect().catch(() => undefined);
   }
 
-  async *#readWhole(topic: string): AsyncIterable<ReceivedMessage[]> {
-    yield* this.read(await this.bounds([topic]), new AbortController().signal);
+  async #explained<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      throw explainKafkaError(error, this.#settings.kafka);
+    }
   }
 
   async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {

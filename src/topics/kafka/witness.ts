@@ -19,6 +19,7 @@ export interface WitnessDeps {
 export class Witness implements AsyncDisposable {
   readonly #deps: WitnessDeps;
   #admin: Promise<Admin> | null = null;
+  #last: { atMs: number; positions: Promise<Position[]> } | null = null;
   /** Since when every question was answered; null while the last one was not. */
   answeringSinceMs: number | null = null;
 
@@ -26,8 +27,23 @@ export class Witness implements AsyncDisposable {
     this.#deps = deps;
   }
 
-  /** @throws after 5 s at most. The next question is asked over a new connection then. */
-  async read(): Promise<Position[]> {
+  /** An answer at most `ageMs` old; rejects as `read` does. */
+  recent(ageMs: number): Promise<Position[]> {
+    const isOld = this.#last === null || performance.now() - this.#last.atMs > ageMs;
+    return isOld || this.#last === null ? this.read() : this.#last.positions;
+  }
+
+  /** Asks anew. @throws after 5 s at most; the next question goes over a new connection then. */
+  read(): Promise<Position[]> {
+    const asked = { atMs: performance.now(), positions: this.#ask() };
+    this.#last = asked;
+    asked.positions.catch(() => {
+      if (this.#last === asked) this.#last = null;
+    });
+    return asked.positions;
+  }
+
+  async #ask(): Promise<Position[]> {
     const { groupId, topics } = this.#deps;
     const over = new AbortController();
     const asked = performance.now();

@@ -1,0 +1,67 @@
+/**
+ * Kafka's variable-length integers: zigzag, then seven bits a byte, the lowest first
+ * (kafka.apache.org/protocol, VARINT and VARLONG). Safe for every integer of at most 2^52.
+ */
+
+const LIMIT = 2 ** 52;
+
+const zigzag = (n: number): number => (n >= 0 ? n * 2 : -n * 2 - 1);
+
+/** Bytes that `n` takes. @throws RangeError for what is no integer of at most 2^52. */
+export function varintBytes(n: number): number {
+  if (!Number.isInteger(n) || n > LIMIT || n < -LIMIT) throw new RangeError(`no varint: ${n}`);
+  let left = zigzag(n);
+  let bytes = 1;
+  while (left > 127) {
+    left = Math.floor(left / 128);
+    bytes += 1;
+  }
+  return bytes;
+}
+
+/** Writes `n` at `at`; returns where the next byte goes. The room must be there. */
+export function writeVarint(to: Uint8Array, at: number, n: number): number {
+  let left = zigzag(n);
+  let next = at;
+  while (left > 127) {
+    to[next] = (left % 128) | 128;
+    left = Math.floor(left / 128);
+    next += 1;
+  }
+  to[next] = left;
+  return next + 1;
+}
+
+/** Reads one after the other. */
+export class VarintReader {
+  readonly #from: Uint8Array;
+  at: number;
+
+  constructor(from: Uint8Array, at: number) {
+    this.#from = from;
+    this.at = at;
+  }
+
+  /** @throws RangeError where the bytes end before the integer does. */
+  next(): number {
+    let z = 0;
+    let factor = 1;
+    for (;;) {
+      const byte = this.#from[this.at];
+      if (byte === undefined || factor > LIMIT) throw new RangeError('a varint without an end');
+      this.at += 1;
+      z += (byte & 127) * factor;
+      if (byte < 128) break;
+      factor *= 128;
+    }
+    return z % 2 === 0 ? z / 2 : -(z + 1) / 2;
+  }
+
+  /** So many bytes; null for a length of -1. A view, not a copy. */
+  bytes(length: number): Uint8Array | null {
+    if (length < 0) return null;
+    const start = this.at;
+    this.at += length;
+    return this.#from.subarray(start, this.at);
+  }
+}

@@ -1,0 +1,87 @@
+import { ByteReader } from './byte-reader.ts';
+import type { FetchAnswer, PartitionAnswer, SealedBatch } from './brokers.ts';
+
+const ALL_IN_SYNC_REPLICAS = -1;
+const NO_TRANSACTION = -1;
+
+function byTopic<T extends { topic: string }>(all: readonly T[]): [string, T[]][] {
+  const topics = new Map<string, T[]>();
+  for (const one of all) {
+    const list = topics.get(one.topic);
+    if (list === undefined) topics.set(one.topic, [one]);
+    else list.push(one);
+  }
+  return [...topics];
+}
+
+/**
+ * The body of a Produce request, version 3 to 7: transactional_id acks timeout_ms
+ * [topic [partition records]]. The brokers wait `timeoutMs` for their replicas.
+ */
+export function encodeProduce(batches: readonly SealedBatch[], timeoutMs: number): Buffer {
+  const topics = byTopic(batches);
+  let size = 2 + 2 + 4 + 4;
+  for (const [topic, list] of topics) {
+    size += 2 + Buffer.byteLength(topic) + 4;
+    for (const { bytes } of list) size += 4 + 4 + bytes.length;
+  }
+  const body = Buffer.allocUnsafe(size);
+  let at = body.writeInt16BE(NO_TRANSACTION, 0);
+  at = body.writeInt16BE(ALL_IN_SYNC_REPLICAS, at);
+  at = body.writeInt32BE(timeoutMs, at);
+  at = body.writeInt32BE(topics.length, at);
+  for (const [topic, list] of topics) {
+    at = body.writeInt16BE(Buffer.byteLength(topic), at);
+    at += body.write(topic, at);
+    at = body.writeInt32BE(list.length, at);
+    for (const { partition, bytes } of list) {
+      at = body.writeInt32BE(partition, at);
+      at = body.writeInt32BE(bytes.length, at);
+      at += bytes.copy(body, at);
+    }
+  }
+  return body;
+}
+
+/** The answer to Produce, version 3 to 7. */
+export function decodeProduce(payload: Buffer, version: number): PartitionAnswer[] {
+  const read = new ByteReader(payload);
+  const topics = read.array(() => {
+    const topic = read.string();
+    return read.array(() => {
+      const answer = { topic, partition: read.int32(), errorCode: read.int16() };
+      read.int64(); // Base offset.
+      read.int64(); // Time, where the broker sets it.
+      if (version >= 5) read.int64(); // Begin of the log.
+      return answer;
+    });
+  });
+  return topics.flat();
+}
+
+/** The answer to Fetch, version 4 to 11, its record batches as they are. */
+export function decodeFetch(
+  payload: Buffer,
+  version: number,
+): { errorCode: number; answers: FetchAnswer[] } {
+  const read = new ByteReader(payload);
+  read.int32(); // Throttled for so long: the broker sees to it by itself.
+  const errorCode = version >= 7 ? read.int16() : 0;
+  if (version >= 7) read.int32(); // Session.
+  const topics = read.array(() => {
+    const topic = read.string();
+    return read.array(() => {
+      const head = { topic, partition: read.int32(), errorCode: read.int16() };
+      read.int64(); // High watermark.
+      const end = Number(read.int64());
+      if (version >= 5) read.int64(); // Begin of the log.
+      const aborted = read.array(() => ({
+        producerId: read.int64(),
+        firstOffset: Number(read.int64()),
+      }));
+      if (version >= 11) read.int32(); // Preferred replica.
+      return { ...head, end, aborted, records: read.bytes() };
+    });
+  });
+  return { errorCode, answers: topics.flat() };
+}
