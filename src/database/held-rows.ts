@@ -2,8 +2,9 @@ import type { Session } from './open.ts';
 
 const LIMIT_MS = 10_000;
 
-/** One of our tables, whose primary key is `id`. */
-type Table = 'customers' | 'page_views';
+/** Our tables, each with a column that no index for finding `id` has. */
+const BESIDE = { customers: 'plan_type', page_views: 'event_time' } as const;
+type Table = keyof typeof BESIDE;
 
 /** Ids as `sqlInteger` makes them. */
 type Ids = readonly (number | bigint)[];
@@ -15,11 +16,15 @@ type Ids = readonly (number | bigint)[];
  * A transaction keeps its row locks until its commit is visible, also while semi-synchronous
  * replication holds it after it is in the log. A locking read that skips them leaves such rows out;
  * what is left out and there, to a reader of committed or of uncommitted rows, is locked. Nobody
- * waits for this: it skips what others have locked, and lets go at once.
+ * waits for this: it skips what others have locked, and lets go at once. The column beside the id has
+ * the row itself looked up, whatever index it is found by: an index alone is not locked by a change
+ * of other columns.
  */
 export async function heldRows(session: Session, table: Table, ids: Ids): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
-  const select = `SELECT id FROM ${table} FORCE INDEX (PRIMARY) WHERE id IN (:ids)`;
+  const index = await indexOfId(session, table);
+  const force = index === '' ? '' : `FORCE INDEX (\`${index.replaceAll('`', '``')}\`)`;
+  const select = `SELECT id, ${BESIDE[table]} FROM ${table} ${force} WHERE id IN (:ids)`;
   const read = async (sql: string, of: Ids): Promise<Set<string>> => {
     const rows = await session.query(sql, { ids: of }, LIMIT_MS);
     return new Set(rows.map((row) => String(row['id'])));
@@ -33,3 +38,23 @@ export async function heldRows(session: Session, table: Table, ids: Ids): Promis
   const uncommitted = await read(select, others);
   return new Set([...committed, ...uncommitted]);
 }
+
+/**
+ * The index that finds rows by their id, the primary key where it can; empty where there is none.
+ * Asked once a connection: a statement that names one that is gone ends the connection.
+ */
+async function indexOfId({ facts, query }: Session, table: Table): Promise<string> {
+  const fact = `index of ${table}.id`;
+  const known = facts.get(fact);
+  if (known !== undefined) return known;
+  const rows = await query(INDEX_OF_ID, { table }, LIMIT_MS);
+  const index = String(rows[0]?.['name'] ?? '');
+  facts.set(fact, index);
+  return index;
+}
+
+const INDEX_OF_ID = `
+  SELECT INDEX_NAME AS name FROM information_schema.STATISTICS
+  WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) = :table AND SEQ_IN_INDEX = 1
+    AND LOWER(COLUMN_NAME) = 'id' AND INDEX_TYPE = 'BTREE' AND IS_VISIBLE = 'YES'
+  ORDER BY INDEX_NAME = 'PRIMARY' DESC, NON_UNIQUE, INDEX_NAME LIMIT 1`;

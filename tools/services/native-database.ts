@@ -1,4 +1,4 @@
-import { cp } from 'node:fs/promises';
+import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { servicesDir, exists } from './cache.ts';
 import { ROOT_PASSWORD, binlogFlags } from './database-flags.ts';
@@ -24,6 +24,8 @@ export async function startNativeDatabase(
   if (!(await exists(data))) {
     await cp(join(template, 'data'), data, { recursive: true, preserveTimestamps: true });
   }
+  // Its own: a server that starts removes what it takes for leftovers in the folder of all.
+  await mkdir(join(folder.path, 'tmp'), { recursive: true });
   const port = options.port ?? (await freePorts(1))[0]!;
   const login = { host: '127.0.0.1', port, user: 'root', password: ROOT_PASSWORD };
   const logFile = join(folder.path, 'error.log');
@@ -74,6 +76,7 @@ function serverFlags(flavour: Flavour, folder: string, port: number): string[] {
     `--datadir=${join(folder, 'data')}`,
     `--socket=${join(folder, 'server.sock')}`,
     `--pid-file=${join(folder, 'server.pid')}`,
+    `--tmpdir=${join(folder, 'tmp')}`,
     `--port=${port}`,
     '--bind-address=127.0.0.1',
     ...(flavour === 'mysql' ? ['--mysqlx=OFF', '--secure-file-priv=NULL'] : []),

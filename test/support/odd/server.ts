@@ -18,7 +18,6 @@ const MYSQL_FLAGS = [
   '--binlog-rows-query-log-events=ON',
   '--binlog-order-commits=OFF',
   '--default-storage-engine=MyISAM',
-  '--sql-generate-invisible-primary-key=ON',
 ];
 const MARIADB_FLAGS = [
   '--binlog-checksum=NONE',

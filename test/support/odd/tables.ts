@@ -77,7 +77,7 @@ function drawShape(dice: Dice, kind: DatabaseKind): Shape & { firstCustomer: big
   dice.note(`ids ${idType} ${firstCustomer}, ${viewIdType} ${firstView}`);
   const engines = kind === 'mysql' ? ['MyISAM'] : ['MyISAM', 'Aria'];
   const engine = dice.oddly(0.1, 'engine', 'InnoDB', engines);
-  const isPartitioned = dice.chance(0.1);
+  const isPartitioned = engine === 'InnoDB' && dice.chance(0.1);
   if (isPartitioned) dice.note('partitioned');
   const mayRefer = engine === 'InnoDB' && !isPartitioned;
   const foreignKey = mayRefer
