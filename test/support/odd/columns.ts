@@ -127,16 +127,18 @@ const MARIADB11_OTHERS: typeof OTHERS = [
   ['VECTOR(3)', ["VEC_FromText('[1,2,3]')"]],
 ];
 
-/** Columns beside ours; a partitioned table can't have them all. */
+/** Columns beside ours; a partitioned table, or one that is not InnoDB's, can't have them all. */
 export function drawOthers(
   dice: Dice,
   kind: DatabaseKind,
   countMax: number,
-  isPartitioned: boolean,
+  { isPartitioned, engine }: { isPartitioned: boolean; engine: string },
 ): OtherColumn[] {
   const own = { mysql: MYSQL_OTHERS, mariadb: MARIADB_OTHERS, mariadb11: MARIADB11_OTHERS }[kind];
   const all = [...OTHERS, ...own].filter(
-    ([definition]) => !isPartitioned || !/^(POINT|GEOMETRY|VECTOR)/.test(definition),
+    ([definition]) =>
+      !(isPartitioned && /^(POINT|GEOMETRY|VECTOR)/.test(definition)) &&
+      !(engine !== 'InnoDB' && /SRID/.test(definition)),
   );
   return dice.some(all, countMax).map(([definition, values], i) => {
     dice.note(definition);

@@ -99,8 +99,8 @@ export function drawTables(dice: Dice, kind: DatabaseKind, database: Charset): O
   const names = { first_name: text(60), last_name: text(60), candidate: text(80) };
   const places = { browser: text(60), location: text(90) };
   const others = {
-    customers: drawOthers(dice, kind, 3, shape.isPartitioned),
-    page_views: drawOthers(dice, kind, 5, shape.isPartitioned),
+    customers: drawOthers(dice, kind, 3, shape),
+    page_views: drawOthers(dice, kind, 5, shape),
   };
   const upper = dice.oddly(0.1, 'names', 'lower', ['UPPER']) === 'UPPER';
   const spell = (name: string): string => (upper ? name.toUpperCase() : name);
