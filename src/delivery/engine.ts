@@ -220,6 +220,7 @@ export class Engine {
       row,
       seen,
       unsure,
+      isOurs: () => generation === this.#generation,
       isCurrent: () => this.#isCurrent(generation),
       hasNews: () => this.#queue.hasNews(row.userId),
       finish: (items: readonly WorkItem[], outcome: LookOutcome) => this.#finish(items, outcome),

@@ -55,7 +55,9 @@ export interface Errand {
   row: EligibleUser;
   seen: readonly WorkItem[];
   unsure: readonly WorkItem[];
-  /** False once the items are not ours any more, or the engine stops. */
+  /** False once the items are not ours any more: then nothing of them may be finished. */
+  isOurs: () => boolean;
+  /** False then, and when the engine stops: no call begins. What is out may end, and is finished. */
   isCurrent: () => boolean;
   /** Whether something has come for the user since. */
   hasNews: () => boolean;
@@ -98,7 +100,7 @@ export class Sending {
       await this.#deps.onDelivery(delivery, newest);
       if (isSent(delivery)) this.#succeeded += 1;
       if (!('failure' in tried)) this.failing.cleared(row.userId);
-      if (!isCurrent()) return { again: [], delayMs: null };
+      if (!errand.isOurs()) return { again: [], delayMs: null };
       // A refusal is remembered as well: it is for good, until something about the user changes.
       this.#deps.memory.remember(row);
       return { again: this.#finish(errand, delivery, newest), delayMs: null };

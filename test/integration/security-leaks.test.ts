@@ -126,6 +126,19 @@ describe('keys, passwords and addresses', () => {
   it('stay inside when the answer is not what Iterable writes', async () => {
     answer = (body) => ({ status: 200, text: `<html>${KEY} ${body}` });
     const of = env();
+    // It is taken for down: the program waits, and says what it was answered.
+    await using program = new Program(['backfill'], of);
+    const waits = (): Promise<boolean> =>
+      Promise.resolve(program.stderr.includes('ITERABLE_API_BASE_URL may be wrong'));
+    await until('it waits', waits);
+    program.kill('SIGTERM');
+    const stopped = await program.ended;
+    expect(stopped.code).toBe(130);
+    expectNoLeaks(of, stopped);
+    answer = (body) => ({
+      status: 400,
+      text: JSON.stringify({ code: `${KEY} ${body}`, msg: KEY }),
+    });
     const ended = await runToEnd(['backfill'], of);
     expect(ended.code).toBe(1);
     expectNoLeaks(of, ended);

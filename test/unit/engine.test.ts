@@ -156,6 +156,20 @@ describe('Engine', () => {
     expect(world.outcomes).toEqual([]);
   });
 
+  // Guards isOurs in Sending: else a start would repeat whatever ended while the program stopped.
+  it('finishes, after a stop, what was on its way', async () => {
+    const world = new World();
+    const slow = Promise.withResolvers<void>();
+    world.deliverLater = () => slow.promise;
+    world.rows.set('7', user('7', '1'));
+    world.engine.accept([world.item('7')]);
+    while (world.tries.length === 0) await sleep(1);
+    world.engine.stop();
+    slow.resolve();
+    await world.engine.drained();
+    expect(world.outcomes).toEqual(['sent']);
+  });
+
   it('holds back whoever brings more while there is no room', async () => {
     const world = new World({ usersMax: 2 }, 5);
     world.engine.accept([world.item('1'), world.item('2'), world.item('3')]);
