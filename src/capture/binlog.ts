@@ -31,6 +31,7 @@ const UNREADABLE: ReadonlyMap<number, string> = new Map([
 ]);
 /** LOAD DATA as a statement, which zongji passes over. */
 const EXECUTE_LOAD_QUERY_EVENT = 18;
+const CHECKSUM_BYTES = 4;
 /** Changes were lost on their way to the log; a replica stops at it. */
 const INCIDENT_EVENT = 26;
 
@@ -149,7 +150,8 @@ export function openBinlog(options: BinlogOptions): Binlog {
     const sentence = UNREADABLE.get(type);
     if (sentence !== undefined) onEvent({ kind: 'unreadable', sentence });
     if (type === INCIDENT_EVENT) onEvent({ kind: 'incident' });
-    translator.packet = packet;
+    const checksumBytes = raw.hasChecksums === true ? CHECKSUM_BYTES : 0;
+    translator.packet = { buffer, offset, end: end - checksumBytes };
     const parent = options.parents.changedBy(buffer, offset, end);
     if (parent !== null) {
       const because = `rows of ${parent.schema}.${parent.name} were changed, which cascades into our tables`;

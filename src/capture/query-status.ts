@@ -17,6 +17,7 @@ const MODE_ANSI_QUOTES = 4n;
 const MODE_NO_BACKSLASH_ESCAPES = 1n << 20n;
 
 /** Marker byte and the header of 19, then proxy id 4, seconds 4, schema length 1, error 2. */
+const SCHEMA_LENGTH_OFFSET = 28;
 const STATUS_LENGTH_OFFSET = 31;
 const STATUS_OFFSET = 33;
 
@@ -93,4 +94,17 @@ function readNames(packet: Buffer, at: number, to: number): string[] | null {
     from = zero + 1;
   }
   return names;
+}
+
+/**
+ * The text of a statement's event, which `packet` from `start` to `end` is, without a checksum; null
+ * where it is cut off. zongji's own is as long as the server's setting at the start made checksums,
+ * and that changes from file to file.
+ */
+export function readQueryText(packet: Buffer, start: number, end: number): string | null {
+  if (end - start < STATUS_OFFSET) return null;
+  const schemaBytes = packet.readUInt8(start + SCHEMA_LENGTH_OFFSET);
+  const statusBytes = packet.readUInt16LE(start + STATUS_LENGTH_OFFSET);
+  const from = start + STATUS_OFFSET + statusBytes + schemaBytes + 1;
+  return from > end ? null : packet.toString('utf8', from, end);
 }

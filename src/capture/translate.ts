@@ -3,7 +3,12 @@ import { DecodedRows } from './decoded-rows.ts';
 import type { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
 import { TYPE } from './mysql-types.ts';
-import { type QueryStatus, UNKNOWN_STATUS, readQueryStatus } from './query-status.ts';
+import {
+  type QueryStatus,
+  UNKNOWN_STATUS,
+  readQueryStatus,
+  readQueryText,
+} from './query-status.ts';
 import { xidOf } from './statements.ts';
 import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
 
@@ -53,7 +58,7 @@ export class Translator {
   #file = '';
   /** The commit time found in the packet of the GTID event that comes next, else null. */
   commitMs: number | null = null;
-  /** The packet whose event comes next. */
+  /** The packet whose event comes next, without its checksum. */
   packet: { buffer: Buffer; offset: number; end: number } | null = null;
   readonly #tables: Tables;
   readonly #times: EventTimes;
@@ -103,8 +108,7 @@ export class Translator {
         return this.#emit({
           kind: 'statement',
           schema: event.schema,
-          text: event.query,
-          status: this.#statusOf(event),
+          ...this.#statementOf(event),
           file,
           position,
         });
@@ -118,11 +122,13 @@ export class Translator {
     }
   }
 
-  #statusOf({ query }: ZongjiEvent): QueryStatus {
-    // Before every transaction: it is not worth the time.
-    if (query === 'BEGIN' || this.packet === null) return UNKNOWN_STATUS;
+  #statementOf({ query }: ZongjiEvent): { text: string; status: QueryStatus } {
+    if (this.packet === null) return { text: query, status: UNKNOWN_STATUS };
     const { buffer, offset, end } = this.packet;
-    return readQueryStatus(buffer, offset, end);
+    const text = readQueryText(buffer, offset, end) ?? query;
+    // Before every transaction: it is not worth the time.
+    const status = text === 'BEGIN' ? UNKNOWN_STATUS : readQueryStatus(buffer, offset, end);
+    return { text, status };
   }
 
   #begin(event: ZongjiEvent): void {

@@ -37,6 +37,7 @@ function delivering(at: { share: number | null; isCurrent: boolean; budget: numb
     memory: { size: 0 },
     inFlight: { messages: 0, deliveries: 0 },
     recent: { list: () => [] },
+    waits: [],
     lag: () => new Promise(() => undefined),
   } as unknown as DeliveryStream;
   const sender = {

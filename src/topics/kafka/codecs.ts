@@ -1,8 +1,7 @@
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import kafkajs from 'kafkajs';
-import { compressFrame, decompressFrame } from 'lz4-napi';
-import { compress, uncompress } from 'snappy';
+import { UnavailableError } from '../../errors.ts';
 
 /** A codec as kafkajs wants it (protocol/message/compression). */
 interface Codec {
@@ -19,6 +18,22 @@ const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
 const XERIAL_HEADER_BYTES = 16;
 const LENGTH_BYTES = 4;
 
+/**
+ * Both are programs for one kind of machine each: who reads nothing that is compressed so needs none.
+ * @throws UnavailableError where there is none for this machine.
+ */
+async function load<T>(codec: string, module: () => Promise<T>): Promise<T> {
+  try {
+    return await module();
+  } catch (error) {
+    const why = `messages compressed with ${codec} cannot be read on this machine (${(error as Error).message})`;
+    throw new UnavailableError(
+      `${why}; set compression.type of the topic, or of its producer, to zstd, gzip or none`,
+      { cause: error },
+    );
+  }
+}
+
 /** @throws what snappy throws, or RangeError, where the bytes are no such stream. */
 async function readSnappy(bytes: Buffer): Promise<Buffer> {
   if (!bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) return await readBlock(bytes);
@@ -33,17 +48,22 @@ async function readSnappy(bytes: Buffer): Promise<Buffer> {
   return Buffer.concat(await Promise.all(blocks));
 }
 
-const readBlock = async (block: Buffer): Promise<Buffer> =>
-  Buffer.from(await uncompress(block, { asBuffer: true }));
+const readBlock = async (block: Buffer): Promise<Buffer> => {
+  const { uncompress } = await load('snappy', () => import('snappy'));
+  return Buffer.from(await uncompress(block, { asBuffer: true }));
+};
 
 const snappy: Codec = {
-  compress: async ({ buffer }) => await compress(buffer),
+  compress: async ({ buffer }) =>
+    await (await load('snappy', () => import('snappy'))).compress(buffer),
   decompress: readSnappy,
 };
 
+const loadLz4 = () => load('lz4', () => import('lz4-napi'));
+
 const lz4: Codec = {
-  compress: async ({ buffer }) => await compressFrame(buffer),
-  decompress: async (bytes) => await decompressFrame(bytes),
+  compress: async ({ buffer }) => await (await loadLz4()).compressFrame(buffer),
+  decompress: async (bytes) => await (await loadLz4()).decompressFrame(bytes),
 };
 
 const zstd: Codec = {
