@@ -184,6 +184,29 @@ describe('a record batch', () => {
     }
     expect(batch.bytes).toBe(BATCH_HEADER_BYTES);
   });
+
+  // Guards clampFirst: brokers refuse times that are ahead of theirs, whenever they were written.
+  it('has no time after the latest that is allowed, and is otherwise the same', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(100), { minLength: 1 }), fc.nat(100), (times, latestMs) => {
+        const batch = new RecordBatch();
+        const headers = encodeHeaders({ position: '1' });
+        for (const [i, ms] of times.entries()) {
+          batch.push(Buffer.from('k'), 1, `${i}`, ms, headers);
+        }
+        const other = batch.withTimesUpTo(latestMs, 7);
+        expect(other === null).toBe(times.every((ms) => ms <= latestMs));
+        const expected = times.map((ms, i) => [`${i}`, ms > latestMs ? 7 : ms]);
+        const records = [...(other ?? batch)];
+        expect(
+          records.map(({ value, timestampMs }) => [
+            Buffer.from(value ?? []).toString(),
+            timestampMs,
+          ]),
+        ).toEqual(expected);
+      }),
+    );
+  });
 });
 
 describe('the batches of an answer', () => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
 import type { OutgoingMessage, Publisher } from '../port.ts';
+import { machineTimeMs } from './machine-time.ts';
 import { Outage } from './outage.ts';
 import { BatchSet } from './wire/batch-set.ts';
 import {
@@ -113,9 +114,6 @@ export class KafkaPublisher implements Publisher {
     );
   }
 }
-
-/** The machine's time also where Date.now() runs on after a step back (steady-clock.ts). */
-const machineTimeMs = (): number => new Date().getTime();
 
 /** What somebody has to do about it; empty where it may pass by itself. */
 function adviceFor({ errorCode, queue }: SendTrouble): string {

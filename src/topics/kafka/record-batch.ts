@@ -200,6 +200,17 @@ export class RecordBatch {
     return halves;
   }
 
+  /** The same records with no time after `latestMs`: those that are get `insteadMs`. null: none is. */
+  withTimesUpTo(latestMs: number, insteadMs: number): RecordBatch | null {
+    if (this.#maxTimestampMs <= latestMs) return null;
+    const other = new RecordBatch();
+    for (const record of this) {
+      const timestampMs = record.timestampMs > latestMs ? insteadMs : record.timestampMs;
+      other.copy({ ...record, timestampMs });
+    }
+    return other;
+  }
+
   /** Appends another batch's record. */
   copy({ key, value, headers, timestampMs }: RecordView): void {
     this.push(key, key?.length ?? 0, value, timestampMs, headers);

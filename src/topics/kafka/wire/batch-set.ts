@@ -127,3 +127,13 @@ function clamped(timestampMs: number, nowMs: number): number {
   const ms = Math.floor(timestampMs);
   return ms - nowMs > AHEAD_MS_MAX ? nowMs : Math.max(0, ms);
 }
+
+/**
+ * Clamps the times of the first batch anew, as `push` does: this machine's clock has been set back
+ * since. Whether one of them was too far ahead.
+ */
+export function clampFirst(queue: PartitionQueue, nowMs: number): boolean {
+  const batch = queue.batches[0]?.withTimesUpTo(nowMs + AHEAD_MS_MAX, nowMs) ?? null;
+  if (batch !== null) queue.batches[0] = batch;
+  return batch !== null;
+}

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecordBatch } from '../record-batch.ts';
-import type { BatchSet, PartitionQueue } from './batch-set.ts';
+import { type BatchSet, type PartitionQueue, clampFirst } from './batch-set.ts';
 import { type Brokers, type ProducerNumber, type SealedBatch, keyOf } from './brokers.ts';
 import type { Compressor } from './compression.ts';
 import {
+  INVALID_TIMESTAMP,
   LOST_SEQUENCE,
   MESSAGE_TOO_LARGE,
   NO_ERROR,
@@ -28,6 +29,8 @@ export interface SenderDeps {
   brokers: Brokers;
   leaders: Leaders;
   compressor: Compressor | null;
+  /** The time by this machine's clock, epoch ms. */
+  nowMs: () => number;
   /** kafkajs' text for an error code. */
   textOf: (errorCode: number) => string;
 }
@@ -165,7 +168,10 @@ export class Sender {
         written += 1;
       } else if (errorCode === null) troubles.push({ errorCode, message, queue });
       else if (isTooLarge(errorCode) && splitFirst(queue)) written += 1;
-      else troubles.push({ errorCode, message: this.#deps.textOf(errorCode), queue });
+      else {
+        if (errorCode === INVALID_TIMESTAMP) clampFirst(queue, this.#deps.nowMs());
+        troubles.push({ errorCode, message: this.#deps.textOf(errorCode), queue });
+      }
     }
     return { troubles, written };
   }

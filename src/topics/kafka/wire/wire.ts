@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnavailableError } from '../../../errors.ts';
 import type { TopicPartition } from '../../port.ts';
+import { machineTimeMs } from '../machine-time.ts';
 import { type Brokers, type OffsetQuestion, keyOf } from './brokers.ts';
 import type { Compressor } from './compression.ts';
 import { NO_ERROR, TOPIC_AUTHORIZATION_FAILED } from './error-codes.ts';
@@ -31,7 +32,7 @@ export class Wire implements AsyncDisposable {
   sender(compressor: Compressor | null): Sender {
     const { brokers, leaders, inside } = this;
     const textOf = (code: number): string => inside.errorOf(code).message;
-    return new Sender({ brokers, leaders, compressor, textOf });
+    return new Sender({ brokers, leaders, compressor, nowMs: machineTimeMs, textOf });
   }
 
   /** Those of the topics that are there, with their partitions. @throws what the brokers throw. */
