@@ -68,6 +68,7 @@ export class Assembler {
         const { gtid, file, position } = event;
         // However the one before ended, its rows are not lost.
         this.#release(this.#held, null);
+        this.#lookFor(this.#held);
         const commitMs = event.commitMs ?? estimateCommitMs(this.#options.nowMs(), event.seconds);
         this.#stamp = stampOf({ gtid, file, position }, this.#options.server, commitMs);
         this.#gtid = gtid;
@@ -132,6 +133,8 @@ export class Assembler {
   #end(end: TransactionEnd): void {
     const { outbox, tracker } = this.#options;
     this.#release(this.#held, null);
+    // Before the mark, so that it is saved with the place.
+    this.#lookFor(this.#held);
     this.#close();
     outbox.mark(() => tracker.end(end));
   }
@@ -221,6 +224,10 @@ export class Assembler {
     else this.#options.onEveryone(because);
   }
 
+  #lookFor({ unseen }: HeldRows): void {
+    if (unseen !== null) this.#options.onEveryone(unseen);
+  }
+
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {
     const { outbox, tracker, onLoss } = this.#options;
     const held = this.#prepared.get(xid);
@@ -240,7 +247,7 @@ export class Assembler {
     if (held !== undefined) {
       this.#prepared.delete(xid);
       if (isCommitted) this.#release(held, this.#stamp);
-      if (isCommitted && held.unseen !== null) this.#options.onEveryone(held.unseen);
+      if (isCommitted) this.#lookFor(held);
     }
     this.#close();
     outbox.mark(() => tracker.decide(xid, end));

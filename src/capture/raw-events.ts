@@ -104,7 +104,10 @@ export class RawEvents {
   #tableMap(bytes: Buffer, from: number, to: number): boolean {
     const id = new ByteReader(bytes, from, to).uint(6);
     const known = this.#known.get(id);
-    if (known?.kind === 'reader' && isSame(known.map, bytes, from, to)) return true;
+    if (known?.kind === 'reader' && isSame(known.map, bytes, from, to)) {
+      if (this.#known.size > TABLES_MAX / 2) this.#touch(id, known);
+      return true;
+    }
     this.#known.delete(id);
     const names = readTableName(bytes, from, to);
     const table = this.#options.tables.find(
@@ -117,6 +120,12 @@ export class RawEvents {
     const [oldest] = this.#known.keys();
     if (this.#known.size > TABLES_MAX && oldest !== undefined) this.#known.delete(oldest);
     return next.kind === 'reader';
+  }
+
+  /** The one used longest ago is the first to be forgotten. */
+  #touch(id: number, known: Known): void {
+    this.#known.delete(id);
+    this.#known.set(id, known);
   }
 
   /** null: its rows can't be read, which was said. */

@@ -18,8 +18,8 @@ export interface LateLooksDeps {
 /**
  * Looks at users once more, a minute after a look that was given up without proof: of a row that
  * no query shows nobody knows whether it was deleted, or is still on its way to the server that
- * answers. Kept in memory alone: the messages are finished, and a crash within the minute leaves
- * these looks out.
+ * answers. Kept in memory alone: the messages are finished, and an end of the program within the
+ * minute leaves these looks out. A rebalance does not: whoever has the users now knows nothing of it.
  */
 export class LateLooks {
   readonly #deps: LateLooksDeps;
@@ -49,7 +49,7 @@ export class LateLooks {
     if (this.#dueMs.size > 0) this.#wait(LATE_MS);
   }
 
-  /** Forgets them all: another member has these users now, or nobody looks any more. */
+  /** Forgets them all: nobody looks any more. */
   clear(): void {
     this.#dueMs.clear();
     if (this.#timer !== null) clearTimeout(this.#timer);

@@ -160,7 +160,6 @@ export class DeliveryStream {
         this.#deps.onTrouble('database', null);
         this.#deps.onTrouble('topics', null);
         this.#resync.forget();
-        this.#late.clear();
         // Another member may have sent something for these users since.
         this.memory.clear();
         this.#share = share;
@@ -169,7 +168,11 @@ export class DeliveryStream {
       },
       onMessages: (messages: readonly ReceivedMessage[]) =>
         this.#isStopping ? this.#leaving.promise : this.#intake.accept(messages),
-      onLost: (begins) => this.#resync.ask(begins, 'retention'),
+      onLost: (begins) => {
+        // Where the log begins anew, the numbers of before mean something else.
+        this.#intake.progress.restart(begins);
+        this.#resync.ask(begins, 'retention');
+      },
       onOtherMark: (places) => this.#resync.ask(places, 'rule'),
     };
     this.#member = await topics.join(groupId, names, handlers, fingerprint);
@@ -212,8 +215,9 @@ export class DeliveryStream {
 
   /** Never rejects. */
   async #commitMoved(): Promise<void> {
-    if (this.#resync.isOwed) return;
     const member = this.#member;
+    await member?.settled;
+    if (this.#resync.isOwed) return;
     const { progress } = this.#intake;
     const moved = progress.takeMoved();
     if (member === null || moved.length === 0) return;

@@ -1,5 +1,5 @@
 import { InFlight, type InFlightItem } from '../in-flight.ts';
-import type { TopicOffset } from '../topics/port.ts';
+import type { TopicOffset, TopicPartition } from '../topics/port.ts';
 
 /** How far each partition is finished: what may be committed. */
 export class TopicProgress {
@@ -14,6 +14,11 @@ export class TopicProgress {
       this.#partitions.set(key, entry);
     }
     return { items: entry.items, item: entry.items.add(next) };
+  }
+
+  /** Forgets these partitions' messages: what finishes of them later moves nothing. */
+  restart(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#partitions.delete(`${topic}/${partition}`);
   }
 
   finish(tracked: Tracked): void {

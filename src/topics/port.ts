@@ -95,6 +95,11 @@ export interface MemberHandlers {
  * a new group begins.
  */
 export interface GroupMember extends AsyncDisposable {
+  /**
+   * Resolves once it is known whether messages were lost before this assignment: `onLost` was called
+   * by then. A commit before that could hide the loss from whoever has the partitions next.
+   */
+  readonly settled: Promise<void>;
   /** Saves how far the group has finished. Offsets of lost partitions are ignored. */
   commit(offsets: readonly TopicOffset[]): Promise<void>;
   /** Messages after the group's committed offsets, for each topic (its lag). */

@@ -120,6 +120,16 @@ describe('the assembler', () => {
     expect(t.losses).toEqual([]);
   });
 
+  // Guards #lookFor in #end: such a transaction has no decision of its own.
+  test('looks at everyone for what no row tells in an XA transaction of one phase', () => {
+    const t = assembled();
+    t.handle(t.begin(1, 5_001), t.statement("XA START X'61',X'',1"));
+    t.handle({ kind: 'unseen', because: 'a cascade' });
+    expect(t.everyone).toEqual([]);
+    t.handle({ ...t.at, kind: 'end' });
+    expect(t.everyone).toEqual(['a cascade']);
+  });
+
   test('asks to start anew when an XA transaction commits whose rows were never seen', () => {
     const t = assembled();
     t.handle(t.begin(3, 5_003), t.statement("XA ROLLBACK X'61',X'',1"));

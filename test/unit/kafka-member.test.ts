@@ -11,6 +11,8 @@ class FakeKafka {
   readonly lost: TopicOffset[] = [];
   readonly sought: number[] = [];
   readonly resolved: number[] = [];
+  /** Offset and mark. */
+  readonly committed: string[] = [];
   saved = 0;
   low = 0;
   high = 2000;
@@ -31,14 +33,17 @@ class FakeKafka {
         return Promise.resolve();
       },
       seek: ({ offset }: { offset: string }) => void this.sought.push(Number(offset)),
-      commitOffsets: () => Promise.resolve(),
+      commitOffsets: (offsets: { offset: string; metadata: string }[]) => {
+        this.committed.push(...offsets.map(({ offset, metadata }) => `${offset} ${metadata}`));
+        return Promise.resolve();
+      },
     };
     const admin = {
       connect: () => Promise.resolve(),
       disconnect: () => Promise.resolve(),
       fetchOffsets: () => {
         if (this.failingReads-- > 0) return Promise.reject(new Error('the broker is away'));
-        const partitions = [{ partition: 0, offset: String(this.saved) }];
+        const partitions = [{ partition: 0, offset: String(this.saved), metadata: 'ours' }];
         return Promise.resolve([{ topic: 'views', partitions }]);
       },
       fetchTopicOffsets: () =>
@@ -49,7 +54,7 @@ class FakeKafka {
       asking: { admin: () => admin as unknown as Admin } as unknown as Kafka,
       groupId: 'group',
       topics: ['views'],
-      mark: '',
+      mark: 'ours',
       logger: pino({ level: 'silent' }),
       handlers: {
         onRebalancing: () => undefined,
@@ -157,6 +162,35 @@ describe('a member of a Kafka group', () => {
     expect(kafka.sought).toEqual([25, 25, 25]);
     expect(kafka.resolved.at(-1)).toBe(34);
   });
+
+  // Guards the generation in `commit`: the next assignment may find that messages were lost.
+  it('saves nothing of an assignment that is over by the time it is known what was lost', async () => {
+    const kafka = new FakeKafka();
+    kafka.failingReads = 1;
+    const member = await kafka.start();
+    const committing = member.commit([{ topic: 'views', partition: 0, offset: 5 }]);
+    kafka.join();
+    await committing;
+    await member.settled;
+    expect(kafka.committed).toEqual([]);
+    await member.commit([{ topic: 'views', partition: 0, offset: 6 }]);
+    expect(kafka.committed).toEqual(['6 ours']);
+  });
+
+  // Guards LOST_MARK: the offsets of a log that was made anew look like any other's.
+  it('leaves a mark beside the offsets of a log that became shorter, for whoever has it next', async () => {
+    const kafka = new FakeKafka();
+    await using member = await kafka.start();
+    await member.settled;
+    kafka.saved = 2000;
+    const end = performance.now() + 20_000;
+    await sleep(1_500);
+    kafka.high = 10;
+    kafka.saved = 5;
+    while (kafka.committed.length === 0 && performance.now() < end) await sleep(50);
+    expect(kafka.lost).toEqual([{ topic: 'views', partition: 0, offset: 0 }]);
+    expect(kafka.committed).toEqual(['0 lost']);
+  }, 30_000);
 
   // Guards `#begin`: what the first batch of a partition has to follow.
   it('finds what retention took before its first batch', async () => {

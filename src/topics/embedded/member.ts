@@ -26,6 +26,8 @@ export interface MemberDeps {
 
 /** The one member of a group on the embedded topics: it has all the partitions, always. */
 export class EmbeddedMember implements GroupMember {
+  /** What is lost is told before the messages that follow it. */
+  readonly settled = Promise.resolve();
   readonly #deps: MemberDeps;
   readonly #failed = Promise.withResolvers<never>();
   #positions: TopicOffset[] = [];

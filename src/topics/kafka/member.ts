@@ -8,11 +8,13 @@ import { HeardClock } from './heard-clock.ts';
 import { Ends, isKnownGroup, isLost } from './losses.ts';
 import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
 import { Reading } from './reading.ts';
-import { receivedMessages } from './received.ts';
+import { askedOffset, receivedMessages } from './received.ts';
 import { Watch } from './watch.ts';
 import { Witness } from './witness.ts';
 
 const LAG_CACHE_MS = 1_000;
+/** Nobody's fingerprint: beside an offset whose loss has not been made good. */
+const LOST_MARK = 'lost';
 /** Heard of longer ago than this, the group may have given our partitions to another member. */
 const CURRENT_MS = SESSION_MS - 2 * HEARTBEAT_MS;
 const CHECK_RETRY_MS = 500;
@@ -60,6 +62,8 @@ export class KafkaMember implements GroupMember {
   #cutShort = new Map<string, { upto: number; taken: Promise<void> }>();
   /** Whether messages were lost before the assignment: commits wait for the answer. */
   #checking: Promise<void> = Promise.resolve();
+  /** The group had offsets once: one without any is no new group. */
+  #wasKnown = false;
   /** Whether the marks of this assignment were compared. */
   #isMarked = false;
   /** Counts the assignments, and the consumers. */
@@ -118,11 +122,18 @@ export class KafkaMember implements GroupMember {
     return new GroupConsumer({ kafka, groupId, topics, events });
   }
 
+  get settled(): Promise<void> {
+    return this.#checking;
+  }
+
   async commit(offsets: readonly TopicOffset[]): Promise<void> {
     const owned = offsets.filter((at) => this.#owned.has(keyOf(at)));
     if (owned.length === 0) return;
+    const generation = this.#generation;
     try {
       await this.#checking;
+      // They are of the assignment before: the next one found its own way.
+      if (generation !== this.#generation) return;
       this.#watch.committing(performance.now());
       await this.#save(owned);
     } catch (error) {
@@ -183,6 +194,8 @@ export class KafkaMember implements GroupMember {
       // With a topic, the group's offsets in its other partitions went too.
       const lost = mine.filter((at) => shortened.includes(at) || isLost(at, true));
       this.#deps.handlers.onLost(lost.map(beginOf));
+      // Their offsets tell of it no more. By the mark, whoever has them next finds what is owed.
+      await this.#consumer.commit(lost.map(beginOf), LOST_MARK);
     } catch (error) {
       this.#deps.logger.debug({ err: error }, 'the offsets of the group could not be read');
     }
@@ -242,11 +255,12 @@ export class KafkaMember implements GroupMember {
       try {
         const all = await this.#witness.read();
         if (owned !== this.#owned) return;
-        const isKnown = isKnownGroup(all);
+        const isKnown = (this.#wasKnown ||= isKnownGroup(all));
         const mine = all.filter((at) => owned.has(keyOf(at)));
         const lost = mine.filter((at) => isLost(at, isKnown));
         this.#begin(mine);
         if (!isKnown) await this.#save(all.filter(isFresh).map(beginOf));
+        if (owned !== this.#owned) return;
         this.#checkMarks(mine.filter((at) => !lost.includes(at)));
         if (lost.length === 0) return;
         if (lost.every(({ saved }) => saved < 0) || performance.now() > resetByMs) {
@@ -361,9 +375,4 @@ export class KafkaMember implements GroupMember {
 
 function keyOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
-}
-
-/** The offset that a batch was asked for with; kafkajs has it, its types don't (consumer/batch.js). */
-function askedOffset(batch: EachBatchPayload['batch']): number {
-  return Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
 }

@@ -43,3 +43,8 @@ export function receivedMessage(
 export function receivedMessages({ batch }: Pick<EachBatchPayload, 'batch'>): ReceivedMessage[] {
   return batch.messages.map((message) => receivedMessage(batch, message));
 }
+
+/** The offset that a batch was asked for with; kafkajs has it, its types don't (consumer/batch.js). */
+export function askedOffset(batch: EachBatchPayload['batch']): number {
+  return Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
+}
