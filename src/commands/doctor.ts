@@ -87,11 +87,28 @@ async function kafkaChecks({ topics }: Settings): Promise<Check[]> {
     for (const topic of Object.values(names)) {
       const there = found.topics.get(topic);
       if (there === undefined) {
-        checks.push(holds(`topics: ${topic}`, 'not there yet; the first start creates it'));
+        checks.push(
+          holds(
+            `topics: ${topic}`,
+            'not there yet, or hidden from this user by ACLs; the first start creates it, or says so',
+          ),
+        );
         continue;
       }
-      const detail = `${there.partitions} partition(s), ${there.cleanupPolicy}, retention ${there.retentionMs} ms`;
-      const isShort = there.retentionMs >= 0 && there.retentionMs < RETENTION_MS_MIN;
+      if (there.config === null) {
+        checks.push(
+          fails(
+            `topics: ${topic}`,
+            `${there.partitions} partition(s); this user may not see its settings`,
+            `grant DescribeConfigs on the topic ${topic}, or see to it that it keeps messages for a day at least`,
+            false,
+          ),
+        );
+        continue;
+      }
+      const { cleanupPolicy, retentionMs } = there.config;
+      const detail = `${there.partitions} partition(s), ${cleanupPolicy}, retention ${retentionMs} ms`;
+      const isShort = retentionMs >= 0 && retentionMs < RETENTION_MS_MIN;
       const matters = topic === names.pageViews || topic === names.userChanges;
       checks.push(
         isShort && matters

@@ -3,6 +3,7 @@ import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings } from '../../settings/types.ts';
 import { registerCodecs } from './codecs.ts';
+import { creationAdvice, hiddenTopics } from './grants.ts';
 import { socketFactory } from './socket.ts';
 import { kafkajsInside } from './wire/inside.ts';
 import { KafkajsBrokers, type WireConfig } from './wire/kafkajs-brokers.ts';
@@ -75,6 +76,10 @@ export function explainKafkaError(error: unknown, settings: KafkaSettings): Unav
       `${where} refuses the user ${settings.sasl?.username ?? ''}; check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD`,
       { cause: error },
     );
+  }
+  const hidden = hiddenTopics(error);
+  if (hidden.length > 0) {
+    return new UnavailableError(`${where} ${creationAdvice(hidden)}`, { cause: error });
   }
   const isAway =
     /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker|NoAnswer/.test(name);

@@ -4,6 +4,8 @@ import { LetterIndex, REMOVES, readLetter } from './letter-index.ts';
 import { readRanges } from './read-ranges.ts';
 import { BatchSet } from './wire/batch-set.ts';
 import { keyOf } from './wire/brokers.ts';
+import { TOPIC_AUTHORIZATION_FAILED } from './wire/error-codes.ts';
+import { notAllowed } from './wire/leaders.ts';
 import type { Sender } from './wire/sender.ts';
 import type { Wire } from './wire/wire.ts';
 
@@ -172,9 +174,14 @@ export class KafkaDeadLetters implements DeadLetterStore {
       const limit = AbortSignal.timeout(SEND_MS_MAX);
       let why = 'no answer';
       try {
-        await this.#sender.send(set, AbortSignal.any([closing, limit]), ({ message }) => {
-          why = message;
-        });
+        await this.#sender.send(
+          set,
+          AbortSignal.any([closing, limit]),
+          ({ errorCode, message }) => {
+            if (errorCode === TOPIC_AUTHORIZATION_FAILED) throw notAllowed(this.#deps.topic);
+            why = message;
+          },
+        );
       } catch (error) {
         if (!limit.aborted) throw error;
         throw new UnavailableError(

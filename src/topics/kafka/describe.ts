@@ -1,10 +1,16 @@
-import kafkajs from 'kafkajs';
+import kafkajs, { type Admin } from 'kafkajs';
 import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings } from '../../settings/types.ts';
 import { createClient, explainKafkaError } from './client.ts';
+import { isRefused } from './grants.ts';
 
 export interface TopicDescription {
   partitions: number;
+  /** null where this user may not see them. */
+  config: TopicConfig | null;
+}
+
+interface TopicConfig {
   /** -1: for ever. */
   retentionMs: number;
   cleanupPolicy: string;
@@ -33,18 +39,10 @@ export async function describeKafka(
     const described = new Map<string, TopicDescription>();
     if (known.length > 0) {
       const { topics: metadata } = await admin.fetchTopicMetadata({ topics: known });
-      const { resources } = await admin.describeConfigs({
-        includeSynonyms: false,
-        resources: known.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
-      });
       for (const { name, partitions } of metadata) {
-        const entries = resources.find((one) => one.resourceName === name)?.configEntries ?? [];
-        const valueOf = (key: string): string | undefined =>
-          entries.find(({ configName }) => configName === key)?.configValue;
         described.set(name, {
           partitions: partitions.length,
-          retentionMs: Number(valueOf('retention.ms') ?? -1),
-          cleanupPolicy: valueOf('cleanup.policy') ?? 'delete',
+          config: await configOf(admin, name),
         });
       }
     }
@@ -53,5 +51,25 @@ export async function describeKafka(
     throw explainKafkaError(error, settings);
   } finally {
     await admin.disconnect().catch(() => undefined);
+  }
+}
+
+/** Of one topic alone: where one of several may not be seen, kafkajs shows none. */
+async function configOf(admin: Admin, topic: string): Promise<TopicConfig | null> {
+  try {
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
+    });
+    const entries = resources[0]?.configEntries ?? [];
+    const valueOf = (key: string): string | undefined =>
+      entries.find(({ configName }) => configName === key)?.configValue;
+    return {
+      retentionMs: Number(valueOf('retention.ms') ?? -1),
+      cleanupPolicy: valueOf('cleanup.policy') ?? 'delete',
+    };
+  } catch (error) {
+    if (isRefused(error)) return null;
+    throw error;
   }
 }

@@ -1,9 +1,9 @@
 import type { EachBatchPayload, Kafka } from 'kafkajs';
-import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition, Wait } from '../port.ts';
 import { beating, isLater } from './beating.ts';
 import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
+import { crashOf } from './grants.ts';
 import { HeardClock } from './heard-clock.ts';
 import { Ends, isKnownGroup, isLost } from './losses.ts';
 import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
@@ -107,10 +107,10 @@ export class KafkaMember implements GroupMember {
       },
       onRebalancing: () => this.#voided(),
       onJoined: (assignment: Readonly<Record<string, number[]>>) => this.#joined(assignment),
-      onCrash: ({ message }: Error, canGoOn: boolean) => {
+      onCrash: (error: Error, canGoOn: boolean) => {
         this.#voided();
-        if (canGoOn) return logger.warn(`Kafka: ${message}; joining the group again`);
-        this.#failed.reject(new UnavailableError(`Kafka: the consumer can not go on: ${message}`));
+        if (canGoOn) return logger.warn(`Kafka: ${error.message}; joining the group again`);
+        this.#failed.reject(crashOf(error, groupId, topics));
       },
       onBatch: (payload: EachBatchPayload) => this.#eachBatch(payload),
       onPassed: (topic: string, partition: number, lastOffset: number) => {

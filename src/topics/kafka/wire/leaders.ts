@@ -88,6 +88,6 @@ export class Leaders {
 
 export function notAllowed(topic: string): UnavailableError {
   return new UnavailableError(
-    `Kafka does not let this user work on the topic ${topic}; grant it (README, "Kafka")`,
+    `Kafka does not let this user work on the topic ${topic}; grant it (README, "Kafka ACLs")`,
   );
 }
