@@ -6,7 +6,6 @@
  * PLANT names a fault that the checker has to find (see test/fault/planted.test.ts).
  */
 import { StatementSync } from 'node:sqlite';
-import kafkajs, { type Producer } from 'kafkajs';
 import { Outbox } from '../../src/capture/outbox.ts';
 import { RowMessages } from '../../src/capture/row-messages.ts';
 import { Intake } from '../../src/delivery/intake.ts';
@@ -20,6 +19,8 @@ import { EmbeddedPublisher } from '../../src/topics/embedded/publisher.ts';
 import { KafkaDeadLetters } from '../../src/topics/kafka/dead-letters.ts';
 import { KafkaMember } from '../../src/topics/kafka/member.ts';
 import { KafkaPublisher } from '../../src/topics/kafka/publisher.ts';
+import type { SealedBatch } from '../../src/topics/kafka/wire/brokers.ts';
+import { KafkajsBrokers } from '../../src/topics/kafka/wire/kafkajs-brokers.ts';
 
 const [wanted, nth = '1'] = (process.env['CRASH_AT'] ?? '').split(':');
 let left = Number(nth);
@@ -86,20 +87,11 @@ mark(EmbeddedDeadLetters, 'add', () => 'dead letter');
 mark(KafkaDeadLetters, 'add', () => 'dead letter');
 mark(StatementSync, 'run', () => 'statement');
 
-wrap(kafkajs.Kafka, 'producer', (call) => {
-  const producer = call() as Producer;
-  const sendBatch = producer.sendBatch.bind(producer);
-  producer.sendBatch = async (batch) => {
-    const topic = batch.topicMessages?.[0]?.topic ?? '';
-    const point = topic.endsWith('.checkpoints') ? 'checkpoint send' : 'send';
-    reach(`before ${point}`);
-    setImmediate(() => reach(`during ${point}`));
-    const result = await sendBatch(batch);
-    reach(`after ${point}`);
-    return result;
-  };
-  return producer;
-});
+mark(KafkajsBrokers, 'produce', ([, batches]) =>
+  (batches as SealedBatch[]).some(({ topic }) => topic.endsWith('.checkpoints'))
+    ? 'checkpoint send'
+    : 'send',
+);
 
 if (process.env['PLANT'] === 'early offset') {
   wrap(TopicProgress, 'add', (call, _, self) => {
@@ -112,6 +104,6 @@ if (process.env['PLANT'] === 'lost row') {
   let rows = 0;
   wrap(RowMessages, 'append', (call) => {
     rows += 1;
-    return rows % 5 === 0 ? 0 : call();
+    return rows % 3 === 0 ? 0 : call();
   });
 }
