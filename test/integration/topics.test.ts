@@ -287,11 +287,13 @@ describe('Kafka topics', () => {
     await reader.join(topics, freshTopicPrefix());
     await publisher.publish([message(topics.names.pageViews, 1, 'first')]);
     await until('the first is there', () => Promise.resolve(reader.received.length === 1));
+    // A topic that was just made may make it join twice before that.
+    const assignments = reader.assignments.length;
     await sleep(12_000);
     gate.resolve();
     await publisher.publish([message(topics.names.pageViews, 1, 'second')]);
     await until('the second is there', () => Promise.resolve(reader.values().includes('second')));
-    expect(reader.assignments).toHaveLength(1);
+    expect(reader.assignments).toHaveLength(assignments);
     await reader.leave();
   });
 
