@@ -104,6 +104,6 @@ if (process.env['PLANT'] === 'lost row') {
   let rows = 0;
   wrap(RowMessages, 'append', (call) => {
     rows += 1;
-    return rows % 3 === 0 ? 0 : call();
+    return rows % 2 === 0 ? 0 : call();
   });
 }
