@@ -3,7 +3,7 @@ import type { CallGate } from './call-gate.ts';
 import { ANYBODY, type Caller } from './caller.ts';
 import type { Endpoint, IterableHttp } from './http.ts';
 import type { KeyQuestion } from './key-question.ts';
-import type { RateBudget } from './rate-budget.ts';
+import type { RateBudget, Start } from './rate-budget.ts';
 import type { Verdict } from './read-response.ts';
 import { CALL_RETRIES, retryDelayMs } from './retry-schedule.ts';
 
@@ -111,10 +111,11 @@ export class IterableCalls {
     isWanted: () => boolean,
   ): Promise<Verdict> {
     const { gate, budgets, http, onAnswer } = this.#options;
-    const probe = await this.#admitted(budgets[endpoint], caller, isWanted);
+    const { probe, start } = await this.#admitted(budgets[endpoint], caller, isWanted);
     this.#inFlight += 1;
     const answer = await http.post(endpoint, body);
     this.#inFlight -= 1;
+    if (answer.status !== null) budgets[endpoint].answered(start);
     onAnswer(endpoint, answer.status ?? 'error');
     if (answer.status === 429) budgets[endpoint].leaveMoreRoom();
     const verdict = answer.kind === 'unauthorised' ? await this.#ofKeyOrRecord(answer) : answer;
@@ -127,7 +128,11 @@ export class IterableCalls {
    * for. What is not wanted any more takes nothing from the budget. While the key is refused, the
    * key is what is tried, not a call.
    */
-  async #admitted(budget: RateBudget, caller: Caller, isWanted: () => boolean): Promise<boolean> {
+  async #admitted(
+    budget: RateBudget,
+    caller: Caller,
+    isWanted: () => boolean,
+  ): Promise<{ probe: boolean; start: Start }> {
     const { gate, key } = this.#options;
     for (;;) {
       const probe = await gate.pass(caller);
@@ -135,13 +140,15 @@ export class IterableCalls {
         gate.keyStillRefused();
         continue;
       }
+      let start: Start | null;
       try {
-        if (!(await budget.take(isWanted, caller.isRetry))) throw new StoppedError();
+        start = await budget.take(isWanted, caller.isRetry);
+        if (start === null) throw new StoppedError();
       } catch (error) {
         gate.abandon(probe);
         throw error;
       }
-      if (probe || gate.isOpen) return probe;
+      if (probe || gate.isOpen) return { probe, start };
     }
   }
 

@@ -1,8 +1,13 @@
 import Bottleneck from 'bottleneck';
-import { type RateSchedule, StartWindow, Widening, rateSchedule } from './rate-schedule.ts';
+import {
+  EvenStarts,
+  type RateSchedule,
+  StartWindow,
+  TypicalWait,
+  Widening,
+  rateSchedule,
+} from './rate-schedule.ts';
 
-/** How many ticks Bottleneck holds ahead, so that a late timer costs no permits. */
-const TICKS_AHEAD_MAX = 8;
 /** How long a larger share waits, so that the starts of who had it before are out of the window. */
 export const RAISE_DELAY_MS = 1050;
 const MAY_NOT_START_MS = 50;
@@ -15,16 +20,24 @@ export interface RateBudgetOptions {
   mayStart?: () => boolean;
 }
 
+/** A call that was let through, for `answered`. */
+export interface Start {
+  readonly window: StartWindow;
+  readonly call: number;
+  readonly atMs: number;
+}
+
 interface Waiter {
   isWanted: () => boolean;
-  start: (isGranted: boolean) => void;
+  start: (start: Start | null) => void;
   stop: (reason: Error) => void;
 }
 
 /**
  * This instance's part of one of Iterable's limits. `take` resolves, in order of asking, when a
  * call may start; over any second, however laid, at most limit × share of them do. Bottleneck paces
- * the groups of permits; the StartWindow holds the limit where timers bunch.
+ * the groups of permits; EvenStarts keeps those apart that a stall has held up together; the
+ * StartWindow holds the limit, whatever the timers do.
  */
 export class RateBudget {
   readonly #limitPerSecond: number;
@@ -35,7 +48,9 @@ export class RateBudget {
   readonly #behind: Waiter[] = [];
   #schedule: RateSchedule | null = null;
   #window = new StartWindow(1, 0);
+  #even: EvenStarts | null = null;
   readonly #widening = new Widening();
+  readonly #typical = new TypicalWait();
   #stock = 0;
   #ticksAhead = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -62,13 +77,16 @@ export class RateBudget {
 
   /**
    * Takes a share of 0 to 1. A smaller one counts at once; a larger one after RAISE_DELAY_MS, when
-   * the calls that others started under it can no longer share a window with ours.
+   * the calls that others started under it can no longer share a window with ours. Since
+   * `freeSinceMs` (monotonic, default: now) nobody else has started any.
    */
-  setShare(share: number): void {
+  setShare(share: number, freeSinceMs = this.#now()): void {
     if (this.#raise !== null) clearTimeout(this.#raise);
     this.#raise = null;
     if (share <= this.#share) return this.#apply(share);
-    this.#raise = setTimeout(() => this.#apply(share), RAISE_DELAY_MS);
+    const delayMs = freeSinceMs + RAISE_DELAY_MS - this.#now();
+    if (delayMs <= 0) return this.#apply(share);
+    this.#raise = setTimeout(() => this.#apply(share), Math.ceil(delayMs));
   }
 
   /** Calls a second that may start; 0 while there is no share. */
@@ -77,16 +95,23 @@ export class RateBudget {
   }
 
   /**
-   * Resolves true when one call may start now, false where it is not wanted when its turn comes:
+   * Resolves when one call may start now; with null where it is not wanted when its turn comes:
    * then nothing is spent. Who asks `isBehind` gets what the others leave. Rejects when the budget
    * is closed.
    */
-  take(isWanted: () => boolean = () => true, isBehind = false): Promise<boolean> {
+  take(isWanted: () => boolean = () => true, isBehind = false): Promise<Start | null> {
     if (this.#closed !== null) return Promise.reject(this.#closed);
     return new Promise((start, stop) => {
       (isBehind ? this.#behind : this.#first).push({ isWanted, start, stop });
       this.#pump();
     });
+  }
+
+  /** The call's answer is there: how long it took tells when the call may have arrived. */
+  answered({ window, call, atMs }: Start): void {
+    const tookMs = this.#now() - atMs;
+    window.arrived(call, this.#typical.lateMs(tookMs));
+    this.#typical.note(tookMs);
   }
 
   /** The server counted more than the limit: calls bunch on their way, so leave more room. */
@@ -112,7 +137,8 @@ export class RateBudget {
     this.#schedule = rateSchedule(this.#limitPerSecond, share);
     if (this.#schedule === null) return;
     const { callsMax, windowMs, tickMs } = this.#schedule;
-    this.#window = new StartWindow(callsMax, windowMs, this.#window.starts());
+    this.#even = new EvenStarts(this.#schedule);
+    this.#window = new StartWindow(callsMax, windowMs, this.#window.times());
     this.#limiter = new Bottleneck({ minTime: tickMs });
     this.#ticksAhead = 0;
     this.#pump();
@@ -124,9 +150,7 @@ export class RateBudget {
       const waiters = this.#next();
       if (waiters === null) break;
       const now = this.#now();
-      const waitMs = this.#mayStart()
-        ? this.#window.waitMs(now, this.#widening.extraMs(now))
-        : MAY_NOT_START_MS;
+      const waitMs = this.#waitMs(now);
       if (waitMs > 0) {
         this.#timer ??= setTimeout(() => {
           this.#timer = null;
@@ -134,17 +158,25 @@ export class RateBudget {
         }, Math.ceil(waitMs));
         break;
       }
-      this.#window.record(now);
+      const window = this.#window;
+      const call = window.record(now);
+      this.#even?.record(now);
       this.#stock -= 1;
-      waiters.shift()?.start(true);
+      waiters.shift()?.start({ window, call, atMs: now });
     }
-    this.#askForTicks(this.#schedule.permits);
+    this.#askForTicks(this.#schedule);
+  }
+
+  #waitMs(now: number): number {
+    if (!this.#mayStart()) return MAY_NOT_START_MS;
+    const windowMs = this.#window.waitMs(now, this.#widening.extraMs(now));
+    return Math.max(windowMs, this.#even?.waitMs(now) ?? 0);
   }
 
   /** Whose first is next; what is not wanted any more leaves. */
   #next(): Waiter[] | null {
     for (const waiters of [this.#first, this.#behind]) {
-      while (waiters[0]?.isWanted() === false) waiters.shift()?.start(false);
+      while (waiters[0]?.isWanted() === false) waiters.shift()?.start(null);
       if (waiters.length > 0) return waiters;
     }
     return null;
@@ -154,12 +186,15 @@ export class RateBudget {
     return this.#first.length + this.#behind.length;
   }
 
-  /** Enough ticks for those who wait, and one to have a group in stock for whoever comes next. */
-  #askForTicks(permits: number): void {
-    const short = this.#inAll + permits - this.#stock;
-    const wanted = Math.min(Math.ceil(short / permits), TICKS_AHEAD_MAX);
+  /**
+   * Enough ticks for those who wait, and for a burst of whoever comes next. They are asked for
+   * ahead, as many as a stall may hold up: a late timer costs no permits.
+   */
+  #askForTicks({ permits, burst, stockMax }: RateSchedule): void {
+    const wanted = Math.min(this.#inAll + burst, stockMax) - this.#stock;
+    const ticks = Math.ceil(wanted / permits);
     const limiter = this.#limiter;
-    while (this.#ticksAhead < wanted) {
+    while (this.#ticksAhead < ticks) {
       this.#ticksAhead += 1;
       void limiter.schedule(() => Promise.resolve(this.#tick(limiter)));
     }
@@ -169,9 +204,9 @@ export class RateBudget {
     // A tick of the schedule from before the share changed grants nothing.
     if (limiter !== this.#limiter || this.#schedule === null) return;
     this.#ticksAhead -= 1;
-    const { permits } = this.#schedule;
-    const stockMax = this.#inAll > 0 ? permits * TICKS_AHEAD_MAX : permits;
-    this.#stock = Math.min(this.#stock + permits, stockMax);
+    const { permits, burst, stockMax } = this.#schedule;
+    const most = this.#inAll > 0 ? stockMax : burst;
+    this.#stock = Math.min(this.#stock + permits, most);
     this.#pump();
   }
 }

@@ -2,6 +2,10 @@
 export interface RateSchedule {
   permits: number;
   tickMs: number;
+  /** Calls that may start together after a pause: a few. */
+  burst: number;
+  /** Permits that wait for their turn at most: what a longer stall takes is not made good. */
+  stockMax: number;
   /** The limit after the share, rounded down, or 1: no window of `windowMs` may hold more starts. */
   callsMax: number;
   windowMs: number;
@@ -9,43 +13,82 @@ export interface RateSchedule {
 
 /** Bottleneck starts about 400 jobs a second at most, so a tick grants a group of calls. */
 const TICKS_PER_SECOND_MAX = 250;
-/** Windows are this much longer than a second at the sender, for the network's jitter. */
-const JITTER_MS = 15;
+/** A second's calls are spread evenly over so much more than a second, for the network's jitter. */
+const PACE_MS = 13;
+/**
+ * Windows are this much longer than a second at the sender. Less than PACE_MS: what starts late by
+ * the difference puts off nothing a second later, so that late timers do not add up.
+ */
+const JITTER_MS = 10;
+/** What may start together: the calls of this time. */
+const BURST_MS = 12;
+/** After a stall (a garbage collection, a busy machine) the calls of this time are made good … */
+const STALL_MS = 100;
+/** … so much faster than the schedule: spread out, where they would arrive as a bunch. */
+const CATCH_UP_SPEED = 1.5;
 /** A 429 shows that the way there jitters more: windows grow by this much, up to the maximum … */
 const WIDEN_MS = 8;
 const WIDEN_MS_MAX = 80;
+/** … once in this time, since the calls that were on their way say nothing new … */
+const WIDEN_EVERY_MS = 1_000;
 /** … and shrink again by a millisecond in this time. */
-const NARROW_EVERY_MS = 1_000;
+const NARROW_EVERY_MS = 4_000;
 /** A new share begins with so much more room, for connections and code that are still cold. */
 const COLD_MS = 30;
 const WARM_AFTER_MS = 2_000;
 
 /**
- * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is nothing. One group
- * may be in stock when a window opens, and a window touches one tick more than it is long, so
- * (ticks a window + 2) × permits ≤ callsMax holds for any window, however laid; where the share is
- * too small for that (under 4 calls) every start is spaced out evenly. Less than one call a second
- * is one call in so many seconds; members of a group don't add up then: their starts may fall into
- * the same second.
+ * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is nothing. The ticks
+ * alone keep below the limit; what a burst or a stall adds is bounded by StartWindow. Less than one
+ * call a second is one call in so many seconds; members of a group don't add up then: their starts
+ * may fall into the same second.
  */
 export function rateSchedule(limitPerSecond: number, share: number): RateSchedule | null {
   const perSecond = limitPerSecond * share;
   if (perSecond <= 0) return null;
-  const callsMax = Math.floor(perSecond + 1e-9);
-  if (callsMax < 1) {
-    const everyMs = 1000 / perSecond;
-    return { permits: 1, tickMs: everyMs, callsMax: 1, windowMs: everyMs + JITTER_MS };
+  const whole = Math.floor(perSecond + 1e-9);
+  const callsMax = Math.max(1, whole);
+  const spanMs = whole < 1 ? 1000 / perSecond : 1000;
+  const permits = Math.max(1, Math.ceil(callsMax / TICKS_PER_SECOND_MAX));
+  const callsIn = (ms: number): number => Math.ceil((callsMax * ms) / spanMs);
+  return {
+    permits,
+    tickMs: (permits * (spanMs + PACE_MS)) / callsMax,
+    burst: Math.max(permits, callsIn(BURST_MS)),
+    stockMax: Math.max(permits, callsIn(STALL_MS)),
+    callsMax,
+    windowMs: spanMs + JITTER_MS,
+  };
+}
+
+/**
+ * Keeps starts apart (GCRA): at most `burst` together, and then one for each interval of the
+ * schedule, or somewhat faster where it is behind.
+ */
+export class EvenStarts {
+  readonly #everyMs: number;
+  readonly #aheadMsMax: number;
+  #dueMs = Number.NEGATIVE_INFINITY;
+
+  constructor({ permits, tickMs, burst }: Pick<RateSchedule, 'permits' | 'tickMs' | 'burst'>) {
+    this.#everyMs = tickMs / permits / CATCH_UP_SPEED;
+    this.#aheadMsMax = (burst - 1) * this.#everyMs;
   }
-  const windowMs = 1000 + JITTER_MS;
-  const permits = Math.max(1, Math.ceil(callsMax / (TICKS_PER_SECOND_MAX + 2)));
-  const ticks = Math.max(callsMax / permits - 2, callsMax / permits / 2);
-  return { permits, tickMs: 1000 / ticks, callsMax, windowMs };
+
+  /** 0 when a call may start at `nowMs`, else the milliseconds to wait. */
+  waitMs(nowMs: number): number {
+    return Math.max(0, this.#dueMs - this.#aheadMsMax - nowMs);
+  }
+
+  record(nowMs: number): void {
+    this.#dueMs = Math.max(this.#dueMs, nowMs) + this.#everyMs;
+  }
 }
 
 /** How much longer windows are for now: after a cold start, and after 429s. `nowMs` is monotonic. */
 export class Widening {
   #ms = 0;
-  #atMs = 0;
+  #atMs = Number.NEGATIVE_INFINITY;
   #coldSinceMs = Number.NEGATIVE_INFINITY;
 
   /** A larger share begins. */
@@ -55,6 +98,7 @@ export class Widening {
 
   /** A 429 has come. */
   widen(nowMs: number): void {
+    if (nowMs - this.#atMs < WIDEN_EVERY_MS) return;
     this.#ms = Math.min(this.#widenedMs(nowMs) + WIDEN_MS, WIDEN_MS_MAX);
     this.#atMs = nowMs;
   }
@@ -65,39 +109,87 @@ export class Widening {
   }
 
   #widenedMs(nowMs: number): number {
+    if (this.#ms === 0) return 0;
     return Math.max(0, this.#ms - (nowMs - this.#atMs) / NARROW_EVERY_MS);
   }
 }
 
+/** An answer this much later than others says no more of when its call has arrived. */
+const LATE_MS_MAX = 50;
+/** So many calls that follow one another are late when the way to the server stood still. */
+const NEIGHBOURS = 3;
+/** How fast what is typical follows the answers. */
+const FOLLOW = 0.05;
+
+/** How long nine of ten calls take to be answered, of late. */
+export class TypicalWait {
+  #ms: number | null = null;
+
+  note(ms: number): void {
+    this.#ms ??= ms;
+    const step = Math.max(0.2, this.#ms * FOLLOW);
+    this.#ms = Math.max(0, this.#ms + step * (ms > this.#ms ? 0.9 : -0.1));
+  }
+
+  /** How much later than a typical one an answer is that took so long; bounded. */
+  lateMs(ms: number): number {
+    return Math.min(Math.max(0, ms - (this.#ms ?? ms)), LATE_MS_MAX);
+  }
+}
+
 /**
- * The hard side of the limit: remembers the last `callsMax` starts, and says how long the next
- * call has to wait so that no window of `windowMs`, however laid, holds more than `callsMax`.
+ * The hard side of the limit: remembers the last `callsMax` calls, and says how long the next one
+ * has to wait so that no window of `windowMs`, however laid, holds more than `callsMax` starts. A
+ * call that seems to have arrived later than it started counts from then: the server may have stood
+ * still, and counts what has piled up as of one moment.
  */
 export class StartWindow {
-  readonly #starts: Float64Array;
+  /** In the order of the starts. */
+  readonly #times: Float64Array;
   readonly #windowMs: number;
-  #next = 0;
+  #recorded = 0;
 
-  constructor(callsMax: number, windowMs: number, earlierStarts: readonly number[] = []) {
-    this.#starts = new Float64Array(callsMax).fill(Number.NEGATIVE_INFINITY);
+  constructor(callsMax: number, windowMs: number, earlier: readonly number[] = []) {
+    this.#times = new Float64Array(callsMax).fill(Number.NEGATIVE_INFINITY);
     this.#windowMs = windowMs;
-    for (const start of earlierStarts.slice(-callsMax)) this.record(start);
+    for (const time of earlier.slice(-callsMax)) this.record(time);
   }
 
   /** 0 when a call may start at `nowMs`, else the milliseconds to wait. */
   waitMs(nowMs: number, extraMs = 0): number {
-    const oldest = this.#starts[this.#next] ?? Number.NEGATIVE_INFINITY;
-    return Math.max(0, oldest + this.#windowMs + extraMs - nowMs);
+    return Math.max(0, this.#oldest() + this.#windowMs + extraMs - nowMs);
   }
 
-  record(nowMs: number): void {
-    this.#starts[this.#next] = nowMs;
-    this.#next = (this.#next + 1) % this.#starts.length;
+  /** Returns the call's number, for `arrived`. */
+  record(nowMs: number): number {
+    this.#times[this.#recorded % this.#times.length] = nowMs;
+    return this.#recorded++;
   }
 
-  /** The starts remembered, oldest first. */
-  starts(): number[] {
-    const ordered = [...this.#starts.subarray(this.#next), ...this.#starts.subarray(0, this.#next)];
+  /** The call may have arrived so long after its start; without effect once it is forgotten. */
+  arrived(call: number, lateMs: number): void {
+    const length = this.#times.length;
+    if (call < this.#recorded - length) return;
+    this.#times[call % length] = (this.#times[call % length] ?? 0) + lateMs;
+  }
+
+  /** What is remembered of the calls, oldest first. */
+  times(): number[] {
+    const next = this.#recorded % this.#times.length;
+    const ordered = [...this.#times.subarray(next), ...this.#times.subarray(0, next)];
     return ordered.filter(Number.isFinite);
+  }
+
+  /**
+   * From when the oldest counts. Where a call that started after it was answered in time, what was
+   * late was that one call, and not the way to the server.
+   */
+  #oldest(): number {
+    const length = this.#times.length;
+    let oldest = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < Math.min(NEIGHBOURS, length); i++) {
+      oldest = Math.min(oldest, this.#times[(this.#recorded + i) % length] ?? oldest);
+    }
+    return oldest;
   }
 }

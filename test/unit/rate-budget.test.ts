@@ -1,5 +1,82 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RateBudget } from '../../src/iterable/rate-budget.ts';
+import { VirtualTime } from '../support/virtual-time.ts';
+
+const LIMIT = 500;
+
+/** The most in any second, however it is laid. */
+function mostInASecond(times: readonly number[]): number {
+  let most = 0;
+  let first = 0;
+  for (const [last, time] of times.entries()) {
+    while (time - (times[first] ?? 0) >= 1000) first += 1;
+    most = Math.max(most, last - first + 1);
+  }
+  return most;
+}
+
+type Stall = readonly [atMs: number, ms: number];
+
+/** In order, none while another lasts. */
+const stalls = (seconds: number, msMax: number): fc.Arbitrary<Stall[]> =>
+  fc
+    .array(fc.tuple(fc.integer({ min: 0, max: 900 }), fc.integer({ min: 20, max: msMax })), {
+      minLength: seconds,
+      maxLength: seconds,
+    })
+    .map((list) => list.map(([at, ms], second) => [second * 1000 + at, ms] as const));
+
+/** A server that answers after 2 ms, unless it stands still. */
+class StrictServer {
+  readonly arrivals: number[] = [];
+  readonly #time: VirtualTime;
+  readonly #stalls: readonly Stall[];
+
+  constructor(time: VirtualTime, standsStill: readonly Stall[] = []) {
+    this.#time = time;
+    this.#stalls = standsStill;
+  }
+
+  /** All these calls at once, as fast as the budget lets them. */
+  call(budget: RateBudget, calls: number): void {
+    for (let i = 0; i < calls; i++) void this.#one(budget).catch(() => undefined);
+  }
+
+  async #one(budget: RateBudget): Promise<void> {
+    const start = await budget.take();
+    if (start === null) return;
+    const now = this.#time.nowMs;
+    const stall = this.#stalls.find(([at, ms]) => at <= now && now < at + ms);
+    const arrivesMs = stall === undefined ? now : stall[0] + stall[1];
+    this.arrivals.push(arrivesMs);
+    setTimeout(() => budget.answered(start), arrivesMs - now + 2);
+  }
+
+  get most(): number {
+    return mostInASecond(this.arrivals.toSorted((a, b) => a - b));
+  }
+}
+
+/** A backlog of so many seconds over instances with these parts of the limit. */
+async function backlog(
+  parts: readonly number[],
+  seconds: number,
+  [ours, servers]: readonly [Stall[], Stall[]],
+): Promise<{ most: number; perSecond: number }> {
+  using time = new VirtualTime();
+  const server = new StrictServer(time, servers);
+  const all = parts.reduce((sum, part) => sum + part, 0);
+  const budgets = parts.map(() => new RateBudget({ limitPerSecond: LIMIT, now: () => time.nowMs }));
+  for (const [i, budget] of budgets.entries()) {
+    budget.setShare((parts[i] ?? 0) / all);
+    server.call(budget, LIMIT * (seconds + 2));
+  }
+  await time.run(1_000 * (seconds + 1), ours);
+  for (const budget of budgets) budget.close(new Error('over'));
+  const steady = server.arrivals.filter((at) => at >= 3_000);
+  return { most: server.most, perSecond: (steady.length * 1000) / (1_000 * (seconds + 1) - 3_000) };
+}
 
 describe('RateBudget', () => {
   // Guards the loop over unwanted waiters in #pump.
@@ -8,15 +85,15 @@ describe('RateBudget', () => {
     const unwanted = Array.from({ length: 1000 }, () => budget.take(() => false));
     const wanted = budget.take();
     budget.setShare(1);
-    expect(new Set(await Promise.all(unwanted))).toEqual(new Set([false]));
-    expect(await wanted).toBe(true);
+    expect(new Set(await Promise.all(unwanted))).toEqual(new Set([null]));
+    expect(await wanted).not.toBeNull();
     budget.close(new Error('over'));
   });
 
   it('lets calls through where the share is less than one a second', async () => {
     const budget = new RateBudget({ limitPerSecond: 5, now: () => performance.now() });
     budget.setShare(0.1);
-    expect(await budget.take()).toBe(true);
+    expect(await budget.take()).not.toBeNull();
     budget.close(new Error('over'));
   });
 
@@ -36,4 +113,58 @@ describe('RateBudget', () => {
     expect(order.slice(0, 60)).toEqual(Array.from({ length: 60 }, () => 'first'));
     budget.close(new Error('over'));
   });
+
+  it('keeps the limit at a strict server, whatever stalls for 20 to 50 ms, and uses it', async () => {
+    const seconds = 4;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom([1], [1, 1], [3, 3, 3, 3]),
+        fc.tuple(stalls(seconds, 50), stalls(seconds, 40)),
+        async (parts, pauses) => {
+          const { most, perSecond } = await backlog(parts, seconds, pauses);
+          expect(most).toBeLessThanOrEqual(LIMIT);
+          expect(perSecond).toBeGreaterThanOrEqual(0.97 * LIMIT);
+        },
+      ),
+      { numRuns: 4, endOnFailure: true },
+    );
+  }, 60_000);
+
+  it('uses 98.5 percent of the limit where both sides stall for 20 ms once a second', async () => {
+    const ours: Stall[] = [100, 1_600, 2_300, 3_700, 4_200].map((at) => [at, 20]);
+    const servers: Stall[] = [500, 1_200, 2_900, 3_300, 4_800].map((at) => [at, 20]);
+    const { most, perSecond } = await backlog([1], 4, [ours, servers]);
+    expect(most).toBeLessThanOrEqual(LIMIT);
+    expect(perSecond).toBeGreaterThanOrEqual(0.985 * LIMIT);
+  }, 60_000);
+
+  it('keeps the limit of the project while shares pass from one instance to the other', async () => {
+    const share = fc.constantFrom(0, 0.25, 1 / 3, 0.5, 1);
+    const changes = fc.array(fc.tuple(fc.integer({ min: 100, max: 1_500 }), share), {
+      minLength: 2,
+      maxLength: 4,
+    });
+    await fc.assert(
+      fc.asyncProperty(changes, stalls(6, 50), async (rebalances, pauses) => {
+        using time = new VirtualTime();
+        const server = new StrictServer(time);
+        const options = { limitPerSecond: LIMIT, now: () => time.nowMs };
+        const budgets = [new RateBudget(options), new RateBudget(options)] as const;
+        budgets[0].setShare(1);
+        for (const budget of budgets) server.call(budget, 4_000);
+        let atMs = 1_200;
+        await time.run(atMs, pauses);
+        for (const [afterMs, first] of rebalances) {
+          // A rebalance: everyone stops, and then is told of its part.
+          for (const budget of budgets) budget.setShare(0);
+          budgets[0].setShare(first);
+          budgets[1].setShare(1 - first);
+          await time.run((atMs += afterMs), pauses);
+        }
+        for (const budget of budgets) budget.close(new Error('over'));
+        expect(server.most).toBeLessThanOrEqual(LIMIT);
+      }),
+      { numRuns: 4, endOnFailure: true },
+    );
+  }, 60_000);
 });

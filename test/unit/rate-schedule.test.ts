@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { StartWindow, Widening, rateSchedule } from '../../src/iterable/rate-schedule.ts';
+import {
+  EvenStarts,
+  StartWindow,
+  TypicalWait,
+  Widening,
+  rateSchedule,
+} from '../../src/iterable/rate-schedule.ts';
 
 function mostInAnyWindow(starts: readonly number[], windowMs: number): number {
   let most = 0;
@@ -13,22 +19,20 @@ function mostInAnyWindow(starts: readonly number[], windowMs: number): number {
 }
 
 describe('rateSchedule', () => {
-  it('keeps any second, with a group in stock and one tick more than it is long, within the limit', () => {
+  it('grants by its ticks less than the limit, and bounds any second by the window', () => {
     fc.assert(
       fc.property(
-        fc.integer({ min: 4, max: 5000 }),
+        fc.integer({ min: 1, max: 5000 }),
         fc.double({ min: 0.001, max: 1, noNaN: true }),
         (limit, share) => {
           const schedule = rateSchedule(limit, share);
           const { permits = 0, tickMs = 0, callsMax = 0, windowMs = 0 } = schedule ?? {};
           expect((callsMax * 1000) / windowMs).toBeLessThanOrEqual(limit * share + 1e-9);
-          if (limit * share < 1) {
-            expect([permits, callsMax]).toEqual([1, 1]);
-            return;
-          }
-          expect(callsMax).toBeLessThanOrEqual(limit * share + 1e-9);
-          if (callsMax < 4) return;
-          expect((1000 / tickMs + 2) * permits).toBeLessThanOrEqual(callsMax + 1e-6);
+          expect((permits * 1000) / tickMs).toBeLessThan((callsMax * 1000) / windowMs);
+          expect(windowMs).toBeGreaterThan(1000);
+          expect(schedule?.burst).toBeLessThanOrEqual(Math.max(permits, callsMax / 50));
+          if (limit * share < 1) expect([permits, callsMax]).toEqual([1, 1]);
+          else expect(callsMax).toBeLessThanOrEqual(limit * share + 1e-9);
         },
       ),
     );
@@ -36,23 +40,26 @@ describe('rateSchedule', () => {
 
   it('spaces calls further apart than a second where the share is less than one, and stops at none', () => {
     const slow = rateSchedule(5, 0.1);
-    expect(slow?.tickMs).toBeCloseTo(2000);
+    expect(slow?.tickMs).toBeCloseTo(2013);
     expect(slow?.windowMs).toBeGreaterThanOrEqual(2000);
     expect(rateSchedule(500, 0)).toBeNull();
   });
 
-  it('uses at least 98 percent of 500 and of 2000, and of the halves that two instances get', () => {
+  it('uses at least 98.5 percent of 500 and of 2000, of the halves that two instances get, and of the bulk limits', () => {
     for (const [limit, share] of [
       [500, 1],
       [500, 0.5],
+      [500, 0.25],
       [2000, 1],
       [2000, 0.5],
+      [10, 1],
+      [5, 1],
     ] as const) {
       const schedule = rateSchedule(limit, share);
       expect(schedule).not.toBeNull();
       const { permits = 0, tickMs = 1, callsMax = 0, windowMs = 1 } = schedule ?? {};
-      expect((permits * 1000) / tickMs).toBeGreaterThanOrEqual(0.98 * limit * share);
-      expect((callsMax * 1000) / windowMs).toBeGreaterThanOrEqual(0.98 * limit * share);
+      expect((permits * 1000) / tickMs).toBeGreaterThanOrEqual(0.985 * limit * share);
+      expect((callsMax * 1000) / windowMs).toBeGreaterThanOrEqual(0.985 * limit * share);
     }
   });
 
@@ -103,8 +110,55 @@ describe('StartWindow', () => {
   it('remembers the starts before a smaller share when it takes over', () => {
     const before = new StartWindow(10, 1000);
     for (let i = 0; i < 10; i++) before.record(i);
-    const after = new StartWindow(5, 1000, before.starts());
+    const after = new StartWindow(5, 1000, before.times());
     expect(after.waitMs(10)).toBe(995);
+  });
+});
+
+describe('a call that arrives late', () => {
+  it('counts from then, where those that follow it are late as well', () => {
+    const window = new StartWindow(5, 1000);
+    const calls = [0, 2, 4, 6, 8].map((at) => window.record(at));
+    for (const [i, call] of calls.entries()) window.arrived(call, 20 - 2 * i);
+    expect(window.waitMs(1000)).toBe(20);
+  });
+
+  it('counts from its start, where one that started after it was not late', () => {
+    const window = new StartWindow(5, 1000);
+    const calls = [0, 2, 4, 6, 8].map((at) => window.record(at));
+    window.arrived(calls[0] ?? 0, 50);
+    expect(window.waitMs(1000)).toBe(2);
+  });
+
+  it('changes nothing once it is forgotten', () => {
+    const window = new StartWindow(2, 1000);
+    const first = window.record(0);
+    for (const at of [1000, 2000, 3000]) window.record(at);
+    window.arrived(first, 50);
+    expect(window.times()).toEqual([2000, 3000]);
+  });
+
+  it('is told by its answer from one that is slow as all are', () => {
+    const typical = new TypicalWait();
+    for (let i = 0; i < 1000; i++) typical.note(40 + (i % 10));
+    expect(typical.lateMs(45)).toBe(0);
+    expect(typical.lateMs(75)).toBeGreaterThan(20);
+    expect(typical.lateMs(10_000)).toBe(50);
+  });
+});
+
+describe('EvenStarts', () => {
+  it('lets a few start together and spreads out what a stall has held up', () => {
+    const even = new EvenStarts({ permits: 2, tickMs: 4, burst: 6 });
+    const starts: number[] = [];
+    for (let now = 100; starts.length < 20;) {
+      now += even.waitMs(now);
+      even.record(now);
+      starts.push(now);
+    }
+    expect(starts.filter((at) => at === 100)).toHaveLength(6);
+    const gaps = starts.slice(6).map((at, i) => at - (starts[i + 5] ?? 0));
+    for (const gap of gaps) expect(gap).toBeCloseTo(2 / 1.5);
   });
 });
 
@@ -122,9 +176,13 @@ describe('Widening', () => {
     widening.widen(0);
     const once = widening.extraMs(0);
     expect(once).toBeGreaterThan(0);
-    for (let i = 0; i < 100; i++) widening.widen(0);
-    expect(widening.extraMs(0)).toBeLessThanOrEqual(80);
-    expect(widening.extraMs(30_000)).toBeLessThan(widening.extraMs(0));
+    // The others of the same moment say the same.
+    for (let i = 0; i < 100; i++) widening.widen(i);
+    expect(widening.extraMs(100)).toBeLessThanOrEqual(once);
+    for (let i = 1; i < 100; i++) widening.widen(i * 1_000);
+    expect(widening.extraMs(99_000)).toBeLessThanOrEqual(80);
+    expect(widening.extraMs(99_000)).toBeGreaterThan(once);
+    expect(widening.extraMs(130_000)).toBeLessThan(widening.extraMs(99_000));
     expect(widening.extraMs(10_000_000)).toBe(0);
   });
 });
