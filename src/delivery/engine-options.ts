@@ -63,11 +63,16 @@ export function placesForUsers(load: Load, options: EngineOptions): number {
     deliveriesMax - load.deliveries,
     usersPerLookMax,
   );
-  const enough = Math.min(usersPerLookMax, waitingMax, deliveriesMax) / 4;
+  const enough = Math.min(enoughForALook(options), waitingMax / 4);
   return free >= Math.min(load.queued, enough) ? free : 0;
 }
 
-/** The same for users whose last try failed. */
+/** So many users are not made to wait until there are more. */
+export function enoughForALook({ usersPerLookMax, deliveriesMax }: EngineOptions): number {
+  return Math.min(usersPerLookMax, deliveriesMax) / 4;
+}
+
+/** The same as placesForUsers, for users whose last try failed. */
 export function placesBehind({ retries }: Load, options: EngineOptions): number {
   return Math.max(0, Math.min(options.retriesMax - retries, options.usersPerLookMax));
 }

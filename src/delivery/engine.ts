@@ -5,9 +5,11 @@ import {
   type EngineDeps,
   type EngineOptions,
   type Load,
+  enoughForALook,
   placesBehind,
   placesForUsers,
 } from './engine-options.ts';
+import { LookPace } from './look-pace.ts';
 import { type Visibility, lookAgainMs } from './looks.ts';
 import { Sending, type Sent } from './sending.ts';
 import { type Taken, UserQueue } from './user-queue.ts';
@@ -17,6 +19,8 @@ export { ENGINE_DEFAULTS, type EngineDeps, type EngineOptions } from './engine-o
 export type { LookOutcome, WorkItem } from './work.ts';
 
 const LOOK_RETRY_MS_MAX = 5_000;
+/** How soon it is seen that there is room again, where nothing tells. */
+const SCHEDULE_MS = 5;
 
 /** The moment of a look: what is known from it is as old as its beginning. */
 interface Moment {
@@ -39,6 +43,7 @@ export class Engine {
   readonly #sending: Sending;
   readonly #addresses = new AddressOrder();
   readonly #limit;
+  readonly #pace = new LookPace();
   #generation = 0;
   #looks = 0;
   #deliveries = 0;
@@ -132,6 +137,8 @@ export class Engine {
       const room = placesForUsers(load, this.#options);
       const behind = placesBehind(load, this.#options);
       if (this.#queue.queued > 0 && room > 0) {
+        const gatherMs = this.#gatherMs();
+        if (gatherMs > 0) return this.#scheduleLater(gatherMs);
         void this.#look(this.#queue.take(room), this.#generation);
       } else if (this.#queue.queuedBehind > 0 && behind > 0) {
         const users = this.#queue.takeBehind(behind);
@@ -155,22 +162,30 @@ export class Engine {
     return this.#looks >= this.#options.looksMax || this.#deps.now() < this.#pausedUntilMs;
   }
 
-  #scheduleLater(): void {
+  /** How long it is better to let more users come together; 0 where there are enough. */
+  #gatherMs(): number {
+    if (this.#queue.queued >= enoughForALook(this.#options)) return 0;
+    return this.#pace.waitMs(this.#deps.now());
+  }
+
+  #scheduleLater(delayMs = SCHEDULE_MS): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
       this.#schedule();
-    }, 5);
+    }, delayMs);
   }
 
   async #look(taken: readonly Taken<WorkItem>[], generation: number): Promise<void> {
     if (taken.length === 0) return;
     this.#looks += 1;
     const beganMs = this.#deps.now();
+    this.#pace.began(beganMs);
     try {
       const { visibility, rows } = await this.#deps.look(
         taken.map((user) => user.userId),
         taken.flatMap((user) => user.items),
       );
+      this.#pace.ended(this.#deps.now() - beganMs);
       const byUser = new Map(rows.map((row) => [row.userId, row]));
       if (this.#failedLooks > 0) this.#deps.onTrouble(null);
       this.#failedLooks = 0;

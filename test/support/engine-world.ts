@@ -53,6 +53,8 @@ export class World {
   aheadMs = 0;
   failingRecords = 0;
   failingLooks = 0;
+  /** How many users each look was about. */
+  readonly looks: number[] = [];
   executed: () => boolean | null = () => null;
   readonly engine: Engine;
 
@@ -60,6 +62,7 @@ export class World {
     this.engine = new Engine(
       {
         look: async (ids) => {
+          this.looks.push(ids.length);
           const visibility = { views: new Set(this.visible), hasExecuted: this.executed };
           await sleep(slowMs);
           if (this.failingLooks-- > 0) throw new Error('the database is away');

@@ -14,6 +14,24 @@ describe('Engine', () => {
     expect(world.outcomes.filter((outcome) => outcome === 'superseded')).toHaveLength(49);
   });
 
+  // Guards #gatherMs.
+  it('looks together at users who come one after the other, and at the first at once', async () => {
+    const world = new World({}, 3);
+    const began = performance.now();
+    for (let i = 0; i < 60; i++) {
+      const id = String(i);
+      world.rows.set(id, user(id, id));
+      world.engine.accept([world.item(id)]);
+      await sleep(1);
+    }
+    const tookMs = performance.now() - began;
+    await world.engine.idle();
+    expect(world.sent).toHaveLength(60);
+    expect(world.looks[0]).toBe(1);
+    // A look takes 3 ms, so they begin 9 ms apart.
+    expect(world.looks.length).toBeLessThan(10 + tookMs / 6);
+  });
+
   it('sends nothing again that was sent last, and everything that differs from it', async () => {
     const world = new World();
     world.rows.set('7', user('7', '100'));

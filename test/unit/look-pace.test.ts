@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { LookPace } from '../../src/delivery/look-pace.ts';
+
+const paced = (tookMs: number): LookPace => {
+  const pace = new LookPace();
+  for (let i = 0; i < 100; i++) pace.ended(tookMs);
+  return pace;
+};
+
+describe('LookPace', () => {
+  it('lets whoever comes after a pause be looked at at once', () => {
+    const pace = paced(2);
+    expect(pace.waitMs(0)).toBe(0);
+    pace.began(0);
+    expect(pace.waitMs(6)).toBe(0);
+  });
+
+  it('lets those who come shortly after others wait, and be looked at together', () => {
+    const pace = paced(2);
+    pace.began(100);
+    expect(pace.waitMs(101)).toBeCloseTo(5);
+    expect(pace.waitMs(104)).toBeCloseTo(2);
+  });
+
+  it('lets nobody wait for more than 10 ms, however slow the database is', () => {
+    const pace = paced(500);
+    pace.began(100);
+    expect(pace.waitMs(100)).toBe(10);
+  });
+});
