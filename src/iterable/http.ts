@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { secretRemover } from '../plain-text.ts';
 import type { ProxySettings } from '../settings/types.ts';
@@ -89,7 +90,7 @@ export class IterableHttp implements AsyncDisposable {
     body: string | null,
     read: (status: number, retryAfter: string | null, text: string, nowMs: number) => V,
   ): Promise<V | Extract<Verdict, { kind: 'retry' }>> {
-    const signal = AbortSignal.timeout(this.#options.timeoutMs);
+    const deadline = new Deadline(this.#options.timeoutMs);
     try {
       const response = await this.#agent.request({
         origin: this.#base.origin,
@@ -97,8 +98,8 @@ export class IterableHttp implements AsyncDisposable {
         method,
         headers: this.#headers,
         body,
-        signal,
-        // The one timer is `signal`: undici's own two would only limit parts of the call.
+        signal: deadline,
+        // The one timer is the deadline's: undici's own two would only limit parts of the call.
         headersTimeout: 0,
         bodyTimeout: 0,
       });
@@ -108,13 +109,36 @@ export class IterableHttp implements AsyncDisposable {
       return read(response.statusCode, header, text, Date.now());
     } catch (error) {
       return { kind: 'retry', status: null, message: this.#reason(error), retryAfterMs: null };
+    } finally {
+      deadline.clear();
     }
   }
 
   #reason(error: unknown): string {
-    const { name, code, message } = error as NodeJS.ErrnoException;
-    if (name === 'TimeoutError') return `no answer within ${this.#options.timeoutMs} ms`;
+    const { code, message } = error as NodeJS.ErrnoException;
     return cleanMessage(this.#withoutKey(code === undefined ? message : `${code} ${message}`));
+  }
+}
+
+/**
+ * Ends a call that takes too long. An AbortSignal with a time would do the same, at several times
+ * the cost: one timer, cleared when the call has ended.
+ */
+class Deadline extends EventEmitter {
+  /** What undici rejects with once `abort` was emitted. */
+  reason: Error | null = null;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(timeoutMs: number) {
+    super();
+    this.#timer = setTimeout(() => {
+      this.reason = new Error(`no answer within ${timeoutMs} ms`);
+      this.emit('abort');
+    }, timeoutMs);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
   }
 }
 

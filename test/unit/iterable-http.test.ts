@@ -1,0 +1,52 @@
+import { type AddressInfo } from 'node:net';
+import { type ServerResponse, createServer } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { IterableHttp } from '../../src/iterable/http.ts';
+
+async function serving(
+  answer: (response: ServerResponse) => void,
+): Promise<AsyncDisposable & { http: (timeoutMs: number) => IterableHttp }> {
+  const server = createServer((request, response) => {
+    request.resume();
+    answer(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    http: (timeoutMs) => new IterableHttp({ apiKey: 'key', baseUrl, timeoutMs, connectionsMax: 2 }),
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+const NO_ANSWER = { kind: 'retry', status: null, message: 'no answer within 100 ms' };
+
+describe('a call to Iterable', () => {
+  it('ends in time where nothing answers, and where an answer begins and does not end', async () => {
+    await using silent = await serving(() => undefined);
+    await using half = await serving((response) => {
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      response.write('{"code":');
+    });
+    for (const { http } of [silent, half]) {
+      await using client = http(100);
+      // More than there are connections: those that wait for one end in time as well.
+      const calls = Array.from({ length: 5 }, () => client.post('/api/users/update', '{}'));
+      for (const verdict of await Promise.all(calls)) expect(verdict).toMatchObject(NO_ANSWER);
+    }
+  });
+
+  it('leaves no timer behind once it has been answered', async () => {
+    await using server = await serving((response) => response.end('{"code":"Success"}'));
+    await using client = server.http(60_000);
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    await client.post('/api/users/update', '{}');
+    const before = timers();
+    const calls = Array.from({ length: 50 }, () => client.post('/api/users/update', '{}'));
+    for (const verdict of await Promise.all(calls)) expect(verdict).toMatchObject({ kind: 'ok' });
+    expect(timers()).toBeLessThan(before + 25);
+  });
+});
