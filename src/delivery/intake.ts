@@ -1,9 +1,8 @@
-import { readPlace } from '../database/log-place.ts';
 import type { TopicFormat } from '../settings/types.ts';
 import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../topics/port.ts';
 import type { ChangedRow } from './looks.ts';
 import type { Engine, LookOutcome, WorkItem } from './engine.ts';
-import { readMessage, type Request } from './read-message.ts';
+import { type Request, readMessage, scanOwnView } from './read-message.ts';
 import { TopicProgress, type Tracked } from './topic-progress.ts';
 
 export interface IntakeDeps {
@@ -13,12 +12,22 @@ export interface IntakeDeps {
   pageViewsTopic: string;
   /** Pages that the rule asks for. */
   pages: readonly string[];
+  /** Views that are older can't be what the rule asks for. */
+  lookbackDays: number;
   deadLetters: Pick<DeadLetterStore, 'add'>;
-  onOutcome: (outcome: LookOutcome) => void;
+  /** Told of so many messages that came to this. */
+  onOutcome: (outcome: LookOutcome, messages: number) => void;
   onUnreadable: (letter: DeadLetter) => void;
   now: () => number;
   nowEpoch: () => number;
 }
+
+const DAY_MS = 86_400_000;
+/** The rule's day begins at midnight, in another time zone, by another clock. */
+const MARGIN_DAYS = 3;
+
+/** As our own form has it, and as text in the order of time. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/;
 
 const isPlain = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
 
@@ -42,9 +51,44 @@ function changedRow(
   return /^\d{1,20}$/.test(view) ? { table: 'page_views', id: view } : null;
 }
 
+/** A partition's messages that ask for nothing, up to the offset `next`: finished as one. */
+interface Passed {
+  topic: string;
+  partition: number;
+  next: number;
+  messages: number;
+}
+
 interface Unreadable {
   letter: DeadLetter;
   settle: () => void;
+}
+
+function itemOf(
+  request: Request,
+  message: ReceivedMessage,
+  seenAtMs: number,
+  finish: (outcome: LookOutcome) => void,
+): WorkItem {
+  return {
+    userId: request.userId,
+    viewId: request.view?.id ?? null,
+    isChange: request.isChange,
+    gtid: request.gtid ?? message.headers['position'] ?? null,
+    logPosition: message.headers['log_position'] ?? null,
+    row: changedRow(request, message),
+    committedAtMs: message.timestampMs,
+    seenAtMs,
+    finish,
+  };
+}
+
+/** What is the same of messages that are taken in together. */
+interface Arrival {
+  /** Monotonic ms. */
+  seenAtMs: number;
+  /** Views of before this time are too old by two clocks, ours and that of the source; ISO. */
+  oldest: string;
 }
 
 /** Turns messages into work for the engine, and keeps count of how far they are finished. */
@@ -53,6 +97,11 @@ export class Intake {
   /** null where any page may be one of the rule's. */
   readonly #pages: ReadonlySet<string> | null;
   #progress = new TopicProgress();
+  #passed: Passed | null = null;
+  /** When the newest message so far was committed: the source's clock, epoch ms. */
+  #newestMs = 0;
+  /** What onOutcome is still to be told. */
+  readonly #outcomes = new Map<LookOutcome, number>();
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
@@ -75,13 +124,85 @@ export class Intake {
   async accept(messages: readonly ReceivedMessage[]): Promise<void> {
     const items: WorkItem[] = [];
     const letters: Unreadable[] = [];
-    for (const message of messages) this.#take(message, items, letters);
+    const arrival = this.#arrival(messages);
+    for (const message of messages) {
+      if (!this.#scan(message, items, arrival)) this.#take(message, items, letters, arrival);
+    }
+    this.#endPassed();
     this.#deps.engine.accept(items);
     if (letters.length > 0) await this.#keep(letters);
     await this.#deps.engine.room();
   }
 
-  #take(message: ReceivedMessage, items: WorkItem[], letters: Unreadable[]): void {
+  #arrival(messages: readonly ReceivedMessage[]): Arrival {
+    const { now, nowEpoch, lookbackDays } = this.#deps;
+    for (const { timestampMs } of messages) {
+      if (timestampMs > this.#newestMs) this.#newestMs = timestampMs;
+    }
+    const nowMs = Math.min(nowEpoch(), this.#newestMs);
+    const oldestMs = Math.max(0, nowMs - (lookbackDays + MARGIN_DAYS) * DAY_MS);
+    return { seenAtMs: now(), oldest: new Date(oldestMs).toISOString() };
+  }
+
+  /** Takes a view of our own form, without parsing it; false where it is to be parsed. */
+  #scan(message: ReceivedMessage, items: WorkItem[], { oldest, seenAtMs }: Arrival): boolean {
+    const { format, pageViewsTopic } = this.#deps;
+    const { topic, partition, offset, value } = message;
+    if (value === null || topic !== pageViewsTopic || format !== 'page_view') return false;
+    const scanned = scanOwnView(value);
+    if (scanned === null) return false;
+    const { page, eventTime } = scanned;
+    const isOld = eventTime < oldest && TIME.test(eventTime);
+    if (isOld || !concernsRule(page, this.#pages)) {
+      this.#pass(topic, partition, offset + 1);
+      return true;
+    }
+    this.#endPassed();
+    const progress = this.#progress;
+    const finish = this.#finisher(progress, progress.add(topic, partition, offset + 1), true);
+    items.push(itemOf(scanned.request, message, seenAtMs, finish));
+    return true;
+  }
+
+  /** Nothing is to be done for the message before this offset. */
+  #pass(topic: string, partition: number, next: number): void {
+    const passed = this.#passed;
+    if (passed?.topic === topic && passed.partition === partition) {
+      passed.next = next;
+      passed.messages += 1;
+      return;
+    }
+    this.#endPassed();
+    this.#passed = { topic, partition, next, messages: 1 };
+  }
+
+  #endPassed(): void {
+    const passed = this.#passed;
+    if (passed === null) return;
+    this.#passed = null;
+    this.#progress.finish(this.#progress.add(passed.topic, passed.partition, passed.next));
+    this.#tell('ineligible', passed.messages);
+  }
+
+  /** Together, once what is under way now has ended: one message after the other is dear. */
+  #tell(outcome: LookOutcome, messages: number): void {
+    if (this.#outcomes.size === 0) queueMicrotask(() => this.#tellAll());
+    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + messages);
+  }
+
+  #tellAll(): void {
+    const all = [...this.#outcomes];
+    this.#outcomes.clear();
+    for (const [outcome, messages] of all) this.#deps.onOutcome(outcome, messages);
+  }
+
+  #take(
+    message: ReceivedMessage,
+    items: WorkItem[],
+    letters: Unreadable[],
+    { seenAtMs }: Arrival,
+  ): void {
+    this.#endPassed();
     const { topic, partition, offset } = message;
     const format = topic === this.#deps.pageViewsTopic ? this.#deps.format : 'page_view';
     const reading = readMessage(message, format);
@@ -95,7 +216,7 @@ export class Intake {
         const finish = this.#finisher(progress, tracked, isLast);
         if (request.view !== null && !concernsRule(request.view.page, this.#pages)) {
           finish('ineligible');
-        } else items.push(this.#item(request, message, finish));
+        } else items.push(itemOf(request, message, seenAtMs, finish));
       });
       return;
     }
@@ -103,7 +224,7 @@ export class Intake {
     if (reading.kind === 'nothing') return progress.finish(tracked);
     const settle = (): void => {
       progress.finish(tracked);
-      this.#deps.onOutcome('refused');
+      this.#tell('refused', 1);
     };
     letters.push({ letter: this.#letter(message, reading.problem), settle });
   }
@@ -112,7 +233,7 @@ export class Intake {
   #finisher(progress: TopicProgress, tracked: Tracked, isLast: boolean): WorkItem['finish'] {
     return (outcome) => {
       progress.finish(tracked);
-      if (isLast) this.#deps.onOutcome(outcome);
+      if (isLast) this.#tell(outcome, 1);
     };
   }
 
@@ -123,24 +244,6 @@ export class Intake {
       settle();
       this.#deps.onUnreadable(letter);
     }
-  }
-
-  #item(
-    request: Request,
-    message: ReceivedMessage,
-    finish: (outcome: LookOutcome) => void,
-  ): WorkItem {
-    return {
-      userId: request.userId,
-      viewId: request.view?.id ?? null,
-      isChange: request.isChange,
-      gtid: request.gtid ?? message.headers['position'] ?? null,
-      log: readPlace(message.headers['log_position']),
-      row: changedRow(request, message),
-      committedAtMs: message.timestampMs,
-      seenAtMs: this.#deps.now(),
-      finish,
-    };
   }
 
   #letter(message: ReceivedMessage, problem: string): DeadLetter {

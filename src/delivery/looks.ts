@@ -1,13 +1,5 @@
 import type { EligibleUser } from '../rule/eligible-user.ts';
 
-/** A place in one server's log: file positions mean nothing on another. */
-export interface LogPlace {
-  server: string;
-  file: string;
-  /** Within the transaction, where it begins. */
-  position: number;
-}
-
 /** The row that a change is about. */
 export interface ChangedRow {
   table: 'customers' | 'page_views';
@@ -24,8 +16,8 @@ export interface Look {
   isChange: boolean;
   /** The transaction's GTID, where capture knew it. */
   gtid: string | null;
-  /** Where the log has it, as far as the message says so. */
-  log?: LogPlace | null;
+  /** Where which server's log has it, as `readPlace` reads it, as far as the message says so. */
+  logPosition?: string | null;
   /** For a change: its row, where the message says so. */
   row?: ChangedRow | null;
   /** When the row was committed, epoch ms. */

@@ -113,6 +113,35 @@ function readOwn(value: Json): Reading {
   return { kind: 'requests', requests: [viewRequest(value)] };
 }
 
+/** JSON text without an escape in it. */
+const PLAIN = String.raw`"([^"\\\x00-\x1f]*)"`;
+const TEXT = `(?:null|${PLAIN.replace(/[()]/g, '')})`;
+/** Ids are short, so that V8 copies them: as a part of the text they would keep all of it. */
+const ID = String.raw`(0|[1-9]\d{0,11})`;
+const OWN_VIEW = new RegExp(
+  `^{"id":${ID},"user_id":${ID},"page":${PLAIN},"device":${TEXT},"browser":${TEXT},` +
+    `"location":${TEXT},"event_time":${PLAIN}}$`,
+);
+
+/** A page view, as far as it is needed. */
+export interface ScannedView {
+  request: Request;
+  page: string;
+  eventTime: string;
+}
+
+/**
+ * A page view of our own form, read without parsing it: that takes a fraction of the time. null
+ * where it is anything that JSON could read otherwise; then it is to be parsed.
+ */
+export function scanOwnView(value: string): ScannedView | null {
+  const match = OWN_VIEW.exec(value);
+  if (match === null) return null;
+  const [, viewId = '', userId = '', page = '', eventTime = ''] = match;
+  const request = { userId, view: { id: viewId, page }, isChange: false };
+  return { request, page, eventTime };
+}
+
 /**
  * Debezium's JSON converter, with or without its schema, and the form that its
  * ExtractNewRecordState transform flattens it to.

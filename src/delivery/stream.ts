@@ -113,8 +113,10 @@ export class DeliveryStream {
       format: deps.format,
       pageViewsTopic: deps.topics.names.pageViews,
       pages: deps.rule.pages,
+      lookbackDays: deps.rule.lookbackDays,
       deadLetters: { add: keep },
-      onOutcome: (outcome: LookOutcome) => deps.metrics.deliveries.inc({ outcome }),
+      onOutcome: (outcome: LookOutcome, messages) =>
+        deps.metrics.deliveries.inc({ outcome }, messages),
       onUnreadable: (letter) => {
         deps.metrics.unreadableMessages.inc();
         deps.logger.warn({ id: letter.id }, letter.reason);

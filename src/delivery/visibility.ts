@@ -1,6 +1,6 @@
 import { gtidMembership, isMysqlGtid, mariadbGtidMembership } from '../database/gtid-set.ts';
 import { heldRows } from '../database/held-rows.ts';
-import { isPast } from '../database/log-place.ts';
+import { type FilePlace, isPast, readPlace } from '../database/log-place.ts';
 import type { Session } from '../database/open.ts';
 import { commitHoldMsMax } from '../database/semi-sync.ts';
 import { IDENTITY_VARIABLES, type ServerIdentity, identityOf } from '../database/server.ts';
@@ -61,8 +61,14 @@ async function readServer({ query, facts }: Session): Promise<ServerIdentity> {
   return identityOf(facts);
 }
 
-function isOf(server: ServerIdentity, { log }: Look): boolean {
-  return log !== undefined && log !== null && log.server === server.id;
+/** File positions mean nothing on another server. */
+function placeOn(server: ServerIdentity, { logPosition }: Look): FilePlace | null {
+  const place = readPlace(logPosition ?? undefined);
+  return place?.server === server.id ? place : null;
+}
+
+function isOf(server: ServerIdentity, look: Look): boolean {
+  return placeOn(server, look) !== null;
 }
 
 /** The row to look for: the page view itself, or the one that the change names. */
@@ -127,9 +133,10 @@ async function mariadbProof(
     );
     const file = values.get('binlog_snapshot_file') ?? '';
     const position = Number(values.get('binlog_snapshot_position'));
-    proofs.push((look) =>
-      file !== '' && look.log && isOf(server, look) ? isPast({ file, position }, look.log) : null,
-    );
+    proofs.push((look) => {
+      const place = file === '' ? null : placeOn(server, look);
+      return place === null ? null : isPast({ file, position }, place);
+    });
   }
   if (looks.some((look) => look.gtid !== null && !isOf(server, look))) {
     const [row] = await session.query('SELECT @@GLOBAL.gtid_slave_pos AS applied', {}, LOOK_MS_MAX);

@@ -48,6 +48,7 @@ describe('Intake', () => {
       format: 'page_view',
       pageViewsTopic: 'views',
       pages: ['pricing'],
+      lookbackDays: 7,
       deadLetters: { add: () => Promise.resolve() },
       onOutcome: () => undefined,
       onUnreadable: () => undefined,
@@ -67,4 +68,62 @@ describe('Intake', () => {
       { topic: 'views', partition: 0, offset: MESSAGES },
     ]);
   }, 60_000);
+
+  // Guards #scan and the two clocks of #arrival.
+  it('passes over what can not change the answer, and finishes it in its order', async () => {
+    const DAY = 86_400_000;
+    const NOW = Date.UTC(2026, 0, 31);
+    const items: WorkItem[] = [];
+    const told: [string, number][] = [];
+    let nowMs = NOW;
+    const intake = new Intake({
+      engine: {
+        accept: (more: readonly WorkItem[]) => void items.push(...more),
+        room: () => Promise.resolve(),
+      } as unknown as Engine,
+      format: 'page_view',
+      pageViewsTopic: 'views',
+      pages: ['pricing'],
+      lookbackDays: 7,
+      deadLetters: { add: () => Promise.resolve() },
+      onOutcome: (outcome, messages) => told.push([outcome, messages]),
+      onUnreadable: () => undefined,
+      now: () => 0,
+      nowEpoch: () => nowMs,
+    });
+    let offset = 0;
+    const view = (page: string, viewedMs: number, timestampMs = NOW): ReceivedMessage => {
+      const time = `${new Date(viewedMs).toISOString().slice(0, 19)}Z`;
+      const value = `{"id":1,"user_id":2,"page":"${page}","device":null,"browser":"x","location":null,"event_time":"${time}"}`;
+      return {
+        topic: 'views',
+        partition: 0,
+        offset: offset++,
+        key: '2',
+        value,
+        timestampMs,
+        headers: {},
+      };
+    };
+    await intake.accept([
+      view('home', NOW),
+      view('home', NOW),
+      view('Pricing', NOW - 8 * DAY),
+      view('pricing', NOW - 40 * DAY),
+      view('home', NOW),
+    ]);
+    await Promise.resolve();
+    expect(items).toHaveLength(1);
+    expect(told).toEqual([['ineligible', 4]]);
+    expect(intake.progress.takeMoved()).toEqual([{ topic: 'views', partition: 0, offset: 2 }]);
+    items[0]?.finish('sent');
+    expect(intake.progress.takeMoved()).toEqual([{ topic: 'views', partition: 0, offset: 5 }]);
+    // Our clock has jumped ahead: what the source committed now is looked at.
+    nowMs = NOW + 400 * DAY;
+    await intake.accept([view('pricing', NOW)]);
+    // The source's clock did: the same.
+    nowMs = NOW;
+    await intake.accept([view('pricing', NOW, NOW + 400 * DAY)]);
+    expect(items).toHaveLength(3);
+  });
 });

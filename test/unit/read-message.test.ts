@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readMessage } from '../../src/delivery/read-message.ts';
+import { readMessage, scanOwnView } from '../../src/delivery/read-message.ts';
 import type { TopicFormat } from '../../src/settings/types.ts';
 
 const VIEW = {
@@ -171,6 +171,69 @@ describe('readMessage: anything', () => {
         for (const { userId } of reading.requests) expect(userId).toMatch(/^\d{1,20}$/);
       }),
       { numRuns: 2000 },
+    );
+  });
+});
+
+describe('scanOwnView', () => {
+  const text = fc.oneof(
+    fc.constantFrom('pricing', '', ' Pricing ', 'é', '"', '\\', '\n', '\u2028', '{}', 'null'),
+    fc.string({ unit: 'binary', maxLength: 8 }),
+    fc.constant(null),
+  );
+  const id = fc.oneof(
+    fc.nat(),
+    fc.constantFrom<unknown>(0, -1, 1.5, '7', null, 1e11, 2 ** 53, '18446744073709551615'),
+  );
+  const view = fc.record({
+    id,
+    user_id: id,
+    page: text,
+    device: text,
+    browser: text,
+    location: text,
+    event_time: fc.oneof(fc.constant('2026-01-13T14:30:45Z'), text),
+  });
+  const agrees = (value: string): void => {
+    const scanned = scanOwnView(value);
+    if (scanned === null) return;
+    expect(readMessage({ value }, 'page_view')).toEqual({
+      kind: 'requests',
+      requests: [scanned.request],
+    });
+    const parsed = JSON.parse(value) as { page: unknown; event_time: unknown };
+    expect([scanned.page, scanned.eventTime]).toEqual([parsed.page, parsed.event_time]);
+  };
+
+  it('reads what we write, and says what parsing it would say', () => {
+    expect(scanOwnView(JSON.stringify(VIEW))).toEqual({
+      request: REQUEST,
+      page: 'pricing',
+      eventTime: VIEW.event_time,
+    });
+    fc.assert(fc.property(view, (row) => agrees(JSON.stringify(row))));
+  });
+
+  it('leaves to the parser whatever is written otherwise', () => {
+    const written = JSON.stringify(VIEW);
+    for (const other of [
+      ` ${written}`,
+      `${written}\n`,
+      written.replace('}', ',"user_id":8}'),
+      written.replace('}', ',"cause":"x"}'),
+      written.replace('"id":123', '"id":0123'),
+      written.replace('"id":123', '"id":"123"'),
+      written.replace('pricing', 'pri\\u0063ing'),
+      written.replace('Chrome', 'a", "page":"home'),
+      written.replace('"mobile"', 'true'),
+      written.slice(0, -1),
+    ]) {
+      expect(scanOwnView(other), other).toBeNull();
+    }
+    fc.assert(
+      fc.property(fc.nat(written.length), fc.string({ maxLength: 3 }), fc.nat(4), (at, put, cut) =>
+        agrees(written.slice(0, at) + put + written.slice(at + cut)),
+      ),
     );
   });
 });
