@@ -33,6 +33,10 @@ const line = (name: string, value: string, bar = '', ok: boolean | null = null):
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 
 const POISON_ROUNDS = 3;
+/** Views of so long before those that are measured: connections, code and caches are warm then. */
+const WARM_SECONDS = 2;
+/** A share of the limits counts a second after it was given, and is cold for two more. */
+const SHARE_MS = 3_500;
 
 async function endOffset(scene: Scene, kind: Kind): Promise<number> {
   const kafka =
@@ -118,6 +122,8 @@ export async function captureRate(
 /**
  * From commit to events/track, in ms. Each view is another pro user's, so that nothing coalesces.
  * Of every `poisonedEvery` users one's calls always answer 500 (0: nobody's); it is not counted.
+ * What is measured is steady: it begins once the instance has its share of the limits, and after
+ * WARM_SECONDS of views at the same rate, which are not counted.
  */
 async function waitsOf(
   stage: Stage,
@@ -127,7 +133,8 @@ async function waitsOf(
   poisonedEvery = 0,
 ): Promise<number[]> {
   await using scene = await openScene(stage, kind);
-  const total = perSecond * seconds;
+  const warm = perSecond * WARM_SECONDS;
+  const total = warm + perSecond * seconds;
   await addCustomers(scene, total, 'pro');
   const [found] = await scene.connection.query(
     "SELECT id, email FROM customers WHERE email LIKE 'many%' ORDER BY id",
@@ -138,7 +145,8 @@ async function waitsOf(
   await scene.iterable.poison(poisoned);
   const { program } = await startReady(['run'], { ...scene.env, START_FROM: 'now' });
   await using _ = program;
-  await sleep(1_500);
+  await program.says(/"share":[\d.]+.*"delivering"/);
+  await sleep(SHARE_MS);
   const { host, port, user, password } = stage.server;
   const committed = new Map<string, number>();
   const startMs = performance.now();
@@ -154,13 +162,15 @@ async function waitsOf(
         "INSERT INTO page_views (user_id, page, device) VALUES (?, 'pricing', 'mobile')",
         [one.id],
       );
-      if (!isPoisoned(i)) committed.set(one.email, performance.timeOrigin + performance.now());
+      if (i >= warm && !isPoisoned(i))
+        committed.set(one.email, performance.timeOrigin + performance.now());
     }
     writer.destroy();
   });
   await Promise.all(writers);
-  const wanted = total - poisoned.length;
-  for (let i = 0; i < 500 && (await scene.iterable.events()) < wanted; i++) await sleep(20);
+  const all = total - poisoned.length;
+  for (let i = 0; i < 500 && (await scene.iterable.events()) < all; i++) await sleep(20);
+  const wanted = committed.size;
   const arrivals = await scene.iterable.arrivals('events/track');
   const waits = arrivals
     .map(({ at, email }) => at - (committed.get(email) ?? Number.NaN))
@@ -178,13 +188,12 @@ export async function latency(
 ): Promise<Measure> {
   const waits = await waitsOf(stage, kind, perSecond, seconds);
   const [p50, p99, most] = [percentile(waits, 0.5), percentile(waits, 0.99), Math.max(...waits)];
-  const p50Bar = kind === 'embedded' ? 15 : 40;
-  const hasBar = perSecond === 200;
+  const [p50Bar, p99Bar] = kind === 'embedded' ? [5, 30] : [8, 50];
   return line(
     `commit → events/track, ${kind}, ${perSecond}/s`,
     `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, max ${most.toFixed(0)} ms`,
-    hasBar ? `p50 ≤ ${p50Bar} ms, p99 ≤ 100 ms` : '',
-    hasBar ? p50 <= p50Bar && p99 <= 100 : null,
+    `p50 ≤ ${p50Bar} ms, p99 ≤ ${p99Bar} ms`,
+    p50 <= p50Bar && p99 <= p99Bar,
   );
 }
 
@@ -231,10 +240,13 @@ export async function backlog(
     "INSERT INTO page_views (user_id, page) SELECT id, 'pricing' FROM customers WHERE email LIKE 'many%'",
   );
   await using first = new Process(['run'], scene.env);
-  await using second = instances > 1 ? new Process(['deliver'], scene.env) : null;
+  await using others = new AsyncDisposableStack();
+  const more = Array.from({ length: instances - 1 }, () =>
+    others.use(new Process(['deliver'], scene.env)),
+  );
   await until('every user reached', 200, async () => (await scene.iterable.events()) >= users);
   await sleep(1_000);
-  await second?.stop();
+  for (const other of more) await other.stop();
   await first.stop();
   const arrivals = (await scene.iterable.arrivals('users/update')).map(({ at }) => at);
   // The first seconds have rebalances in them; what is sustained comes after.
@@ -248,13 +260,18 @@ export async function backlog(
   return line(
     `backlog of ${whole(users)} users, ${kind}, ${instances} instance(s)`,
     `${rate.toFixed(1)} users/s, most in a second ${most}, 429s ${refused}`,
-    '≥ 490/s, ≤ 500, 0',
-    rate >= 490 && most <= 500 && refused === 0,
+    `≥ 492.5/s, ≤ 500, ≤ ${Math.ceil(users / 10_000)}`,
+    rate >= 492.5 && most <= 500 && refused <= Math.ceil(users / 10_000),
   );
 }
 
-/** A topic full of views that nobody is reached for. */
-export async function catchUp(stage: Stage, kind: Kind, messages: number): Promise<Measure> {
+/** A topic full of views that nobody is reached for: of the page, by users who are not pro. */
+export async function catchUp(
+  stage: Stage,
+  kind: Kind,
+  messages: number,
+  page: 'pricing' | 'home',
+): Promise<Measure> {
   await using scene = await openScene(stage, kind);
   await addCustomers(scene, 5_000, 'free');
   await using filling = (
@@ -262,7 +279,8 @@ export async function catchUp(stage: Stage, kind: Kind, messages: number): Promi
   ).program;
   for (let i = 0; i < messages; i += 5_000) {
     await scene.connection.query(
-      "INSERT INTO page_views (user_id, page) SELECT id, 'pricing' FROM customers WHERE email LIKE 'many%'",
+      "INSERT INTO page_views (user_id, page) SELECT id, ? FROM customers WHERE email LIKE 'many%'",
+      [page],
     );
   }
   await sleep(500);
@@ -276,7 +294,7 @@ export async function catchUp(stage: Stage, kind: Kind, messages: number): Promi
     metric(url, /deliveries_total\{outcome="ineligible"\} (\d+)/),
   );
   return line(
-    `catch-up of ${whole(messages)} ineligible messages, ${kind}`,
+    `catch-up of ${whole(messages)} ineligible messages, ${page}, ${kind}`,
     `${whole(rate)} messages/s`,
   );
 }

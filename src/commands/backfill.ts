@@ -8,7 +8,9 @@ import type { Logger } from '../observe/logger.ts';
 import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
 import { Batch, untilStopped } from './batch.ts';
+import { BulkPipeline } from './bulk-pipeline.ts';
 import { BulkSender } from './bulk-sender.ts';
+import { callSized } from './call-sized.ts';
 import type { CommandContext } from './context.ts';
 import { CountBeside } from './count-beside.ts';
 import { lazyDeadLetters } from './lazy-dead-letters.ts';
@@ -201,21 +203,26 @@ async function sendSingly(run: Run, source: AsyncIterable<EligibleUser[]>): Prom
 async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promise<void> {
   const { batch, done } = run;
   const bulk = new BulkSender(batch);
-  for await (const page of source) {
+  const pipeline = new BulkPipeline((page, onUpdated) => {
+    const tracked = page.map(({ userId }) => ({ userId, item: done.add(userId) }));
+    const sending = bulk.send(page, onUpdated).then((failing) => {
+      for (const { userId, item } of tracked) {
+        const finish = (): void => {
+          done.finish(item);
+          run.onFinish();
+        };
+        if (failing.has(userId)) batch.engine.accept([lookAt(userId, finish)]);
+        else finish();
+      }
+    });
+    return batch.sendBeside(sending);
+  });
+  for await (const page of callSized(source)) {
     if (batch.isEnding) return;
     run.found += page.length;
-    const tracked = page.map(({ userId }) => ({ userId, item: done.add(userId) }));
-    let failing: ReadonlySet<string> = new Set();
-    await batch.sendBeside(bulk.send(page).then((left) => void (failing = left)));
-    for (const { userId, item } of tracked) {
-      const finish = (): void => {
-        done.finish(item);
-        run.onFinish();
-      };
-      if (failing.has(userId)) batch.engine.accept([lookAt(userId, finish)]);
-      else finish();
-    }
+    await pipeline.begin(page);
     await batch.engine.room();
   }
+  await pipeline.idle();
   await batch.engine.idle();
 }

@@ -22,6 +22,8 @@ import { NO_TOTALS, type Totals, summaryLines, withDelivery } from './totals.ts'
 export const GIVE_UP_MS = 60_000;
 const AGAIN = 'nothing is lost, run the command again (backfill: with --resume) when';
 const MEMORY_USERS_MAX = 10_000;
+/** On the clock of performance.now(). */
+const PROCESS_BEGAN_MS = 0;
 const FLUSH_EVERY_MS = 1_000;
 /** Enough work ahead of the rate budget, and a small distance between reading and sending. */
 const USERS_MAX = 1_000;
@@ -81,7 +83,8 @@ export class Batch implements AsyncDisposable {
       connectionsMax: ENGINE_DEFAULTS.deliveriesMax,
       onGateChange: (state) => this.#gateChanged(state),
     });
-    this.sender.setShare(options.share);
+    // Others that have ended by then have sent nothing since this process began.
+    this.sender.setShare(options.share, PROCESS_BEGAN_MS);
     this.engine = new Engine(
       {
         look: (ids, looks) => options.session((session) => lookAt(this.rule, session, ids, looks)),
@@ -123,7 +126,8 @@ export class Batch implements AsyncDisposable {
 
   /** Counts this among the deliveries that `end` lets end. */
   sendBeside(work: Promise<void>): Promise<void> {
-    this.#beside = work.catch(() => undefined);
+    const ended = work.catch(() => undefined);
+    this.#beside = Promise.all([this.#beside, ended]);
     return work;
   }
 

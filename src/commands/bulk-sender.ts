@@ -18,10 +18,8 @@ import {
 } from '../iterable/read-bulk.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Batch } from './batch.ts';
+import { chunks } from './call-sized.ts';
 
-/** Iterable's limit is 4 MB a body; the envelope and a margin are left. */
-const BODY_BYTES_MAX = 3_500_000;
-const ITEMS_MAX = 1_000;
 /** Rounds of looking again at what changed while a page was sent. */
 const ROUNDS_MAX = 5;
 /** A bulk call that failed so often is halved: one of its users may be what fails it. */
@@ -33,6 +31,8 @@ class Page {
   readonly tracks = new Map<string, Outcome>();
   /** Users whose call fails also when they are alone in it. */
   readonly failing = new Set<string>();
+  /** Whether a call was answered: what has begun is brought to its end. */
+  hasBegun = false;
 
   outcomesOf(endpoint: BulkEndpoint): Map<string, Outcome> {
     return endpoint === '/api/users/bulkUpdate' ? this.updates : this.tracks;
@@ -44,24 +44,6 @@ class Page {
 }
 
 type BulkEndpoint = Extract<Endpoint, '/api/users/bulkUpdate' | '/api/events/trackBulk'>;
-
-/** Splits into chunks of at most ITEMS_MAX users and BODY_BYTES_MAX bytes of JSON. */
-function chunks(users: readonly Deliverable[]): Deliverable[][] {
-  const result: Deliverable[][] = [];
-  let bytes = 0;
-  for (const user of users) {
-    const size = Buffer.byteLength(JSON.stringify([userUpdate(user), trackedEvent(user)]));
-    const last = result.at(-1);
-    if (last === undefined || last.length >= ITEMS_MAX || bytes + size > BODY_BYTES_MAX) {
-      result.push([user]);
-      bytes = size;
-    } else {
-      last.push(user);
-      bytes += size;
-    }
-  }
-  return result;
-}
 
 /** Sends users by users/bulkUpdate and, after it, events/trackBulk. */
 export class BulkSender {
@@ -75,13 +57,17 @@ export class BulkSender {
    * Sends these users and records each. Looks at them once more afterwards, since a live stream
    * may have sent something newer meanwhile, and sends what changed. Returns the users whose calls
    * fail also when they are alone in them: nothing is recorded of these, they are left to be tried
-   * singly, beside the rest.
+   * singly, beside the rest. `onUpdated` is told when users/bulkUpdate is through.
+   * @throws StoppedError when the work ends before the first call.
    */
-  async send(page: readonly EligibleUser[]): Promise<ReadonlySet<string>> {
+  async send(
+    page: readonly EligibleUser[],
+    onUpdated: () => void = () => undefined,
+  ): Promise<ReadonlySet<string>> {
     const failing = new Set<string>();
     let users = page;
     for (let round = 0; users.length > 0 && round < ROUNDS_MAX; round++) {
-      const sent = await this.#sendOnce(users, failing);
+      const sent = await this.#sendOnce(users, failing, onUpdated);
       // A user who had to be sent again is recorded once, with what came of the last time.
       const now = await this.#batch.rule.among(sent.map(({ user }) => user.userId));
       const before = new Map(users.map((user) => [user.userId, JSON.stringify(user)]));
@@ -96,10 +82,15 @@ export class BulkSender {
   }
 
   /** What came of all but those that turn out to be failing. */
-  async #sendOnce(users: readonly EligibleUser[], failing: Set<string>): Promise<UserDelivery[]> {
+  async #sendOnce(
+    users: readonly EligibleUser[],
+    failing: Set<string>,
+    onUpdated: () => void,
+  ): Promise<UserDelivery[]> {
     const page = new Page();
     for (const chunk of chunks(users.filter(hasUsableEmail))) {
       await this.#call('/api/users/bulkUpdate', chunk, page);
+      onUpdated();
       const updated = chunk.filter(({ userId }) => !page.failing.has(userId));
       await this.#call('/api/events/trackBulk', updated, page);
     }
@@ -121,7 +112,8 @@ export class BulkSender {
   async #call(endpoint: BulkEndpoint, users: readonly Deliverable[], page: Page): Promise<void> {
     const groups = users.length === 0 ? [] : [users];
     for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
-      const whole = await this.#try(endpoint, group, group.length < users.length);
+      const whole = await this.#try(endpoint, group, page, group.length < users.length);
+      page.hasBegun = true;
       if (whole.kind === 'ok') await this.#read(endpoint, group, whole, page);
       else if (group.length > 1) {
         const half = Math.ceil(group.length / 2);
@@ -139,6 +131,7 @@ export class BulkSender {
   async #try(
     endpoint: BulkEndpoint,
     users: readonly Deliverable[],
+    page: Page,
     isRetry: boolean,
   ): Promise<Outcome | Failure> {
     const isUpdate = endpoint === '/api/users/bulkUpdate';
@@ -146,9 +139,10 @@ export class BulkSender {
       ? { users: users.map(userUpdate) }
       : { events: users.map(trackedEvent) };
     const { calls } = this.#batch.sender;
+    const isWanted = (): boolean => page.hasBegun || !this.#batch.isEnding;
     for (let tries = 1; ; tries++) {
       const caller: Caller = { id: null, isRetry: isRetry || tries > 1 };
-      const whole = await calls.call(endpoint, payload, caller);
+      const whole = await calls.call(endpoint, payload, caller, isWanted);
       if (whole.kind !== 'failed' || tries === TRIES_MAX) return whole;
       await calls.backOff(tries, whole.retryAfterMs);
     }

@@ -49,6 +49,7 @@ export class AddressOrder {
   }
 }
 
-function addressOf({ email }: EligibleUser): string | null {
+/** By what Iterable knows the profile; null where there is none. */
+export function addressOf({ email }: EligibleUser): string | null {
   return email === null ? null : email.trim().toLowerCase();
 }

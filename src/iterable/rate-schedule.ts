@@ -41,9 +41,13 @@ const WARM_AFTER_MS = 2_000;
  * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is nothing. The ticks
  * alone keep below the limit; what a burst or a stall adds is bounded by StartWindow. Less than one
  * call a second is one call in so many seconds; members of a group don't add up then: their starts
- * may fall into the same second.
+ * may fall into the same second. `marginMs`: how much more than others these calls may be late.
  */
-export function rateSchedule(limitPerSecond: number, share: number): RateSchedule | null {
+export function rateSchedule(
+  limitPerSecond: number,
+  share: number,
+  marginMs = 0,
+): RateSchedule | null {
   const perSecond = limitPerSecond * share;
   if (perSecond <= 0) return null;
   const whole = Math.floor(perSecond + 1e-9);
@@ -53,11 +57,11 @@ export function rateSchedule(limitPerSecond: number, share: number): RateSchedul
   const callsIn = (ms: number): number => Math.ceil((callsMax * ms) / spanMs);
   return {
     permits,
-    tickMs: (permits * (spanMs + PACE_MS)) / callsMax,
+    tickMs: (permits * (spanMs + PACE_MS + marginMs)) / callsMax,
     burst: Math.max(permits, callsIn(BURST_MS)),
     stockMax: Math.max(permits, callsIn(STALL_MS)),
     callsMax,
-    windowMs: spanMs + JITTER_MS,
+    windowMs: spanMs + JITTER_MS + marginMs,
   };
 }
 

@@ -1,0 +1,68 @@
+import {
+  type Deliverable,
+  hasUsableEmail,
+  trackedEvent,
+  userUpdate,
+} from '../iterable/payloads.ts';
+import type { EligibleUser } from '../rule/eligible-user.ts';
+
+/** Iterable's limit is 4 MB a body; the envelope and a margin are left. */
+const BODY_BYTES_MAX = 3_500_000;
+const ITEMS_MAX = 1_000;
+/** How long a page waits for more users: as long as the next call of its kind has to wait anyway. */
+const FILL_MS_MAX = 200;
+
+function bytesOf(user: EligibleUser): number {
+  if (!hasUsableEmail(user)) return 0;
+  return Buffer.byteLength(JSON.stringify([userUpdate(user), trackedEvent(user)]));
+}
+
+/** Users for one call, as many as it takes. */
+class CallSized<U extends EligibleUser> {
+  users: U[] = [];
+  #bytes = 0;
+
+  /** False where there is no room for the user. */
+  add(user: U): boolean {
+    const bytes = bytesOf(user);
+    const isFull = this.users.length >= ITEMS_MAX || this.#bytes + bytes > BODY_BYTES_MAX;
+    if (isFull && this.users.length > 0) return false;
+    this.users.push(user);
+    this.#bytes += bytes;
+    return true;
+  }
+}
+
+/** Splits into chunks of at most ITEMS_MAX users and BODY_BYTES_MAX bytes of JSON. */
+export function chunks(users: readonly Deliverable[]): Deliverable[][] {
+  const result: CallSized<Deliverable>[] = [];
+  for (const user of users) {
+    if (result.at(-1)?.add(user) === true) continue;
+    const next = new CallSized<Deliverable>();
+    next.add(user);
+    result.push(next);
+  }
+  return result.map((chunk) => chunk.users);
+}
+
+/** The same users in the same order, in pages for one call each; the first one goes as it is. */
+export async function* callSized(
+  source: AsyncIterable<readonly EligibleUser[]>,
+): AsyncGenerator<readonly EligibleUser[]> {
+  let page = new CallSized<EligibleUser>();
+  let yieldedMs = Number.NEGATIVE_INFINITY;
+  for await (const users of source) {
+    for (const user of users) {
+      if (page.add(user)) continue;
+      yield page.users;
+      yieldedMs = performance.now();
+      page = new CallSized();
+      page.add(user);
+    }
+    if (page.users.length === 0 || performance.now() - yieldedMs < FILL_MS_MAX) continue;
+    yield page.users;
+    yieldedMs = performance.now();
+    page = new CallSized();
+  }
+  if (page.users.length > 0) yield page.users;
+}
