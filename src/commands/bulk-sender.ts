@@ -45,6 +45,12 @@ class Page {
 
 type BulkEndpoint = Extract<Endpoint, '/api/users/bulkUpdate' | '/api/events/trackBulk'>;
 
+function isSame(one: EligibleUser, other: EligibleUser | undefined): boolean {
+  if (other === undefined) return false;
+  const fields = Object.keys(one) as (keyof EligibleUser)[];
+  return fields.every((field) => one[field] === other[field]);
+}
+
 /** Sends users by users/bulkUpdate and, after it, events/trackBulk. */
 export class BulkSender {
   readonly #batch: Batch;
@@ -70,8 +76,8 @@ export class BulkSender {
       const sent = await this.#sendOnce(users, failing, onUpdated);
       // A user who had to be sent again is recorded once, with what came of the last time.
       const now = await this.#batch.rule.among(sent.map(({ user }) => user.userId));
-      const before = new Map(users.map((user) => [user.userId, JSON.stringify(user)]));
-      users = now.filter((user) => before.get(user.userId) !== JSON.stringify(user));
+      const before = new Map(users.map((user) => [user.userId, user]));
+      users = now.filter((user) => !isSame(user, before.get(user.userId)));
       const again = new Set(users.map((user) => user.userId));
       const isLast = round === ROUNDS_MAX - 1;
       for (const delivery of sent) {

@@ -12,8 +12,22 @@ const ITEMS_MAX = 1_000;
 /** How long a page waits for more users: as long as the next call of its kind has to wait anyway. */
 const FILL_MS_MAX = 200;
 
+/** A character takes at most so many bytes in JSON, and what is around the values fewer than these. */
+const CHAR_BYTES_MAX = 6;
+const FRAME_BYTES_MAX = 800;
+/** Of a user who takes no more, any ITEMS_MAX fit: nobody has to know it exactly. */
+const SMALL_BYTES = BODY_BYTES_MAX / ITEMS_MAX;
+
+/** In both calls together, or a bound of it where that is small. */
 function bytesOf(user: EligibleUser): number {
   if (!hasUsableEmail(user)) return 0;
+  let chars = 0;
+  for (const value of Object.values(user)) {
+    // Some values are in both calls.
+    chars += 2 * (typeof value === 'string' ? value.length : 24);
+  }
+  const most = FRAME_BYTES_MAX + chars * CHAR_BYTES_MAX;
+  if (most <= SMALL_BYTES) return most;
   return Buffer.byteLength(JSON.stringify([userUpdate(user), trackedEvent(user)]));
 }
 
