@@ -205,6 +205,7 @@ export class KafkaMember implements GroupMember {
   async #replace(): Promise<void> {
     const old = this.#consumer;
     this.#voided();
+    this.#owned = new Set();
     this.#generation += 1;
     this.#watch.replaced(performance.now());
     void old.leave();
