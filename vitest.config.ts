@@ -10,7 +10,15 @@ export default defineConfig({
   test: {
     maxConcurrency: 8,
     projects: [
-      { test: { ...shared, name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          // Properties are tried with hundreds of inputs, also on a machine that is busy.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           ...shared,
