@@ -104,7 +104,7 @@ test.concurrent('flags win over the defaults, and GTIDs can be left out', async 
 
 test.concurrent(
   'a server does not outlive the process that started it, however that one ends',
-  async () => {
+  async ({ expect }) => {
     const cli = new URL('../../tools/services/cli.ts', import.meta.url).pathname;
     const owner = spawn(process.execPath, [cli, 'mariadb'], {
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -125,26 +125,29 @@ test.concurrent(
 );
 
 // Guards notOutlivingUs in Program: a test that runs out of time disposes of nothing.
-test.concurrent('a program under test does not outlive the process that started it', async () => {
-  const harness = new URL('../support/program.ts', import.meta.url).href;
-  const script = `
+test.concurrent(
+  'a program under test does not outlive the process that started it',
+  async ({ expect }) => {
+    const harness = new URL('../support/program.ts', import.meta.url).href;
+    const script = `
     const { Program } = await import('${harness}');
     const program = new Program(['simulator', '--port', '0'], {});
     const address = /http:\\/\\/[\\d.:]+/;
     for (; !address.test(program.stdout + program.stderr);) await new Promise((r) => setTimeout(r, 20));
     console.log(address.exec(program.stdout + program.stderr)[0]);`;
-  const owner = spawn(process.execPath, ['--input-type=module', '--eval', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [url] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
-  expect((await fetch(`${url.trim()}/simulator/stats`)).status).toBe(200);
-  owner.kill('SIGKILL');
-  await expect
-    .poll(() => fetch(url.trim()).then(String, (error: Error) => String(error.cause)), {
-      timeout: 10_000,
-    })
-    .toMatch(/ECONNREFUSED/);
-});
+    const owner = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [url] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
+    expect((await fetch(`${url.trim()}/simulator/stats`)).status).toBe(200);
+    owner.kill('SIGKILL');
+    await expect
+      .poll(() => fetch(url.trim()).then(String, (error: Error) => String(error.cause)), {
+        timeout: 10_000,
+      })
+      .toMatch(/ECONNREFUSED/);
+  },
+);
 
 test.concurrent('a server that does not start says why', async () => {
   await expect(startOwnMysql(['--no-such-option=1'])).rejects.toThrow(/no-such-option/);
@@ -153,7 +156,7 @@ test.concurrent('a server that does not start says why', async () => {
 const clientOf = (brokers: readonly string[]) =>
   new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
 
-test.concurrent('Kafka makes no topic by itself', async () => {
+test('Kafka makes no topic by itself', async () => {
   const producer = clientOf(injectServices().kafkaBrokers).producer({ retry: { retries: 1 } });
   await producer.connect();
   const sending = producer.send({ topic: freshTopicPrefix(), messages: [{ value: 'x' }] });
@@ -161,69 +164,62 @@ test.concurrent('Kafka makes no topic by itself', async () => {
   await producer.disconnect();
 });
 
-test.concurrent(
-  'a Kafka that was killed has its acknowledged messages when restarted',
-  async () => {
-    await using server = await startOwnKafka();
-    const kafka = clientOf(server.brokers);
-    const topic = freshTopicPrefix();
-    const admin = kafka.admin();
-    await admin.connect();
-    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
-    const producer = kafka.producer();
-    await producer.connect();
-    await producer.send({ topic, acks: -1, messages: [{ value: 'a' }, { value: 'b' }] });
-    await producer.disconnect();
-    await admin.disconnect();
-    await server.kill();
-    await server.restart();
-    const again = kafka.admin();
-    await again.connect();
-    const [offsets] = await again.fetchTopicOffsets(topic);
-    expect(offsets?.high).toBe('2');
-    await again.disconnect();
-  },
-);
+test('a Kafka that was killed has its acknowledged messages when restarted', async () => {
+  await using server = await startOwnKafka();
+  const kafka = clientOf(server.brokers);
+  const topic = freshTopicPrefix();
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+  const producer = kafka.producer();
+  await producer.connect();
+  await producer.send({ topic, acks: -1, messages: [{ value: 'a' }, { value: 'b' }] });
+  await producer.disconnect();
+  await admin.disconnect();
+  await server.kill();
+  await server.restart();
+  const again = kafka.admin();
+  await again.connect();
+  const [offsets] = await again.fetchTopicOffsets(topic);
+  expect(offsets?.high).toBe('2');
+  await again.disconnect();
+});
 
-test.concurrent(
-  'a cluster of three keeps what was acknowledged, and leaves nothing behind, whatever state its brokers are in',
-  async () => {
-    await using cluster = await startOwnKafkaCluster();
-    const [one, two, three] = cluster.nodes;
-    const kafka = clientOf(cluster.brokers);
-    const topic = freshTopicPrefix();
-    const admin = kafka.admin();
-    await admin.connect();
-    await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true });
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    expect(topics[0]?.partitions.map(({ replicas }) => replicas.length)).toEqual([3, 3, 3]);
-    const producer = kafka.producer();
-    await producer.connect();
-    const send = (value: string) => producer.send({ topic, acks: -1, messages: [{ value }] });
-    await one!.kill();
-    await send('one is down');
-    await one!.start();
-    two!.freeze();
-    await sleep(1_000);
-    two!.thaw();
-    await three!.stop();
-    expect(three!.pid).toBeNull();
-    await send('three is down');
-    await three!.start();
-    const offsets = await admin.fetchTopicOffsets(topic);
-    expect(offsets.reduce((sum, { high }) => sum + Number(high), 0)).toBe(2);
-    await producer.disconnect();
-    await admin.disconnect();
+test('a cluster of three keeps what was acknowledged, and leaves nothing behind, whatever state its brokers are in', async () => {
+  await using cluster = await startOwnKafkaCluster();
+  const [one, two, three] = cluster.nodes;
+  const kafka = clientOf(cluster.brokers);
+  const topic = freshTopicPrefix();
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true });
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+  expect(topics[0]?.partitions.map(({ replicas }) => replicas.length)).toEqual([3, 3, 3]);
+  const producer = kafka.producer();
+  await producer.connect();
+  const send = (value: string) => producer.send({ topic, acks: -1, messages: [{ value }] });
+  await one!.kill();
+  await send('one is down');
+  await one!.start();
+  two!.freeze();
+  await sleep(1_000);
+  two!.thaw();
+  await three!.stop();
+  expect(three!.pid).toBeNull();
+  await send('three is down');
+  await three!.start();
+  const offsets = await admin.fetchTopicOffsets(topic);
+  expect(offsets.reduce((sum, { high }) => sum + Number(high), 0)).toBe(2);
+  await producer.disconnect();
+  await admin.disconnect();
 
-    one!.freeze();
-    await two!.kill();
-    const starting = two!.start();
-    const pids = [one!.pid!, two!.pid!, three!.pid!];
-    const [start] = await Promise.allSettled([starting, cluster[Symbol.asyncDispose]()]);
-    expect(String(start.status === 'rejected' && start.reason)).toMatch(/ended while starting/);
-    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
-    expect(existsSync(three!.dir)).toBe(false);
-    await expect(three!.start()).rejects.toThrow(/it was ended/);
-  },
-  180_000,
-);
+  one!.freeze();
+  await two!.kill();
+  const starting = two!.start();
+  const pids = [one!.pid!, two!.pid!, three!.pid!];
+  const [start] = await Promise.allSettled([starting, cluster[Symbol.asyncDispose]()]);
+  expect(String(start.status === 'rejected' && start.reason)).toMatch(/ended while starting/);
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+  expect(existsSync(three!.dir)).toBe(false);
+  await expect(three!.start()).rejects.toThrow(/it was ended/);
+}, 180_000);

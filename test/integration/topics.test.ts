@@ -253,7 +253,7 @@ describe('embedded topics', () => {
   });
 });
 
-describe('Kafka topics', () => {
+describe.concurrent('Kafka topics', () => {
   it('share the partitions between members, the same of both topics, and give them back', async () => {
     await using topics = await open(settingsFor('Kafka'));
     const group = freshTopicPrefix();
