@@ -8,6 +8,7 @@ import type { RowDataPacket } from 'mysql2/promise';
 import { expect, test } from 'vitest';
 import { isAtLeast } from '../../tools/services/database-flags.ts';
 import type { DatabaseAddress } from '../../tools/services/services.ts';
+import { notOutlivingUs } from '../../tools/services/server-process.ts';
 import { flavourOf } from '../../tools/services/types.ts';
 import {
   DATABASES,
@@ -102,13 +103,17 @@ test.concurrent('flags win over the defaults, and GTIDs can be left out', async 
   expect(row).toEqual({ image: 'MINIMAL', gtid: 'OFF' });
 });
 
+/** A process of Node, to be killed; it ends with ours at the latest. */
+function startOwner(args: readonly string[]) {
+  const [command, ...rest] = notOutlivingUs([process.execPath, ...args], 'KILL');
+  return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
 test.concurrent(
   'a server does not outlive the process that started it, however that one ends',
   async ({ expect }) => {
     const cli = new URL('../../tools/services/cli.ts', import.meta.url).pathname;
-    const owner = spawn(process.execPath, [cli, 'mariadb'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
+    const owner = startOwner([cli, 'mariadb']);
     const [line] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
     const [, host, port, user, password] =
       /^export DB_HOST=(\S+) DB_PORT=(\d+) DB_USER=(\S+) DB_PASSWORD=(\S+)\n$/.exec(line) ?? [];
@@ -135,9 +140,7 @@ test.concurrent(
     const address = /http:\\/\\/[\\d.:]+/;
     for (; !address.test(program.stdout + program.stderr);) await new Promise((r) => setTimeout(r, 20));
     console.log(address.exec(program.stdout + program.stderr)[0]);`;
-    const owner = spawn(process.execPath, ['--input-type=module', '--eval', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const owner = startOwner(['--input-type=module', '--eval', script]);
     const [url] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
     expect((await fetch(`${url.trim()}/simulator/stats`)).status).toBe(200);
     owner.kill('SIGKILL');
