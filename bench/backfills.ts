@@ -78,10 +78,14 @@ async function firstVersion(url: string, users: number): Promise<number> {
   return users / ((performance.now() - start) / 1000);
 }
 
-/** Single, bulk and the first version's way, on one simulator that takes `latencyMs` a call. */
+/**
+ * Single, bulk and, for some of the users, the first version's way, on one simulator that takes
+ * `latencyMs` a call.
+ */
 export async function backfillSending(
   stage: Stage,
   users: number,
+  firstUsers: number,
   latencyMs: number,
 ): Promise<Measure[]> {
   await using scene = await openScene(stage, 'embedded');
@@ -90,7 +94,7 @@ export async function backfillSending(
     "INSERT INTO page_views (user_id, page) SELECT id, 'pricing' FROM customers WHERE email LIKE 'many%'",
   );
   await scene.iterable.latency(latencyMs);
-  const first = await firstVersion(scene.iterable.url, Math.min(200, users));
+  const first = await firstVersion(scene.iterable.url, firstUsers);
   const rates: Record<string, number> = {};
   for (const args of [['backfill'], ['backfill', '--bulk']]) {
     await scene.iterable.reset();

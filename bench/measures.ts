@@ -32,8 +32,6 @@ const line = (name: string, value: string, bar = '', ok: boolean | null = null):
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 
-const POISON_ROUNDS = 3;
-
 async function endOffset(scene: Scene, kind: Kind): Promise<number> {
   const kafka =
     kind === 'Kafka'
@@ -197,11 +195,12 @@ export async function poisonedLatency(
   kind: Kind,
   perSecond: number,
   seconds: number,
+  roundCount: number,
 ): Promise<Measure> {
   const p99 = async (every: number): Promise<number> =>
     percentile(await waitsOf(stage, kind, perSecond, seconds, every), 0.99);
   const rounds: [number, number][] = [];
-  for (let round = 0; round < POISON_ROUNDS; round++) rounds.push([await p99(0), await p99(100)]);
+  for (let round = 0; round < roundCount; round++) rounds.push([await p99(0), await p99(100)]);
   const without = percentile(
     rounds.map(([healthy]) => healthy),
     0.5,
