@@ -52,5 +52,7 @@ export const crashOf = (error: Error, groupId: string, topics: readonly string[]
     { cause: error },
   );
 
-export const creationAdvice = (topics: readonly string[]): string =>
-  `does not let this user see or create the topics ${topics.join(', ')}; grant Describe where they are there, or Create (${LISTED})`;
+export const creationAdvice = (topics: readonly string[]): { what: string; todo: string } => ({
+  what: `does not let this user see or create the topics ${topics.join(', ')}`,
+  todo: `grant Describe where they are there, or Create (${LISTED})`,
+});
