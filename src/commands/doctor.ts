@@ -36,7 +36,7 @@ function troubleOf(
   const bad = problems.filter(({ name }) => names.includes(name));
   if (bad.length === 0) return null;
   return bad
-    .map(({ name, sentence }) => `${name} is ${/^is not set/.test(sentence) ? 'not set' : 'wrong'}`)
+    .map(({ name, sentence }) => `${name} is ${sentence.startsWith('is not set') ? 'not set' : 'wrong'}`)
     .join(', ');
 }
 
