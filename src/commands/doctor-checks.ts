@@ -15,6 +15,7 @@ import type { TopicNames } from '../topics/port.ts';
 import { type Check, advises, fails, holds, lineFrom, notChecked } from './doctor-report.ts';
 
 const RETENTION_MS_MIN = 24 * 60 * 60 * 1000;
+const NO_CONNECTION = 'there is no connection';
 const CERTIFICATES =
   'where a certificate is not accepted, set NODE_EXTRA_CA_CERTS to the file of the authority that signed it';
 
@@ -39,7 +40,7 @@ export async function databaseChecks({ db, topicFormat }: Settings): Promise<Che
   } catch (error) {
     return [
       failsWith('database', error, 'put this right in the database, or check DB_HOST and DB_PORT'),
-      notChecked('database: grants, tables, binlog', 'the database does not let us in'),
+      notChecked('database: grants, tables, binlog', NO_CONNECTION),
     ];
   }
 }
@@ -82,7 +83,7 @@ export async function topicsChecks(
     const isSaid = check.fix?.includes('NODE_EXTRA_CA_CERTS') === true;
     return [
       mayBeTls && !isSaid ? { ...check, fix: `${check.fix}; ${CERTIFICATES}` } : check,
-      ...wanted.map((topic) => notChecked(`topics: ${topic}`, 'Kafka does not let us in')),
+      ...wanted.map((topic) => notChecked(`topics: ${topic}`, NO_CONNECTION)),
     ];
   }
 }

@@ -10,7 +10,7 @@ export interface DoctorFlags {
   config: string | null;
 }
 
-const SET_IT = 'set it in the environment, in .env or in the file given with --config';
+const SET_IT = 'put it right in the environment, in .env or in the file given with --config';
 const DATABASE = SETTINGS_TABLE.flatMap(({ group, name }) => (group === 'Database' ? [name] : []));
 const KAFKA: readonly SettingName[] = [
   'KAFKA_BROKERS',
@@ -36,7 +36,10 @@ function troubleOf(
   const bad = problems.filter(({ name }) => names.includes(name));
   if (bad.length === 0) return null;
   return bad
-    .map(({ name, sentence }) => `${name} is ${sentence.startsWith('is not set') ? 'not set' : 'wrong'}`)
+    .map(
+      ({ name, sentence }) =>
+        `${name} is ${sentence.startsWith('is not set') ? 'not set' : 'wrong'}`,
+    )
     .join(', ');
 }
 
@@ -44,7 +47,7 @@ function settingsChecks({ problems, strangers, advice }: LoadedSettings): Check[
   return [
     ...(problems.length === 0 ? [holds('settings', 'complete')] : []),
     ...problems.map(({ name, sentence }) => fails('settings', `${name}: ${sentence}`, SET_IT)),
-    ...(advice === null ? [] : [advises('settings', advice, 'set what is missing there')]),
+    ...(advice === null ? [] : [advises('settings', advice.what, advice.todo)]),
     ...strangers.map((sentence) => advises('settings', sentence, 'correct the name, or leave it')),
   ];
 }

@@ -24,8 +24,8 @@ export interface LoadedSettings extends Pick<Sources, 'strangers'> {
   settings: Settings;
   /** Every missing or invalid setting; never a secret's value. */
   problems: SettingProblem[];
-  /** How to make a `.env`, where there is none and something is missing; else null. */
-  advice: string | null;
+  /** Of a `.env`, where there is none and something is missing; else null. */
+  advice: { what: string; todo: string } | null;
 }
 
 const NOT_SET = 'is not set';
@@ -44,7 +44,7 @@ function schemaFor(
   const properties = ROWS.map((row) => {
     const validate = (raw: unknown): void => {
       if (raw === null) {
-        const why = alsoNeeds[row.name] ?? row.meaning;
+        const why = alsoNeeds[row.name] ?? row.meaning.replace(/\.$/, '');
         if (isRequired(row, need) || row.name in alsoNeeds) throw new Error(`${NOT_SET} (${why})`);
         return;
       }
@@ -115,9 +115,10 @@ export function readSettings(options: LoadOptions): LoadedSettings {
 
 const rowOf = (name: string): SettingRow | undefined => ROWS.find((row) => row.name === name);
 
-/** One line. */
-const adviceFor = (directory: string): string =>
-  `There is no .env in ${directory}: "iterable-sync init" makes one, or copy .env.example`;
+const adviceFor = (directory: string): { what: string; todo: string } => ({
+  what: `there is no .env in ${directory}`,
+  todo: '"iterable-sync init" makes one, or copy .env.example',
+});
 
 /** As `readSettings`, for commands that can not go on with a problem: throws one UsageError. */
 export function loadSettings(options: LoadOptions): Settings {
@@ -130,7 +131,7 @@ export function loadSettings(options: LoadOptions): Settings {
     throw new UsageError(
       `${problems.length === 1 ? 'A setting has' : `${problems.length} settings have`} to be put right ` +
         '(environment, .env, or the file given with --config):\n' +
-        [...lines, ...(advice === null ? [] : [advice])].join('\n'),
+        [...lines, ...(advice === null ? [] : [`  ${advice.what}: ${advice.todo}`])].join('\n'),
     );
   }
   for (const sentence of strangers) options.onStranger?.(sentence);

@@ -204,7 +204,7 @@ describe('settings', () => {
 
   it('that are missing where no .env is say so, with how to make one', () => {
     const bare = options({});
-    const message = `There is no .env in ${bare.directory}: "iterable-sync init" makes one, or copy .env.example`;
+    const message = `there is no .env in ${bare.directory}: "iterable-sync init" makes one, or copy .env.example`;
     expect(() => loadSettings(bare)).toThrow(message);
     expect(readSettings(options(REQUIRED)).advice).toBeNull();
     expect(readSettings(options({ ...REQUIRED, DB_PORT: 'x' })).advice).toBeNull();
