@@ -127,7 +127,7 @@ async function runCycle(
     return await captureOver(control, dependencies, status);
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' };
-    const hasStreamed = status.newestMs !== null;
+    const { hasStreamed } = status;
     if (typeof error === 'object' && error !== null && topicsFailed.has(error))
       throw hasStreamed && error instanceof UnavailableError ? endingStream(error) : error;
     if (error instanceof TopicsAwayError)
