@@ -109,18 +109,22 @@ function checkOffsets({ fromOffsets }: ReplaySpan, held: readonly Held[]): void 
   throw new UsageError(`--from-offset ${named} is not in the topic: ${offsetsText(held)}`);
 }
 
-/** `page_views holds the offsets 0:0 to 0:41, 1:12 to 1:38; partition 2 is empty`. */
+/** `page_views holds the offsets 0:0 to 0:41, 1:12 to 1:38, and none in the partitions 2, 3`. */
 function offsetsText(held: readonly Held[]): string {
   const topic = held[0]?.topic ?? '';
-  const parts = held
-    .filter((at) => !isEmpty(at))
-    .map(({ partition, begin, end }) => `${partition}:${begin} to ${partition}:${end - 1}`);
+  const full = held.filter((at) => !isEmpty(at));
+  if (full.length === 0) return `${topic} holds no messages in its ${held.length} partitions`;
   const empty = held.filter(isEmpty).map(({ partition }) => partition);
-  const shown = parts.slice(0, PARTITIONS_SHOWN_MAX).join(', ');
-  const more = parts.length > PARTITIONS_SHOWN_MAX ? `, … (${held.length} partitions)` : '';
-  const holds = parts.length === 0 ? 'no messages' : `the offsets ${shown}${more}`;
-  const without = `${empty.length === 1 ? 'partition' : 'partitions'} ${empty.slice(0, PARTITIONS_SHOWN_MAX).join(', ')} without any`;
-  return `${topic} holds ${holds}${empty.length === 0 ? '' : `; ${without}`}`;
+  const offsets = full.map(
+    ({ partition, begin, end }) => `${partition}:${begin} to ${partition}:${end - 1}`,
+  );
+  const none = empty.length === 0 ? '' : `, and none in the partitions ${shortList(empty)}`;
+  return `${topic} holds the offsets ${shortList(offsets)}${none}`;
+}
+
+function shortList(items: readonly (string | number)[]): string {
+  const shown = items.slice(0, PARTITIONS_SHOWN_MAX).join(', ');
+  return items.length > PARTITIONS_SHOWN_MAX ? `${shown}, … (${items.length})` : shown;
 }
 
 function checkFrom(

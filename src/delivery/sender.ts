@@ -127,7 +127,7 @@ function logGate(logger: Logger, state: GateState): void {
       );
     case 'down':
       return logger.warn(
-        `Iterable does not answer as it should (${state.detail}); sending waits and tries again: where it is not down, check ITERABLE_API_BASE_URL`,
+        `Iterable does not answer as it should (${state.detail}); sending waits and tries again. If Iterable is not down, check ITERABLE_API_BASE_URL`,
       );
   }
 }

@@ -117,7 +117,7 @@ export class IterableHttp implements AsyncDisposable {
     const { name, code, message } = error as NodeJS.ErrnoException;
     const where = this.#whereOf(error);
     if (name === 'TimeoutError')
-      return `${where}: no answer within ${this.#options.timeoutMs} ms (ITERABLE_TIMEOUT_MS)`;
+      return `${where}: no answer within ${this.#options.timeoutMs} ms, ITERABLE_TIMEOUT_MS`;
     const trouble = connectionTrouble(error);
     if (trouble !== null)
       return cleanMessage(`${where}: ${trouble.why}${ADVICE[trouble.kind] ?? ''}`);
@@ -131,9 +131,9 @@ export class IterableHttp implements AsyncDisposable {
     const through = proxy === null || proxy === undefined ? null : new URL(proxy.url);
     if (through !== null && (port === Number(portOf(through)) || hostname === through.hostname)) {
       const setting = this.#base.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
-      return `the proxy ${through.hostname}:${portOf(through)} (${setting})`;
+      return `the proxy ${through.hostname}:${portOf(through)} of ${setting}`;
     }
-    return `${this.#base.hostname}:${portOf(this.#base)} (ITERABLE_API_BASE_URL)`;
+    return `${this.#base.hostname}:${portOf(this.#base)} of ITERABLE_API_BASE_URL`;
   }
 }
 

@@ -92,7 +92,7 @@ describe('doctor', () => {
       fix: expect.stringMatching(/^check KAFKA_BROKERS, and that it runs/) as string,
     });
     expect(away.named('Iterable: reachable').at(0)).toMatchObject({
-      detail: '127.0.0.1:1 (ITERABLE_API_BASE_URL): nothing listens there, ECONNREFUSED',
+      detail: '127.0.0.1:1 of ITERABLE_API_BASE_URL: nothing listens there, ECONNREFUSED',
       fix: expect.stringMatching(/^check ITERABLE_API_BASE_URL/) as string,
     });
     expect(away.named('settings').at(1)).toMatchObject({

@@ -38,7 +38,7 @@ describe('replay', () => {
         `hold messages from ${iso(firstMs)} to ${iso(firstMs + HOUR_MS)}`,
       );
       expect(await replay('--from', '2020-01-01')).toMatchObject({ code: 0 });
-      const [partition] = / holds the offsets (\d):0 to \d:1;/
+      const [partition] = / holds the offsets (\d):0 to \d:1,/
         .exec((await replay('--from-offset', '77:0')).stderr)
         ?.slice(1) ?? ['none'];
       const past = await replay('--from-offset', `${partition}:2`);

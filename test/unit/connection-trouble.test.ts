@@ -77,10 +77,10 @@ describe('a connection that does not come about', () => {
       return verdict.kind === 'retry' ? verdict.message : verdict.kind;
     };
     expect(await said(`http://127.0.0.1:${port}`, null)).toBe(
-      `127.0.0.1:${port} (ITERABLE_API_BASE_URL): nothing listens there, ECONNREFUSED`,
+      `127.0.0.1:${port} of ITERABLE_API_BASE_URL: nothing listens there, ECONNREFUSED`,
     );
     expect(
       await said('https://iterable.test', { url: `http://me:word@127.0.0.1:${port}/`, except: '' }),
-    ).toBe(`the proxy 127.0.0.1:${port} (HTTPS_PROXY): nothing listens there, ECONNREFUSED`);
+    ).toBe(`the proxy 127.0.0.1:${port} of HTTPS_PROXY: nothing listens there, ECONNREFUSED`);
   });
 });

@@ -138,7 +138,7 @@ describe('a replay from offsets', () => {
     (place) => {
       const [partition, offset] = place;
       expect(refusal(VIEWS, places(place))).toBe(
-        `--from-offset ${partition}:${offset} is not in the topic: page_views holds the offsets 0:0 to 0:1, 1:0 to 1:1; partition 2 without any`,
+        `--from-offset ${partition}:${offset} is not in the topic: page_views holds the offsets 0:0 to 0:1, 1:0 to 1:1, and none in the partitions 2`,
       );
     },
   );
