@@ -42,7 +42,9 @@ export function partitionOffset(
 ): PartitionOffset[] {
   const match = /^(\d{1,9}):(\d{1,15})$/.exec(text);
   if (match === null) {
-    throw new InvalidArgumentError('It must be PARTITION:OFFSET, for example 3:1200.');
+    throw new InvalidArgumentError(
+      'It must be PARTITION:OFFSET, for example 3:1200; several are given by the option several times.',
+    );
   }
   const partition = Number(match[1]);
   if (previous.some((earlier) => earlier.partition === partition)) {
