@@ -19,7 +19,7 @@ export interface DoctorFlags {
 }
 
 /** One line of the report. What is not required is worth knowing, and fails nothing. */
-interface Check {
+export interface Check {
   name: string;
   ok: boolean;
   required: boolean;
@@ -75,7 +75,7 @@ async function embeddedChecks(stateDir: string): Promise<Check[]> {
   }
 }
 
-async function kafkaChecks({ topics }: Settings): Promise<Check[]> {
+export async function kafkaChecks({ topics }: Settings): Promise<Check[]> {
   const { kafka } = topics;
   if (kafka === null) return await embeddedChecks(topics.stateDir);
   try {
@@ -170,7 +170,7 @@ function iterableVerdict(verdict: KeyVerdict, url: string): Check[] {
   }
 }
 
-async function iterableChecks(iterable: IterableSettings): Promise<Check[]> {
+export async function iterableChecks(iterable: IterableSettings): Promise<Check[]> {
   await using http = new IterableHttp({ ...iterable, connectionsMax: 1 });
   return iterableVerdict(await http.checkKey(), iterable.baseUrl);
 }
@@ -212,7 +212,7 @@ function isWell(checks: readonly Check[]): boolean {
   return checks.every(({ ok, required }) => ok || !required);
 }
 
-function lineOf({ name, ok, required, detail, fix }: Check): string {
+export function lineOf({ name, ok, required, detail, fix }: Check): string {
   const mark = ok ? 'ok  ' : required ? 'FAIL' : 'note';
   return oneLine(`${mark}  ${name}: ${detail}${fix === null ? '' : `. To do: ${fix}`}`);
 }

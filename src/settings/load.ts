@@ -10,8 +10,8 @@ export type Need = 'all' | 'database' | 'none';
 
 export interface LoadOptions {
   env: Readonly<Record<string, string | undefined>>;
-  /** Where `.env` is looked for. */
-  directory: string;
+  /** Where `.env` is looked for; null: nowhere. */
+  directory: string | null;
   configFile: string | null;
   need: Need;
   /** Settings that this command needs besides, each with why. */

@@ -57,10 +57,10 @@ function fromJsonFile(path: string): Map<string, string> {
  */
 export function readSources(
   env: Readonly<Record<string, string | undefined>>,
-  directory: string,
+  directory: string | null,
   configFile: string | null,
 ): Map<string, string> {
-  const dotEnv = parseDotEnv(readText(`${directory}/.env`) ?? '');
+  const dotEnv = parseDotEnv(directory === null ? '' : (readText(`${directory}/.env`) ?? ''));
   const json = configFile === null ? new Map<string, string>() : fromJsonFile(configFile);
   const values = new Map<string, string>();
   for (const row of SETTINGS_TABLE) {

@@ -25,10 +25,10 @@ export class Program implements AsyncDisposable {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
-    const cwd = mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-'));
+  /** `cwd`: a folder of its own where none is given. */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string) {
     this.#child = spawn(PROGRAM, [...args], {
-      cwd,
+      cwd: cwd ?? mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-')),
       env: { PATH, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -93,8 +93,9 @@ export class Program implements AsyncDisposable {
 export async function runToEnd(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  cwd?: string,
 ): Promise<Ended> {
-  await using program = new Program(args, env);
+  await using program = new Program(args, env, cwd);
   return await program.ended;
 }
 
