@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -7,6 +9,7 @@ import { parseDotEnv } from '../../src/settings/dot-env.ts';
 import { runToEnd } from '../support/program.ts';
 import { freshDatabase, injectServices } from '../support/services.ts';
 import { stage } from '../support/stage.ts';
+import { Terminal } from '../support/terminal.ts';
 
 const NAMES = [
   'DB_HOST',
@@ -68,6 +71,47 @@ test('init writes nothing where something is missing (2) or refused (3), and rep
       expect(() => statSync(join(cwd, '.env'))).toThrow('ENOENT');
     }),
   );
+});
+
+test('init asks on a terminal, tries each answer, lets a wrong one be given anew, and shows no secret', async () => {
+  await using on = await stage();
+  const { env } = on;
+  const cwd = mkdtempSync(join(tmpdir(), 'init-'));
+  await using terminal = new Terminal(['init'], cwd);
+  const clear = '\u0015';
+  const up = '\u001B[A';
+  await terminal.answer('host of MySQL', `${env['DB_HOST']}\r`);
+  await terminal.answer('its port', `${clear}${env['DB_PORT']}\r`);
+  await terminal.answer('user of iterable-sync', `${env['DB_USER']}\r`);
+  await terminal.answer('password of that user', 'not-this-one\r');
+  await terminal.answer('What now?', '\r');
+  await terminal.answer('user of iterable-sync', '\r');
+  await terminal.answer('password of that user', `${env['DB_PASSWORD']}\r`);
+  await terminal.answer('database with', `${env['DB_NAME']}\r`);
+  await terminal.answer('without Kafka', '\r');
+  await terminal.answer('where it sends to', `${up}\r`);
+  await terminal.answer('https://api.eu.iterable.com', `${clear}${env['ITERABLE_API_BASE_URL']}\r`);
+  await terminal.answer('a server-side key', 'test-key\r');
+  expect(await terminal.end()).toBe(0);
+  expect(terminal.shown).toContain('refuses the user');
+  expect(terminal.shown).toContain('Wrote .env');
+  for (const secret of ['not-this-one', 'test-key']) expect(terminal.shown).not.toContain(secret);
+  expect(Object.fromEntries(parseDotEnv(readFileSync(join(cwd, '.env'), 'utf8')))).toEqual(
+    Object.fromEntries(NAMES.map((name) => [name, env[name]])),
+  );
+});
+
+test('init that is stopped while it tries writes nothing, and says so by its exit code', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'init-'));
+  await using silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  await using terminal = new Terminal(['init'], cwd);
+  await terminal.answer('host of MySQL', '127.0.0.1\r');
+  await terminal.answer('its port', `\u0015${(silent.address() as AddressInfo).port}\r`);
+  await terminal.answer('the server answers', '\u0003');
+  expect(await terminal.end()).toBe(130);
+  expect(terminal.shown).toContain('Nothing was written.');
+  expect(() => statSync(join(cwd, '.env'))).toThrow('ENOENT');
 });
 
 /** The statements that init printed. */

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
 
-const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
+export const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
 /** The launcher takes the Node that is first on the PATH. */
 const PATH = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
 /** Halves the time to start. */

@@ -56,7 +56,18 @@ function incomplete(problems: readonly string[]): UsageError {
   );
 }
 
+/** While a try is shown, @clack/core ends the process itself on Ctrl-C, with 0 as if all were done. */
+function stoppedOnExit(): Disposable {
+  const onExit = (): void => {
+    print('Nothing was written.');
+    process.exitCode = STOPPED_EXIT_CODE;
+  };
+  process.on('exit', onExit);
+  return { [Symbol.dispose]: () => process.off('exit', onExit) };
+}
+
 async function askForAll(given: Given): Promise<boolean> {
+  using _stopped = stoppedOnExit();
   intro('iterable-sync: settings for .env (Ctrl-C stops, and writes nothing)');
   if (!(await interview(given))) return false;
   return (await untilComplete(given, showNeeds)) !== 'stop';

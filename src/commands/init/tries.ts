@@ -106,7 +106,7 @@ async function useDatabase(connection: Connection, db: DatabaseSettings): Promis
       return `there is no database ${db.name} there; check DB_NAME, or let setup-db create it with seed data`;
     }
     if (code === 'ER_DBACCESS_DENIED_ERROR') {
-      return `the user ${db.user} may not use a database ${db.name}, or there is none; check DB_NAME, or let the grant be made that is printed at the end`;
+      return `the user ${db.user} may not use a database ${db.name}, or there is none; check DB_NAME, or go on: the grant is printed at the end`;
     }
     throw error;
   }
