@@ -27,7 +27,7 @@ const DENIED = new Set([
 /** The grants that this command needs and no other one does, where one of them is missing. */
 function denied(error: unknown, db: DatabaseSettings, reset: boolean): UnavailableError | null {
   if (!DENIED.has((error as { code?: string }).code ?? '')) return null;
-  const grants = ['CREATE', 'REFERENCES', 'SELECT', 'INSERT', ...(reset ? ['DROP'] : [])];
+  const grants = ['CREATE', 'REFERENCES', 'INSERT', ...(reset ? ['DROP'] : [])];
   return new UnavailableError(
     `the user ${db.user} may not set up the database ${db.name}; run GRANT ${grants.join(', ')} ON \`${db.name}\`.* TO ${userOf(db)}, or run setup-db once as another user: DB_USER=root DB_PASSWORD=… before the command`,
     { cause: error },
