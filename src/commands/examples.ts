@@ -44,6 +44,10 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['dead-letters discard page-view-123', 'one of them'],
     ['dead-letters discard --all', 'all of them'],
   ],
+  init: [
+    ['init', 'asks, tries and writes .env'],
+    ['init --set DB_HOST=db', 'one answer given before'],
+  ],
   doctor: [
     ['doctor', 'a line a check, with what to do'],
     ['doctor --json', 'for programs'],

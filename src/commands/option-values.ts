@@ -10,6 +10,11 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+/** For an option that may come several times. */
+export function append(text: string, previous: readonly string[] = []): string[] {
+  return [...previous, text];
+}
+
 /** More than 0, at most 1. */
 export function share(text: string): number {
   const value = Number(text);

@@ -6,8 +6,10 @@ import { type CommandContext, type CommandOptions, runCommand } from './context.
 import { discardDeadLetters, listDeadLetters, retryDeadLetters } from './dead-letters.ts';
 import { doctor } from './doctor.ts';
 import { addExamples } from './examples.ts';
+import { init } from './init/init.ts';
 import {
   type PartitionOffset,
+  append,
   isoTime,
   partitionOffset,
   port,
@@ -186,6 +188,14 @@ function addDeadLetters(program: Command, run: Run): void {
 }
 
 function addTools(program: Command, run: Run, exit: Exit): void {
+  program
+    .command('init')
+    .description('ask for the settings, try them, write .env, and print the SQL still needed')
+    .option('--set <name=value>', 'a setting, in place of the question; repeatable', append)
+    .option('--force', 'replace the .env that is there')
+    .action(async (options: { set?: string[]; force?: true }) => {
+      exit.code = await init({ sets: options.set ?? [], force: options.force === true });
+    });
   program
     .command('doctor')
     .description('check settings, database, topics and Iterable; changes nothing')

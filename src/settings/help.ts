@@ -35,7 +35,9 @@ export function settingsHelp(): string {
 
 /** `.env.example`. */
 export function envExample(): string {
-  const lines: string[] = ['# Copy to .env. What is commented out has the value shown.'];
+  const lines: string[] = [
+    '# Copy to .env, or let iterable-sync init write it. What is commented out has the value shown.',
+  ];
   let group = '';
   for (const row of ROWS) {
     if (row.group !== group) lines.push('', `# ${row.group}`);

@@ -10,8 +10,8 @@ export type Need = 'all' | 'database' | 'none';
 
 export interface LoadOptions {
   env: Readonly<Record<string, string | undefined>>;
-  /** Where `.env` is looked for. */
-  directory: string;
+  /** Where `.env` is looked for; null: nowhere. */
+  directory: string | null;
   configFile: string | null;
   need: Need;
   /** Settings that this command needs besides, each with why. */
@@ -109,7 +109,10 @@ export function readSettings(options: LoadOptions): LoadedSettings {
     settings: group(values),
     problems,
     strangers: sources.strangers,
-    advice: isMissing && !sources.hasDotEnv ? adviceFor(options.directory) : null,
+    advice:
+      isMissing && !sources.hasDotEnv && options.directory !== null
+        ? adviceFor(options.directory)
+        : null,
   };
 }
 

@@ -112,15 +112,15 @@ const asGiven = (name: string, text: string): string =>
 
 /**
  * The raw value of every setting that is given: from the environment, else from `.env` in
- * `directory`, else from the JSON file. An empty value counts as not given, unless the setting
+ * `directory` (null: none is read), else from the JSON file. An empty value counts as not given, unless the setting
  * may be empty and no file is named for it.
  */
 export function readSources(
   env: Readonly<Record<string, string | undefined>>,
-  directory: string,
+  directory: string | null,
   configFile: string | null,
 ): Sources {
-  const text = readText(`${directory}/.env`);
+  const text = directory === null ? null : readText(`${directory}/.env`);
   const dotEnv = parseDotEnv(text ?? '');
   const json = configFile === null ? new Map<string, string>() : fromJsonFile(configFile);
   const values = new Map<SettingName, string>();
@@ -133,7 +133,7 @@ export function readSources(
     if (given !== undefined) values.set(name, asGiven(name, given));
   }
   return {
-    problems: withSecrets(values, directory),
+    problems: withSecrets(values, directory ?? '.'),
     values,
     strangers: misspeltNames([...Object.keys(env), ...dotEnv.keys(), ...json.keys()], NAMES),
     hasDotEnv: text !== null,

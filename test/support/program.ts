@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
 import { notOutlivingUs } from '../../tools/services/server-process.ts';
 
-const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
+export const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
 /** The launcher takes the Node that is first on the PATH. */
 const PATH = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
 /** Halves the time to start. */
@@ -32,11 +32,11 @@ export class Program implements AsyncDisposable {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
-    const cwd = mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-'));
+  /** `cwd`: a folder of its own where none is given. */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string) {
     const [command, ...rest] = notOutlivingUs([PROGRAM, ...args], 'KILL');
     this.#child = spawn(command, rest, {
-      cwd,
+      cwd: cwd ?? mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-')),
       env: { PATH, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -101,8 +101,9 @@ export class Program implements AsyncDisposable {
 export async function runToEnd(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  cwd?: string,
 ): Promise<Ended> {
-  await using program = new Program(args, env);
+  await using program = new Program(args, env, cwd);
   return await program.ended;
 }
 

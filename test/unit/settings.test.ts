@@ -17,7 +17,10 @@ const REQUIRED = {
   ITERABLE_API_KEY: 'key',
 };
 
-function options(env: Record<string, string>, more: Partial<LoadOptions> = {}): LoadOptions {
+function options(
+  env: Record<string, string>,
+  more: Partial<LoadOptions & { directory: string }> = {},
+): LoadOptions & { directory: string } {
   const directory = mkdtempSync(join(tmpdir(), 'settings-'));
   return { env, directory, configFile: null, need: 'all', ...more };
 }
