@@ -9,8 +9,7 @@ RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build
-# The base brings Node; the npm package of it is for machines whose own is too old.
-RUN npm prune --omit=dev && rm -rf node_modules/node node_modules/node-bin-* node_modules/.bin/node
+RUN npm prune --omit=dev
 
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production \

@@ -79,14 +79,15 @@ async function firstVersion(url: string, users: number): Promise<number> {
 }
 
 /**
- * Single, bulk and the first version's way, on one simulator that takes `latencyMs` a call. Rates
- * are of the time between the first and the last profile; when the first call arrives is its own
- * line, from the start of the process.
+ * Single, bulk and, for some of the users, the first version's way, on one simulator that takes
+ * `latencyMs` a call. Rates are of the time between the first and the last profile; when the first
+ * call arrives, from the start of the process, is a line of its own.
  */
 export async function backfillSending(
   stage: Stage,
   users: number,
   bulkUsers: number,
+  firstUsers: number,
   latencyMs: number,
 ): Promise<Measure[]> {
   await using scene = await openScene(stage, 'embedded');
@@ -95,7 +96,7 @@ export async function backfillSending(
     "INSERT INTO page_views (user_id, page) SELECT id, 'pricing' FROM customers WHERE email LIKE 'many%'",
   );
   await scene.iterable.latency(latencyMs);
-  const first = await firstVersion(scene.iterable.url, Math.min(200, users));
+  const first = await firstVersion(scene.iterable.url, firstUsers);
   const single = await sending(
     scene,
     ['backfill', '--limit', String(users)],

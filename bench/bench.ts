@@ -1,10 +1,12 @@
 /**
  * Measures the program on real servers and prints one table. `--quick` is small, for CI: it judges
- * no bar, and fails only where something is missing at the end. Names given as arguments
- * (capture, latency, poison, backlog, catch-up, backfill) choose a part. Latencies are of the steady
- * state: the program has its share of the limits, and some seconds of the same work behind it.
+ * no bar, so that it measures two things at a time, and fails only where something is missing at the
+ * end. Names given as arguments (capture, latency, poison, backlog, catch-up, backfill) choose a part.
+ * Latencies are of the steady state: before they are taken, the program has its share of the limits
+ * and some seconds of the same work behind it.
  */
 import { cpus, totalmem } from 'node:os';
+import pLimit from 'p-limit';
 import { quietKnownWarnings } from '../src/commands/warnings.ts';
 import { backfillReading, backfillSending } from './backfills.ts';
 import {
@@ -17,45 +19,46 @@ import {
 } from './measures.ts';
 import { type Stage, openStage } from './stage.ts';
 
-type Part = (stage: Stage) => Promise<Measure[]>;
+/** Measured one after the other, or side by side where it is quick. */
+type Part = readonly ((stage: Stage) => Promise<Measure | Measure[]>)[];
 
 const quick = process.argv.includes('--quick');
 const chosen = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
 const size = <T>(full: T, small: T): T => (quick ? small : full);
 
 const PARTS: Record<string, Part> = {
-  capture: async (stage) => [
-    await captureRate(stage, 'Kafka', size(400_000, 20_000), 1000),
-    await captureRate(stage, 'embedded', size(400_000, 20_000), 1000),
-    await captureRate(stage, 'Kafka', size(10_000, 5_000), 1),
-    await captureRate(stage, 'embedded', size(10_000, 5_000), 1),
+  capture: [
+    (stage) => captureRate(stage, 'Kafka', size(400_000, 20_000), 1000),
+    (stage) => captureRate(stage, 'embedded', size(400_000, 20_000), 1000),
+    (stage) => captureRate(stage, 'Kafka', size(10_000, 2_000), 1),
+    (stage) => captureRate(stage, 'embedded', size(10_000, 2_000), 1),
   ],
-  latency: async (stage) => [
-    await latency(stage, 'embedded', 200, size(20, 3)),
-    await latency(stage, 'Kafka', 200, size(20, 3)),
-    await latency(stage, 'embedded', 450, size(20, 3)),
-    await latency(stage, 'Kafka', 450, size(20, 3)),
+  latency: [
+    (stage) => latency(stage, 'embedded', 200, size(20, 1)),
+    (stage) => latency(stage, 'Kafka', 200, size(20, 1)),
+    (stage) => latency(stage, 'embedded', 450, size(20, 1)),
+    (stage) => latency(stage, 'Kafka', 450, size(20, 1)),
   ],
-  poison: async (stage) => [await poisonedLatency(stage, 'embedded', 200, size(20, 3))],
-  backlog: async (stage) => [
-    await backlog(stage, 'embedded', size(20_000, 1_500), 1),
+  poison: [(stage) => poisonedLatency(stage, 'embedded', 200, size(20, 1), size(3, 1))],
+  backlog: [
+    (stage) => backlog(stage, 'embedded', size(20_000, 1_500), 1),
     ...(quick
       ? []
       : [
-          await backlog(stage, 'Kafka', 20_000, 1),
-          await backlog(stage, 'Kafka', 20_000, 2),
-          await backlog(stage, 'Kafka', 20_000, 4),
+          (stage: Stage) => backlog(stage, 'Kafka', 20_000, 1),
+          (stage: Stage) => backlog(stage, 'Kafka', 20_000, 2),
+          (stage: Stage) => backlog(stage, 'Kafka', 20_000, 4),
         ]),
   ],
-  'catch-up': async (stage) => [
-    await catchUp(stage, 'embedded', size(300_000, 10_000), 'pricing'),
-    await catchUp(stage, 'Kafka', size(300_000, 10_000), 'pricing'),
-    await catchUp(stage, 'embedded', size(300_000, 10_000), 'home'),
-    await catchUp(stage, 'Kafka', size(300_000, 10_000), 'home'),
+  'catch-up': [
+    (stage) => catchUp(stage, 'embedded', size(300_000, 10_000), 'pricing'),
+    (stage) => catchUp(stage, 'Kafka', size(300_000, 10_000), 'pricing'),
+    (stage) => catchUp(stage, 'embedded', size(300_000, 10_000), 'home'),
+    (stage) => catchUp(stage, 'Kafka', size(300_000, 10_000), 'home'),
   ],
-  backfill: async (stage) => [
-    ...(await backfillReading(stage, size(200_000, 2_000), size(10, 3))),
-    ...(await backfillSending(stage, size(10_000, 500), size(30_000, 3_000), 20)),
+  backfill: [
+    (stage) => backfillReading(stage, size(200_000, 2_000), size(10, 3)),
+    (stage) => backfillSending(stage, size(10_000, 500), size(30_000, 3_000), size(200, 50), 20),
   ],
 };
 
@@ -79,12 +82,18 @@ for (const name of chosen) {
 }
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 await using stage = await openStage(say);
-const measures: Measure[] = [];
-for (const [name, part] of Object.entries(PARTS)) {
-  if (chosen.length > 0 && !chosen.includes(name)) continue;
-  say(`measuring: ${name}`);
-  measures.push(...(await part(stage)));
-}
+const limited = pLimit(quick ? 2 : 1);
+const measuring = Object.entries(PARTS)
+  .filter(([name]) => chosen.length === 0 || chosen.includes(name))
+  .flatMap(([name, part]) =>
+    part.map((measure, i) =>
+      limited(() => {
+        say(`measuring: ${name} ${i + 1}/${part.length}`);
+        return measure(stage);
+      }),
+    ),
+  );
+const measures = (await Promise.all(measuring)).flat();
 const gigabytes = (totalmem() / 2 ** 30).toFixed(0);
 process.stdout.write(
   `${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, ${gigabytes} GB, Node ${process.versions.node}, ` +

@@ -32,11 +32,10 @@ const line = (name: string, value: string, bar = '', ok: boolean | null = null):
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 
-const POISON_ROUNDS = 3;
 /** Views of so long before those that are measured: connections, code and caches are warm then. */
 const WARM_SECONDS = 2;
 /** A share of the limits counts a second after it was given, and is cold for two more. */
-const SHARE_MS = 3_500;
+const SHARE_MS = 3_100;
 
 async function endOffset(scene: Scene, kind: Kind): Promise<number> {
   const kafka =
@@ -206,11 +205,12 @@ export async function poisonedLatency(
   kind: Kind,
   perSecond: number,
   seconds: number,
+  roundCount: number,
 ): Promise<Measure> {
   const p99 = async (every: number): Promise<number> =>
     percentile(await waitsOf(stage, kind, perSecond, seconds, every), 0.99);
   const rounds: [number, number][] = [];
-  for (let round = 0; round < POISON_ROUNDS; round++) rounds.push([await p99(0), await p99(100)]);
+  for (let round = 0; round < roundCount; round++) rounds.push([await p99(0), await p99(100)]);
   const without = percentile(
     rounds.map(([healthy]) => healthy),
     0.5,

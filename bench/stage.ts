@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection } from 'mysql2/promise';
+import { notOutlivingUs } from '../tools/services/server-process.ts';
 import {
   type DatabaseServer,
   type KafkaServer,
@@ -54,7 +55,8 @@ export class Process implements AsyncDisposable {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>, keepsOutput = true) {
     const stdout = keepsOutput ? 'pipe' : 'ignore';
-    this.#child = spawn(process.execPath, [MAIN, ...args], {
+    const [command, ...rest] = notOutlivingUs([process.execPath, MAIN, ...args], 'KILL');
+    this.#child = spawn(command, rest, {
       env: { PATH: process.env['PATH'], LOG_FILE: 'off', ...env },
       stdio: ['ignore', stdout, 'pipe'],
     });
@@ -162,8 +164,7 @@ export interface Stage extends AsyncDisposable {
 }
 
 export async function openStage(say: (line: string) => void): Promise<Stage> {
-  const server = await findDatabase({ say });
-  const kafka = await findKafka({ say });
+  const [server, kafka] = await Promise.all([findDatabase({ say }), findKafka({ say })]);
   return {
     server,
     kafka,

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { which } from '../tools/services/commands.ts';
+import { notOutlivingUs } from '../tools/services/server-process.ts';
 import { NotSeenError } from './not-seen-error.ts';
 
 const LINES_MAX = 500;
@@ -37,9 +37,7 @@ export class Child implements AsyncDisposable {
   #exit: { code: number | null } | null = null;
 
   constructor({ name, command, args, env, cwd }: ChildOptions) {
-    const setpriv = process.platform === 'linux' ? which('setpriv') : null;
-    const guard = setpriv === null ? [] : [setpriv, '--pdeathsig', 'KILL', '--'];
-    const [program = command, ...rest] = [...guard, command, ...args];
+    const [program, ...rest] = notOutlivingUs([command, ...args], 'KILL');
     this.name = name;
     const child = spawn(program, rest, {
       cwd,

@@ -1,24 +1,30 @@
 /**
- * Writes what comes from the table of settings: `.env.example`, `config/default.json` and the README's table. With
- * `--check` it changes nothing and exits 1 where one of them is not current.
+ * Writes what comes from the tables of settings and columns: `.env.example`, `config/default.json`
+ * and the README's tables. With `--check` it changes nothing and exits 1 where one is not current.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { columnsMarkdown } from '../src/capture/needed-columns.ts';
 import { defaultProfile, envExample, settingsMarkdown } from '../src/settings/help.ts';
 
-const BEGIN = '<!-- settings: written by npm run generate -->';
-const END = '<!-- end of settings -->';
+const TABLES = { settings: settingsMarkdown, columns: columnsMarkdown };
 
-function withTable(readme: string): string {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`README.md lacks ${BEGIN} … ${END}`);
-  return `${readme.slice(0, begin + BEGIN.length)}\n\n${settingsMarkdown()}\n\n${readme.slice(end)}`;
+function withTables(readme: string): string {
+  let text = readme;
+  for (const [name, table] of Object.entries(TABLES)) {
+    const begin = `<!-- ${name}: written by npm run generate -->`;
+    const end = `<!-- end of ${name} -->`;
+    const beginAt = text.indexOf(begin);
+    const endAt = text.indexOf(end);
+    if (beginAt < 0 || endAt < beginAt) throw new Error(`README.md lacks ${begin} … ${end}`);
+    text = `${text.slice(0, beginAt + begin.length)}\n\n${table()}\n\n${text.slice(endAt)}`;
+  }
+  return text;
 }
 
 const files = [
   { path: '.env.example', content: () => envExample() },
   { path: 'config/default.json', content: () => defaultProfile() },
-  { path: 'README.md', content: (now: string) => withTable(now) },
+  { path: 'README.md', content: (now: string) => withTables(now) },
 ];
 const isCheck = process.argv.includes('--check');
 for (const { path, content } of files) {

@@ -162,7 +162,8 @@ export function openBinlog(options: BinlogOptions): Binlog {
       if (options.tables.some(({ name }) => text.includes(name))) {
         onEvent({
           kind: 'unreadable',
-          sentence: 'the binlog has LOAD DATA as a statement; set binlog_format=ROW',
+          sentence:
+            'the binlog has LOAD DATA as a statement; set binlog_format=ROW, and let no session set another',
         });
       } else onEvent({ kind: 'unseen', because: 'the binlog has LOAD DATA as a statement' });
     }

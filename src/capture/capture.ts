@@ -9,7 +9,13 @@ import type { Publisher, TopicNames } from '../topics/port.ts';
 import { AUDIT_INTERVAL_MS, Audit } from './audit.ts';
 import { publishEveryone } from './bootstrap.ts';
 import { checkSource, refusalOf } from './checks.ts';
-import { TopicsAwayError, isTransient, noteFailures } from './failure.ts';
+import {
+  TopicsAwayError,
+  endingStream,
+  isTransient,
+  noteFailures,
+  refusedLoss,
+} from './failure.ts';
 import { guardLock, lockName, takeLock } from './lock.ts';
 import { LogFailures } from './log-failures.ts';
 import { type LogPosition, parseCheckpoint, positionText } from './position.ts';
@@ -121,12 +127,15 @@ async function runCycle(
     return await captureOver(control, dependencies, status);
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' };
-    if (typeof error === 'object' && error !== null && topicsFailed.has(error)) throw error;
+    const { hasStreamed } = status;
+    if (typeof error === 'object' && error !== null && topicsFailed.has(error))
+      throw hasStreamed && error instanceof UnavailableError ? endingStream(error) : error;
     if (error instanceof TopicsAwayError)
       return { kind: 'again', because: error.message, isTransient: true };
     if (isTransient(error))
       return { kind: 'again', because: sentenceOf(error, db), isTransient: true };
-    throw error instanceof UnavailableError ? error : explainDatabaseError(error, db);
+    const explained = error instanceof UnavailableError ? error : explainDatabaseError(error, db);
+    throw hasStreamed ? endingStream(explained) : explained;
   } finally {
     control?.destroy();
   }
@@ -191,10 +200,7 @@ async function captureOver(
     case 'stopped':
       return { kind: 'stopped' };
     case 'lost':
-      if (end.loss.kind === 'refused')
-        throw new UnavailableError(
-          `capture can not go on: ${end.loss.sentence}. When that is done, start it again: it begins with a look at all eligible users`,
-        );
+      if (end.loss.kind === 'refused') throw refusedLoss(end.loss.sentence);
       return { kind: 'again', because: end.loss.sentence, isTransient: false };
     case 'broken':
       return await afterFailure(end, start.position, source, checkpointSource, dependencies);

@@ -4,7 +4,7 @@ export interface Check {
   ok: boolean;
   /** What was found. */
   detail: string;
-  /** What to do about it; null when all is well. */
+  /** What to do about it; null when all is well, and where another check says it. */
   fix: string | null;
   /** Capture does not start without it. */
   required: boolean;
@@ -19,6 +19,16 @@ export interface Verdict {
 
 export function check(name: string, { ok, detail, fix }: Verdict, required = true): Check {
   return { name, ok, detail, fix: ok ? null : fix, required };
+}
+
+/** Nothing can be said of it, for a reason that another check names. */
+export function unchecked(name: string, because: string): Check {
+  return { name, ok: false, detail: `not checked: ${because}`, fix: null, required: false };
+}
+
+/** `page_views is missing`, of at least one table. */
+export function missingText(tables: readonly string[]): string {
+  return `${tables.join(' and ')} ${tables.length === 1 ? 'is' : 'are'} missing`;
 }
 
 /** One sentence of all that capture can't do without; null when it can start. */

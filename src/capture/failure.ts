@@ -2,6 +2,8 @@ import { isCertificateError } from '../database/explain.ts';
 import { UnavailableError } from '../errors.ts';
 import type { Publisher } from '../topics/port.ts';
 
+const AGAIN = 'When that is done, start it again';
+
 /** What no waiting will mend: the server answers, and says no. */
 const REFUSED = new Set([
   'ER_ACCESS_DENIED_ERROR',
@@ -71,4 +73,19 @@ export function noteFailures(publisher: Publisher): {
     [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose](),
   };
   return { publisher: noting, failed };
+}
+
+/** A loss that ends the stream. */
+export const refusedLoss = (sentence: string): UnavailableError =>
+  new UnavailableError(
+    `capture can not go on: ${sentence}. ${AGAIN}: it begins with a look at all eligible users`,
+  );
+
+/** An error that ends a stream which ran: whoever mends it has to know that nobody tries again. */
+export function endingStream(error: UnavailableError): UnavailableError {
+  if (error.message.includes(AGAIN)) return error;
+  const message = error.message.replace(/^capture can not start/, 'capture can not go on');
+  return new UnavailableError(`${message}. ${AGAIN}: it goes on from where it was`, {
+    cause: error,
+  });
 }

@@ -134,14 +134,14 @@ export class RawEvents {
     const { columns, unknownType } = readTableMap(map, 0, map.length, flavour);
     if (unknownType !== null) {
       return this.#unreadable(
-        `a column of ${table} has a type that is not known (${unknownType}); keep it in a table of its own, then start again`,
+        `a column of ${table} has a type that is not known (${unknownType}); keep it in a table of its own`,
       );
     }
     if (columns === null) {
       // An id is of one definition: it was named before, and is still the same.
       if (before !== undefined) return before;
       return this.#unreadable(
-        `the binlog does not name the columns of ${table}; set binlog_row_metadata=FULL`,
+        `the binlog does not name the columns of ${table}; set binlog_row_metadata=FULL on the server`,
       );
     }
     const plan = planTable(table, columns);
@@ -150,7 +150,7 @@ export class RawEvents {
     }
     const reading = readingOf(plan, columns, { charsets, flavour, times });
     if (reading.kind === 'unreadable') {
-      return this.#unreadable(`${reading.detail}; give it another one, then start again`);
+      return this.#unreadable(`${reading.detail}; give it another one`);
     }
     if (reading.kind === 'zongji') return reading;
     return { kind: 'reader', map, plan, reader: reading.reader, all: [...columns.keys()] };
@@ -165,7 +165,7 @@ export class RawEvents {
     const body = readRowsBody(bytes, from, to, type);
     if (!isImageWhole(plan, body.bitmap) || !isImageWhole(plan, body.bitmapAfter)) {
       this.#unreadable(
-        `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL`,
+        `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL on the server, and let no session set another`,
       );
       return true;
     }

@@ -22,6 +22,8 @@ export class LiveStatus implements CaptureStatus {
   readonly capturedRows: Record<string, number> = {};
   state: CaptureState = 'reconnecting';
   reason: string | null = 'not connected yet';
+  /** Whether it ever got as far. */
+  hasStreamed = false;
   /** Epoch ms. */
   newestMs: number | null = null;
   readPosition: () => string | null = () => null;
@@ -50,6 +52,7 @@ export class LiveStatus implements CaptureStatus {
   }
 
   change(state: CaptureState, reason: string | null): void {
+    this.hasStreamed ||= state === 'streaming';
     this.state = state;
     this.reason = reason;
     this.#onChange(this);

@@ -2,13 +2,11 @@ import type { Connection } from 'mysql2/promise';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { type Check, refusalOf } from './check.ts';
 import { type Parent, checkCascades, readCascades } from './foreign-keys.ts';
+import { namesIn } from './needed-columns.ts';
 import { checkKinds } from './table-kinds.ts';
 
 /** Columns that the rule, the messages and the payloads have. */
-export const COLUMNS = {
-  customers: ['id', 'email', 'first_name', 'last_name', 'plan_type', 'candidate'],
-  page_views: ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'],
-} as const;
+export const COLUMNS = { customers: namesIn('customers'), page_views: namesIn('page_views') };
 
 export function userOf(db: DatabaseSettings): string {
   return `'${db.user}'@'%'`;

@@ -1,5 +1,5 @@
 import type { Connection } from 'mysql2/promise';
-import { type Check, check } from './check.ts';
+import { type Check, check, missingText, unchecked } from './check.ts';
 import { rowsOf } from './source.ts';
 import { isWord, nameAt, tokenize } from './sql-tokens.ts';
 
@@ -125,6 +125,8 @@ export async function checkKinds(
 ): Promise<Check> {
   const kinds = await readKinds(connection, database, tables);
   const bad = kinds.flatMap((kind) => unloggedKind(kind, database) ?? []);
+  const missing = tables.filter((table) => !kinds.some(({ name }) => same(name, table)));
+  if (bad.length === 0 && missing.length > 0) return unchecked('table kinds', missingText(missing));
   return check('table kinds', {
     ok: bad.length === 0,
     detail:

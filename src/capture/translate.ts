@@ -158,11 +158,11 @@ export class Translator {
     if (known === undefined) return;
     const unreadable = this.#unreadableColumn(event, known.table);
     if (unreadable !== null) {
-      return this.#unreadable(`${unreadable.detail}; ${unreadable.fix}, then start again`);
+      return this.#unreadable(`${unreadable.detail}; ${unreadable.fix}`);
     }
     if (!event.hasSelfDescribingMetadata()) {
       return this.#unreadable(
-        `the binlog does not name the columns of ${known.table}; set binlog_row_metadata=FULL`,
+        `the binlog does not name the columns of ${known.table}; set binlog_row_metadata=FULL on the server`,
       );
     }
     const columns = event.tableMap[tableId]?.columns ?? [];
@@ -170,7 +170,7 @@ export class Translator {
     // temporal columns of the form before 10.1.
     if (!columns.every(({ name }, at) => name === event.columnNames?.[at])) {
       return this.#unreadable(
-        `the columns of ${known.table} were changed before its rows were read, and its temporal columns have MariaDB's old form; run ALTER TABLE ${known.table} FORCE with mysql56_temporal_format=ON, then start again`,
+        `the columns of ${known.table} were changed before its rows were read, and its temporal columns have MariaDB's old form; run ALTER TABLE ${known.table} FORCE with mysql56_temporal_format=ON`,
       );
     }
     const plan = planTable(known.table, columns);
@@ -198,7 +198,7 @@ export class Translator {
       (operation !== 'update' || isImageWhole(plan, event.columns_present_bitmap2));
     if (!isWhole) {
       return this.#unreadable(
-        `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL`,
+        `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL on the server, and let no session set another`,
       );
     }
     const { table, columns } = plan;

@@ -27,11 +27,13 @@ export async function runCommand(
   options: CommandOptions,
   body: (context: CommandContext) => Promise<number>,
 ): Promise<number> {
+  const strangers: string[] = [];
   const settings = loadSettings({
     env: process.env,
     directory: process.cwd(),
     configFile: options.config,
     need: options.need,
+    onStranger: (sentence) => strangers.push(sentence),
     ...(options.alsoNeeds === undefined ? {} : { alsoNeeds: options.alsoNeeds }),
   });
   const secrets = [settings.iterable.apiKey, settings.db.password];
@@ -47,6 +49,7 @@ export async function runCommand(
     (name) => log.logger.info(`${name}: stopping; once more stops at once`),
     options.stoppedExitCode ?? 0,
   );
+  for (const sentence of strangers) log.logger.warn(sentence);
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   try {
     return await body({ settings, logger: log.logger, signal: shutdown.signal, print });

@@ -10,6 +10,11 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+/** For an option that may come several times. */
+export function append(text: string, previous: readonly string[] = []): string[] {
+  return [...previous, text];
+}
+
 /** More than 0, at most 1. */
 export function share(text: string): number {
   const value = Number(text);
@@ -42,7 +47,9 @@ export function partitionOffset(
 ): PartitionOffset[] {
   const match = /^(\d{1,9}):(\d{1,15})$/.exec(text);
   if (match === null) {
-    throw new InvalidArgumentError('It must be PARTITION:OFFSET, for example 3:1200.');
+    throw new InvalidArgumentError(
+      'It must be PARTITION:OFFSET, for example 3:1200; several are given by the option several times.',
+    );
   }
   const partition = Number(match[1]);
   if (previous.some((earlier) => earlier.partition === partition)) {

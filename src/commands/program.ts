@@ -1,12 +1,15 @@
 import { Command } from 'commander';
 import { UsageError } from '../errors.ts';
-import { settingsHelp } from '../settings/help.ts';
+import { HELP_COLUMNS, settingsHelp } from '../settings/help.ts';
 import { backfill } from './backfill.ts';
 import { type CommandContext, type CommandOptions, runCommand } from './context.ts';
 import { discardDeadLetters, listDeadLetters, retryDeadLetters } from './dead-letters.ts';
 import { doctor } from './doctor.ts';
+import { addExamples } from './examples.ts';
+import { init } from './init/init.ts';
 import {
   type PartitionOffset,
+  append,
   isoTime,
   partitionOffset,
   port,
@@ -41,7 +44,10 @@ export function buildProgram(version: string, exit: Exit): Command {
     .version(version)
     .option('--config <file>', 'JSON file with settings (environment and .env come first)')
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('after', () => `\n${settingsHelp()}`)
+    .configureOutput({
+      getOutHelpWidth: () => Math.min(process.stdout.columns ?? HELP_COLUMNS, HELP_COLUMNS),
+      getErrHelpWidth: () => Math.min(process.stderr.columns ?? HELP_COLUMNS, HELP_COLUMNS),
+    })
     .exitOverride();
   const run = async (options: Omit<CommandOptions, 'config'>, body: Body): Promise<void> => {
     const { config } = program.opts<{ config?: string }>();
@@ -52,6 +58,8 @@ export function buildProgram(version: string, exit: Exit): Command {
   addDeadLetters(program, run);
   addTools(program, run, exit);
   for (const command of program.commands) inheritExit(command);
+  addExamples(program);
+  program.addHelpText('after', () => `\n${settingsHelp()}`);
   return program;
 }
 
@@ -180,6 +188,14 @@ function addDeadLetters(program: Command, run: Run): void {
 }
 
 function addTools(program: Command, run: Run, exit: Exit): void {
+  program
+    .command('init')
+    .description('ask for the settings, try them, write .env, and print the SQL still needed')
+    .option('--set <name=value>', 'a setting, in place of the question; repeatable', append)
+    .option('--force', 'replace the .env that is there')
+    .action(async (options: { set?: string[]; force?: true }) => {
+      exit.code = await init({ sets: options.set ?? [], force: options.force === true });
+    });
   program
     .command('doctor')
     .description('check settings, database, topics and Iterable; changes nothing')

@@ -9,15 +9,10 @@ import { dryRunLine } from './backfill.ts';
 import { Batch, untilStopped } from './batch.ts';
 import type { CommandContext } from './context.ts';
 import { Progress } from './progress.ts';
+import { type Chosen, type ReplaySpan, checkSpan, choose, withTimes } from './replay-span.ts';
 import { STOPPED_EXIT_CODE } from './shutdown.ts';
 
-export interface ReplayOptions {
-  /** Epoch ms; null where `fromOffsets` says it. */
-  fromMs: number | null;
-  /** Of the page views topic. */
-  fromOffsets: readonly { partition: number; offset: number }[];
-  /** Epoch ms; null: the end as it is now. */
-  toMs: number | null;
+export interface ReplayOptions extends ReplaySpan {
   dryRun: boolean;
   /** Part of Iterable's limits, 0 to 1. */
   rateShare: number;
@@ -26,26 +21,32 @@ export interface ReplayOptions {
 const LOOKUP_USERS = 500;
 
 /** What is to be read: both topics from a time, or the page views topic from the given offsets. */
-async function ranges(topics: Topics, options: ReplayOptions): Promise<PartitionBounds[]> {
+async function chosen(
+  topics: Topics,
+  options: ReplayOptions,
+  signal: AbortSignal,
+): Promise<Chosen & { isEmpty: boolean }> {
   const { pageViews, userChanges } = topics.names;
-  const names = options.fromMs === null ? [pageViews] : [pageViews, userChanges];
-  const bounds = await topics.bounds(names);
-  const known = new Set(bounds.map(({ topic }) => topic));
-  if (!known.has(pageViews)) {
+  const { fromMs, fromOffsets, toMs } = options;
+  const bounds = await topics.bounds(fromMs === null ? [pageViews] : [pageViews, userChanges]);
+  const known = [...new Set(bounds.map(({ topic }) => topic))];
+  if (!known.includes(pageViews)) {
     throw new UsageError(
-      `there is no topic ${pageViews} in ${topics.description}; see KAFKA_TOPIC`,
+      `there is no topic ${pageViews} in ${topics.description}; check KAFKA_TOPIC, and KAFKA_BROKERS or STATE_DIR`,
     );
   }
-  const begins = await startOffsets(topics, options, bounds);
-  const ends = await endOffsets(topics, options, [...known]);
-  return bounds.flatMap((range) => {
-    const key = `${range.topic}/${range.partition}`;
-    const begin = begins.get(key);
-    if (begin === undefined) return [];
-    const end = Math.min(range.end, ends.get(key) ?? range.end);
-    const first = Math.max(range.begin, begin);
-    return first < end ? [{ ...range, begin: first, end }] : [];
-  });
+  const isByOffsets = fromMs === null && toMs === null;
+  const held = isByOffsets
+    ? bounds.map((at) => ({ ...at, firstMs: null, lastMs: null }))
+    : await withTimes(topics, bounds, signal);
+  const starts =
+    fromMs === null
+      ? new Map(fromOffsets.map((at) => [`${pageViews}/${at.partition}`, at.offset]))
+      : await offsetsAt(topics, known, fromMs);
+  // `--to` includes its own millisecond.
+  const ends = toMs === null ? new Map() : await offsetsAt(topics, known, toMs + 1);
+  const isEmpty = bounds.every(({ begin, end }) => begin >= end);
+  return { ...choose(options, held, starts, ends, Date.now()), isEmpty };
 }
 
 async function offsetsAt(
@@ -57,38 +58,24 @@ async function offsetsAt(
   return new Map(found.flat().map((at) => [`${at.topic}/${at.partition}`, at.offset]));
 }
 
-async function startOffsets(
-  topics: Topics,
-  { fromMs, fromOffsets }: ReplayOptions,
-  bounds: readonly PartitionBounds[],
-): Promise<Map<string, number>> {
-  const names = [...new Set(bounds.map(({ topic }) => topic))];
-  if (fromMs !== null) return offsetsAt(topics, names, fromMs);
-  const { pageViews } = topics.names;
-  for (const { partition } of fromOffsets) {
-    if (!bounds.some((range) => range.partition === partition)) {
-      throw new UsageError(`--from-offset: ${pageViews} has no partition ${partition}`);
-    }
-  }
-  return new Map(fromOffsets.map((at) => [`${pageViews}/${at.partition}`, at.offset]));
-}
-
-async function endOffsets(
-  topics: Topics,
-  { toMs }: ReplayOptions,
-  names: readonly string[],
-): Promise<Map<string, number>> {
-  // `--to` includes its own millisecond.
-  return toMs === null ? new Map() : offsetsAt(topics, names, toMs + 1);
-}
-
 /** Delivers part of the topic again; the live group's offsets stay as they are. */
 export async function replay(context: CommandContext, options: ReplayOptions): Promise<number> {
   const { settings, logger, signal, print } = context;
+  checkSpan(options);
   await using database = await openDatabase(settings.db);
   await using topics = await openTopics(settings.topics, logger);
-  const wanted = await ranges(topics, options);
+  const { ranges: wanted, warnings, isEmpty } = await chosen(topics, options, signal);
+  for (const sentence of warnings) logger.warn(sentence);
   const total = wanted.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  if (total === 0) {
+    const { pageViews } = topics.names;
+    print(
+      isEmpty
+        ? `${pageViews} holds no messages: there is nothing to replay`
+        : `No message of ${pageViews} is from this time`,
+    );
+    return 0;
+  }
   logger.info({ messages: total }, `replaying from ${topics.description}`);
   if (options.dryRun)
     return await dryRun(context, topics, wanted, new Rule(database.query, settings.rule));

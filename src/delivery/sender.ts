@@ -132,8 +132,7 @@ function logGate(logger: Logger, state: GateState): void {
       );
     case 'down':
       return logger.warn(
-        { detail: state.detail },
-        'Iterable does not answer as it should; sending waits and tries again',
+        `Iterable does not answer as it should (${state.detail}); sending waits and tries again. If Iterable is not down, check ITERABLE_API_BASE_URL`,
       );
   }
 }

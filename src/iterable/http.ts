@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { type TroubleKind, connectionTrouble } from '../connection-trouble.ts';
 import { secretRemover } from '../plain-text.ts';
 import type { ProxySettings } from '../settings/types.ts';
 import {
@@ -114,11 +115,37 @@ export class IterableHttp implements AsyncDisposable {
     }
   }
 
+  /** Why there was no answer, with the address and the setting that it comes from. */
   #reason(error: unknown): string {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { name, code, message } = error as NodeJS.ErrnoException;
+    const where = this.#whereOf(error);
+    if (name === 'TimeoutError')
+      return `${where}: no answer within ${this.#options.timeoutMs} ms, ITERABLE_TIMEOUT_MS`;
+    const trouble = connectionTrouble(error);
+    if (trouble !== null)
+      return cleanMessage(`${where}: ${trouble.why}${ADVICE[trouble.kind] ?? ''}`);
     return cleanMessage(this.#withoutKey(code === undefined ? message : `${code} ${message}`));
   }
+
+  /** Whom the call did not reach: the proxy, where it is known by its port or name. */
+  #whereOf(error: unknown): string {
+    const { port, hostname } = error as { port?: unknown; hostname?: unknown };
+    const { proxy } = this.#options;
+    const through = proxy === null || proxy === undefined ? null : new URL(proxy.url);
+    if (through !== null && (port === Number(portOf(through)) || hostname === through.hostname)) {
+      const setting = this.#base.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
+      return `the proxy ${through.hostname}:${portOf(through)} of ${setting}`;
+    }
+    return `${this.#base.hostname}:${portOf(this.#base)} of ITERABLE_API_BASE_URL`;
+  }
 }
+
+const ADVICE: Readonly<Partial<Record<TroubleKind, string>>> = {
+  certificate: '; set NODE_EXTRA_CA_CERTS to the file of the authority that signed it',
+  'no TLS': '; see whether the address is to begin with http://',
+};
+
+const portOf = ({ port, protocol }: URL): string => port || (protocol === 'https:' ? '443' : '80');
 
 /**
  * Ends a call that takes too long. An AbortSignal with a time would do the same, at several times
@@ -132,7 +159,7 @@ class Deadline extends EventEmitter {
   constructor(timeoutMs: number) {
     super();
     this.#timer = setTimeout(() => {
-      this.reason = new Error(`no answer within ${timeoutMs} ms`);
+      this.reason = new DOMException('no answer in time', 'TimeoutError');
       this.emit('abort');
     }, timeoutMs);
   }

@@ -7,18 +7,37 @@ function defaultText(row: SettingRow): string {
   return row.default === null ? 'not set' : row.default;
 }
 
-/** The settings, for the end of `--help`. */
+/** What a terminal is sure to have. */
+export const HELP_COLUMNS = 80;
+const INDENT = 2;
+
+/** Lines of at most `width` characters, broken between words. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
+/** The settings, for the end of `--help`, in HELP_COLUMNS. */
 export function settingsHelp(): string {
-  const width = Math.max(...ROWS.map((row) => row.name.length));
-  const lines = ROWS.map(
-    (row) => `  ${row.name.padEnd(width)}  ${row.meaning} [${defaultText(row)}]`,
+  const column = INDENT + Math.max(...ROWS.map((row) => row.name.length)) + INDENT;
+  const lines = ROWS.flatMap((row) =>
+    wrapped(`${row.meaning} [${defaultText(row)}]`, HELP_COLUMNS - column).map(
+      (line, i) => `${' '.repeat(INDENT)}${i === 0 ? row.name : ''}`.padEnd(column) + line,
+    ),
   );
   return ['Settings (environment, .env, or the file given with --config):', ...lines].join('\n');
 }
 
 /** `.env.example`. */
 export function envExample(): string {
-  const lines: string[] = ['# Copy to .env. What is commented out has the value shown.'];
+  const lines: string[] = [
+    '# Copy to .env, or let iterable-sync init write it. What is commented out has the value shown.',
+  ];
   let group = '';
   for (const row of ROWS) {
     if (row.group !== group) lines.push('', `# ${row.group}`);

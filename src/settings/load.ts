@@ -1,7 +1,7 @@
 import convict from 'convict';
 import { UsageError } from '../errors.ts';
 import { parseSetting } from './formats.ts';
-import { readSources } from './sources.ts';
+import { type SettingProblem, type Sources, readSources } from './sources.ts';
 import { SETTINGS_TABLE, type SettingName, type SettingRow } from './table.ts';
 import type { KafkaCompression, Settings } from './types.ts';
 
@@ -10,19 +10,25 @@ export type Need = 'all' | 'database' | 'none';
 
 export interface LoadOptions {
   env: Readonly<Record<string, string | undefined>>;
-  /** Where `.env` is looked for. */
-  directory: string;
+  /** Where `.env` is looked for; null: nowhere. */
+  directory: string | null;
   configFile: string | null;
   need: Need;
   /** Settings that this command needs besides, each with why. */
   alsoNeeds?: Partial<Record<SettingName, string>>;
+  /** Told of each name that is nearly a setting's, in a sentence. */
+  onStranger?: (sentence: string) => void;
 }
 
-export interface LoadedSettings {
+export interface LoadedSettings extends Pick<Sources, 'strangers'> {
   settings: Settings;
-  /** Every missing or invalid setting, one line each; never a secret's value. */
-  problems: string[];
+  /** Every missing or invalid setting; never a secret's value. */
+  problems: SettingProblem[];
+  /** Of a `.env`, where there is none and something is missing; else null. */
+  advice: { what: string; todo: string } | null;
 }
+
+const NOT_SET = 'is not set';
 
 const ROWS: readonly SettingRow[] = SETTINGS_TABLE;
 
@@ -38,8 +44,8 @@ function schemaFor(
   const properties = ROWS.map((row) => {
     const validate = (raw: unknown): void => {
       if (raw === null) {
-        const why = alsoNeeds[row.name] ?? row.meaning;
-        if (isRequired(row, need) || row.name in alsoNeeds) throw new Error(`is not set (${why})`);
+        const why = alsoNeeds[row.name] ?? row.meaning.replace(/\.$/, '');
+        if (isRequired(row, need) || row.name in alsoNeeds) throw new Error(`${NOT_SET} (${why})`);
         return;
       }
       const parsed = parseSetting(row.kind, String(raw));
@@ -52,29 +58,38 @@ function schemaFor(
 }
 
 /** convict throws one error with a line a setting; its lines are `NAME: problem: value was …`. */
-function problemsOf(config: { validate(options: object): unknown }): string[] {
+function problemsOf(config: { validate(options: object): unknown }): SettingProblem[] {
   try {
     config.validate({ allowed: 'strict' });
     return [];
   } catch (error) {
-    return (error as Error).message.split('\n').map((line) => line.trim());
+    const lines = (error as Error).message.split('\n').map((line) => line.trim());
+    return lines.flatMap((line) => {
+      const row = SETTINGS_TABLE.find(({ name }) => line.startsWith(`${name}: `));
+      return row === undefined
+        ? []
+        : [{ name: row.name, sentence: line.slice(row.name.length + 2) }];
+    });
   }
 }
 
-function saslProblems(values: ReadonlyMap<string, unknown>): string[] {
+function saslProblems(values: ReadonlyMap<string, unknown>): SettingProblem[] {
   const mechanism = values.get('KAFKA_SASL_MECHANISM') ?? null;
-  const missing = ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'].filter(
+  const missing = (['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'] as const).filter(
     (name) => (values.get(name) ?? null) === null,
   );
-  if (mechanism === null || missing.length === 0) return [];
-  return missing.map((name) => `${name}: is not set (KAFKA_SASL_MECHANISM asks for it)`);
+  if (mechanism === null) return [];
+  return missing.map((name) => ({
+    name,
+    sentence: `${NOT_SET} (KAFKA_SASL_MECHANISM asks for it)`,
+  }));
 }
 
 /** Reads and checks all settings. A setting with a problem has its default in `settings`. */
 export function readSettings(options: LoadOptions): LoadedSettings {
-  const raw = readSources(options.env, options.directory, options.configFile);
+  const sources = readSources(options.env, options.directory, options.configFile);
   const config = convict(schemaFor(options.need, options.alsoNeeds ?? {}), { env: {}, args: [] });
-  config.load(Object.fromEntries(raw));
+  config.load(Object.fromEntries(sources.values));
   const values = new Map<string, unknown>();
   for (const row of ROWS) {
     const text = config.get(row.name as never) as string | null;
@@ -83,19 +98,46 @@ export function readSettings(options: LoadOptions): LoadedSettings {
     if ('value' in parsed) values.set(row.name, parsed.value);
     else values.set(row.name, fallback !== null && 'value' in fallback ? fallback.value : null);
   }
-  return { settings: group(values), problems: [...problemsOf(config), ...saslProblems(values)] };
+  // A secret that its file does not give is not missing beside that.
+  const files = new Set(sources.problems.map(({ name }) => rowOf(name)?.fileOf));
+  const problems = [
+    ...[...problemsOf(config), ...saslProblems(values)].filter(({ name }) => !files.has(name)),
+    ...sources.problems,
+  ];
+  const isMissing = problems.some(({ sentence }) => sentence.startsWith(NOT_SET));
+  return {
+    settings: group(values),
+    problems,
+    strangers: sources.strangers,
+    advice:
+      isMissing && !sources.hasDotEnv && options.directory !== null
+        ? adviceFor(options.directory)
+        : null,
+  };
 }
+
+const rowOf = (name: string): SettingRow | undefined => ROWS.find((row) => row.name === name);
+
+const adviceFor = (directory: string): { what: string; todo: string } => ({
+  what: `there is no .env in ${directory}`,
+  todo: '"iterable-sync init" makes one, or copy .env.example',
+});
 
 /** As `readSettings`, for commands that can not go on with a problem: throws one UsageError. */
 export function loadSettings(options: LoadOptions): Settings {
-  const { settings, problems } = readSettings(options);
+  const { settings, problems, strangers, advice } = readSettings(options);
   if (problems.length > 0) {
+    const lines = [
+      ...problems.map(({ name, sentence }) => `${name}: ${sentence}`),
+      ...strangers,
+    ].map((line) => `  ${line}`);
     throw new UsageError(
       `${problems.length === 1 ? 'A setting has' : `${problems.length} settings have`} to be put right ` +
         '(environment, .env, or the file given with --config):\n' +
-        problems.map((problem) => `  ${problem}`).join('\n'),
+        [...lines, ...(advice === null ? [] : [`  ${advice.what}: ${advice.todo}`])].join('\n'),
     );
   }
+  for (const sentence of strangers) options.onStranger?.(sentence);
   return settings;
 }
 

@@ -12,12 +12,16 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** The candidate that `name` was most likely meant to be, or null when none is near. */
-export function nearest(name: string, candidates: readonly string[]): string | null {
+/** The candidate that `name` was most likely meant to be, or null when none is near (`farMax` edits). */
+export function nearest(
+  name: string,
+  candidates: readonly string[],
+  farMax = Math.max(2, name.length / 3),
+): string | null {
   const wanted = name.toLowerCase();
   const ranked = candidates
     .map((candidate) => ({ candidate, far: distance(wanted, candidate.toLowerCase()) }))
     .sort((a, b) => a.far - b.far);
   const best = ranked[0];
-  return best !== undefined && best.far <= Math.max(2, name.length / 3) ? best.candidate : null;
+  return best !== undefined && best.far <= farMax ? best.candidate : null;
 }

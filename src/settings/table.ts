@@ -28,6 +28,8 @@ export interface SettingRow {
   secret?: boolean;
   /** The empty value counts as set. */
   mayBeEmpty?: boolean;
+  /** It names a file that holds the value of this setting. */
+  fileOf?: string;
   group: 'Database' | 'Topics' | 'Iterable' | 'Rule' | 'HTTP' | 'Logs and results';
 }
 
@@ -36,6 +38,7 @@ export const SETTINGS_TABLE = [
   { group: 'Database', name: 'DB_PORT', kind: 'port', default: '3306', meaning: 'Its port.' },
   { group: 'Database', name: 'DB_USER', kind: 'text', default: null, required: true, meaning: 'Database user.' },
   { group: 'Database', name: 'DB_PASSWORD', kind: 'text', default: null, required: true, secret: true, mayBeEmpty: true, meaning: 'Its password; may be empty, but must be set.' },
+  { group: 'Database', name: 'DB_PASSWORD_FILE', kind: 'text', default: null, fileOf: 'DB_PASSWORD', meaning: 'File that holds DB_PASSWORD, in its place.' },
   { group: 'Database', name: 'DB_NAME', kind: 'text', default: null, required: true, meaning: 'Database with the tables customers and page_views.' },
   { group: 'Database', name: 'DB_SSL', kind: 'boolean', default: 'false', meaning: 'Connect with TLS; the certificate must be for DB_HOST, where that is a name (NODE_EXTRA_CA_CERTS adds a CA).' },
   { group: 'Database', name: 'DB_TIME_ZONE', kind: 'timeZone', default: 'UTC', meaning: 'Time zone of every session: UTC, an offset such as +02:00, or a name the server knows.' },
@@ -48,11 +51,13 @@ export const SETTINGS_TABLE = [
   { group: 'Topics', name: 'KAFKA_SASL_MECHANISM', kind: { oneOf: ['plain', 'scram-sha-256', 'scram-sha-512'] }, default: null, meaning: 'SASL mechanism: plain, scram-sha-256 or scram-sha-512. Not set: none.' },
   { group: 'Topics', name: 'KAFKA_SASL_USERNAME', kind: 'text', default: null, meaning: 'SASL user.' },
   { group: 'Topics', name: 'KAFKA_SASL_PASSWORD', kind: 'text', default: null, secret: true, meaning: 'SASL password.' },
+  { group: 'Topics', name: 'KAFKA_SASL_PASSWORD_FILE', kind: 'text', default: null, fileOf: 'KAFKA_SASL_PASSWORD', meaning: 'File that holds KAFKA_SASL_PASSWORD, in its place.' },
   { group: 'Topics', name: 'KAFKA_COMPRESSION', kind: { oneOf: ['none', 'gzip', 'zstd'] }, default: 'none', meaning: 'How capture compresses what it writes: none, gzip or zstd.' },
   { group: 'Topics', name: 'STATE_DIR', kind: 'text', default: './state', meaning: 'Folder of the embedded topics and of what backfill --resume needs.' },
   { group: 'Topics', name: 'START_FROM', kind: { oneOf: ['backfill', 'now', 'earliest'] }, default: 'backfill', meaning: 'Where a capture without a checkpoint begins: backfill (everyone the rule finds, then the stream), now, or earliest (the oldest binlog).' },
-  { group: 'Iterable', name: 'ITERABLE_API_KEY', kind: 'text', default: null, required: true, secret: true, meaning: 'Server-side API key of the Iterable project.' },
-  { group: 'Iterable', name: 'ITERABLE_API_BASE_URL', kind: 'url', default: 'https://api.iterable.com', meaning: 'https://api.eu.iterable.com for projects in the EU.' },
+  { group: 'Iterable', name: 'ITERABLE_API_KEY', kind: 'text', default: null, required: true, secret: true, meaning: 'Server-side API key of the Iterable project; the simulator takes any.' },
+  { group: 'Iterable', name: 'ITERABLE_API_KEY_FILE', kind: 'text', default: null, fileOf: 'ITERABLE_API_KEY', meaning: 'File that holds ITERABLE_API_KEY, in its place.' },
+  { group: 'Iterable', name: 'ITERABLE_API_BASE_URL', kind: 'url', default: 'https://api.iterable.com', meaning: 'https://api.eu.iterable.com for projects in the EU, http://127.0.0.1:8080 for the simulator on this machine.' },
   { group: 'Iterable', name: 'ITERABLE_TIMEOUT_MS', kind: 'positiveInt', default: '10000', meaning: 'Time limit of one call, in milliseconds.' },
   { group: 'Iterable', name: 'ITERABLE_USERS_UPDATE_PER_SECOND', kind: 'positiveInt', default: '500', meaning: 'users/update calls a second, all instances together.' },
   { group: 'Iterable', name: 'ITERABLE_EVENTS_TRACK_PER_SECOND', kind: 'positiveInt', default: '2000', meaning: 'events/track calls a second, all instances together.' },

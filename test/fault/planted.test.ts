@@ -4,7 +4,7 @@ import { Pipeline } from '../support/pipeline.ts';
 import { injectServices } from '../support/services.ts';
 
 /** The suite must be able to fail: a program with a fault is found by the same checks. */
-describe('a program with a planted fault', () => {
+describe.concurrent('a program with a planted fault', () => {
   it('that loses a row now and then is found', async () => {
     await using pipeline = await Pipeline.open({
       database: injectServices().mysql,

@@ -22,7 +22,7 @@ async function metric(url: string, outcome: string): Promise<number> {
   return Number(new RegExp(`deliveries_total\\{outcome="${outcome}"\\} (\\d+)`).exec(text)?.[1]);
 }
 
-describe('records that always fail', () => {
+describe.concurrent('records that always fail', () => {
   // Guards the line behind (UserQueue), FailureRun, and the lane behind of the budget.
   it.each([
     ['answer 500', { status: 500, body: '{"code":"GenericError","msg":"no"}' }],

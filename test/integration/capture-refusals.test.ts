@@ -94,6 +94,9 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       await query(`SET SESSION ${name} = '${right}'`);
       await expect(first.done).rejects.toThrow(sentence);
       await expect(first.done).rejects.toBeInstanceOf(UnavailableError);
+      await expect(first.done).rejects.toThrow(
+        /^capture can not go on: .*\. When that is done, start it again: it begins with a look at all/,
+      );
       expect(publisher.views).toHaveLength(1);
       await using second = startCapture(database.settings, publisher, {
         eligibleUserIds: async function* () {
@@ -116,6 +119,23 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       await expect(capture.done).rejects.toThrow('set binlog_row_metadata=FULL');
     } finally {
       await query('SET GLOBAL binlog_row_metadata = FULL');
+    }
+  });
+
+  test('that finds the server set otherwise when it connects again says to start it again', async () => {
+    await using capture = startCapture(database.settings, new MemoryPublisher());
+    await capture.reads();
+    await query("SET GLOBAL binlog_row_image = 'MINIMAL'");
+    try {
+      const [rows] = await database.connection.query(
+        "SELECT id FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'",
+      );
+      for (const { id } of rows as { id: number }[]) await query(`KILL ${id}`);
+      await expect(capture.done).rejects.toThrow(
+        'capture can not go on: binlog_row_image=MINIMAL: set binlog_row_image=FULL on the server. When that is done, start it again: it goes on from where it was',
+      );
+    } finally {
+      await query("SET GLOBAL binlog_row_image = 'FULL'");
     }
   });
 

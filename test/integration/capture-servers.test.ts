@@ -18,44 +18,49 @@ const everyone = async function* (): AsyncGenerator<number[]> {
 };
 
 describe('capture on a MySQL without GTIDs', () => {
-  test('goes on by file and position, over rotated files, and marks messages with them', async () => {
-    await using server = await startOwnMysql([], false);
-    await using database = await freshDatabase(server);
-    await database.connection.query(SETUP);
-    const publisher = new MemoryPublisher();
-    for (let life = 0; life < 3; life += 1) {
-      await using capture = startCapture(database.settings, publisher, {
-        startFrom: 'backfill',
-        eligibleUserIds: everyone,
+  test.concurrent(
+    'goes on by file and position, over rotated files, and marks messages with them',
+    async () => {
+      await using server = await startOwnMysql([], false);
+      await using database = await freshDatabase(server);
+      await database.connection.query(SETUP);
+      const publisher = new MemoryPublisher();
+      for (let life = 0; life < 3; life += 1) {
+        await using capture = startCapture(database.settings, publisher, {
+          startFrom: 'backfill',
+          eligibleUserIds: everyone,
+        });
+        await capture.reaches('streaming');
+        await insert(database, 100 + life * 10);
+        await database.connection.query('FLUSH BINARY LOGS');
+        await insert(database, 101 + life * 10);
+        await until(() => ids(publisher).includes(101 + life * 10), 'the view', capture.done);
+        await capture.stop();
+        await insert(database, 102 + life * 10);
+        await database.connection.query('FLUSH BINARY LOGS');
+        expect(capture.warnings).toEqual([]);
+      }
+      await using last = startCapture(database.settings, publisher);
+      await until(() => ids(publisher).includes(122), 'the last view', last.done);
+      expect(ids(publisher)).toEqual([100, 101, 102, 110, 111, 112, 120, 121, 122]);
+      expect(publisher.changes).toHaveLength(3);
+      expect(publisher.messages.at(-1)?.headers['position']).toMatch(/^\S+\.\d{6}:\d+$/);
+      expect(publisher.messages.at(-1)?.headers['log_position']).toMatch(
+        /^[0-9a-f-]{36}\/\S+:\d+$/,
+      );
+      // By its row it is seen whether a change is visible yet.
+      await database.connection.query('DELETE FROM page_views WHERE id = 122');
+      await until(() => publisher.changes.length === 4, 'the deleted view', last.done);
+      expect(publisher.of(NAMES.userChanges).at(-1)?.headers['page_view_id']).toBe('122');
+      expect(publisher.checkpoint).toMatchObject({
+        file: expect.stringMatching(/\.\d{6}$/) as string,
+        position: expect.any(Number) as number,
       });
-      await capture.reaches('streaming');
-      await insert(database, 100 + life * 10);
-      await database.connection.query('FLUSH BINARY LOGS');
-      await insert(database, 101 + life * 10);
-      await until(() => ids(publisher).includes(101 + life * 10), 'the view', capture.done);
-      await capture.stop();
-      await insert(database, 102 + life * 10);
-      await database.connection.query('FLUSH BINARY LOGS');
-      expect(capture.warnings).toEqual([]);
-    }
-    await using last = startCapture(database.settings, publisher);
-    await until(() => ids(publisher).includes(122), 'the last view', last.done);
-    expect(ids(publisher)).toEqual([100, 101, 102, 110, 111, 112, 120, 121, 122]);
-    expect(publisher.changes).toHaveLength(3);
-    expect(publisher.messages.at(-1)?.headers['position']).toMatch(/^\S+\.\d{6}:\d+$/);
-    expect(publisher.messages.at(-1)?.headers['log_position']).toMatch(/^[0-9a-f-]{36}\/\S+:\d+$/);
-    // By its row it is seen whether a change is visible yet.
-    await database.connection.query('DELETE FROM page_views WHERE id = 122');
-    await until(() => publisher.changes.length === 4, 'the deleted view', last.done);
-    expect(publisher.of(NAMES.userChanges).at(-1)?.headers['page_view_id']).toBe('122');
-    expect(publisher.checkpoint).toMatchObject({
-      file: expect.stringMatching(/\.\d{6}$/) as string,
-      position: expect.any(Number) as number,
-    });
-    expect(publisher.checkpoint).not.toHaveProperty('gtidSet');
-  });
+      expect(publisher.checkpoint).not.toHaveProperty('gtidSet');
+    },
+  );
 
-  test('starts anew from everyone when another server answers', async () => {
+  test.concurrent('starts anew from everyone when another server answers', async () => {
     const publisher = new MemoryPublisher();
     const name = 'same_name';
     for (const life of [
@@ -77,7 +82,7 @@ describe('capture on a MySQL without GTIDs', () => {
 });
 
 describe.each(DATABASES)('capture on %s', (flavour) => {
-  test('goes on when the server is killed and comes back, without a hole', async () => {
+  test.concurrent('goes on when the server is killed and comes back, without a hole', async () => {
     await using server = await startOwn(flavour);
     const publisher = new MemoryPublisher();
     const first = await freshDatabase(server);
@@ -100,29 +105,34 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     expect(publisher.changes).toEqual([]);
   });
 
-  test('starts anew from everyone when a server without the captured transactions answers', async () => {
-    const publisher = new MemoryPublisher();
-    const name = 'same_name';
-    for (const life of [
-      { looks: 0, warning: '' },
-      { looks: 3, warning: 'starting anew' },
-    ]) {
-      await using server = await startOwn(flavour);
-      await using database = await freshDatabase(server);
-      await database.connection.query(`CREATE DATABASE ${name}; USE ${name}; ${SETUP}`);
-      await using capture = startCapture({ ...database.settings, name }, publisher, {
-        eligibleUserIds: everyone,
-      });
-      await capture.reaches('streaming');
-      await capture.reads();
-      await insert(database, 100);
-      await until(() => publisher.views.length > 0, 'the view', capture.done);
-      expect(publisher.changes).toHaveLength(life.looks);
-      expect(capture.warnings.join()).toContain(life.warning);
-    }
-  });
+  test.concurrent(
+    'starts anew from everyone when a server without the captured transactions answers',
+    async () => {
+      const publisher = new MemoryPublisher();
+      const name = 'same_name';
+      for (const life of [
+        { looks: 0, warning: '' },
+        { looks: 3, warning: 'starting anew' },
+      ]) {
+        await using server = await startOwn(flavour);
+        await using database = await freshDatabase(server);
+        await database.connection.query(`CREATE DATABASE ${name}; USE ${name}; ${SETUP}`);
+        await using capture = startCapture({ ...database.settings, name }, publisher, {
+          eligibleUserIds: everyone,
+        });
+        await capture.reaches('streaming');
+        await capture.reads();
+        await insert(database, 100);
+        await until(() => publisher.views.length > 0, 'the view', capture.done);
+        expect(publisher.changes).toHaveLength(life.looks);
+        expect(capture.warnings.join()).toContain(life.warning);
+      }
+    },
+  );
+});
 
-  test('waits for a server that is not up yet', async () => {
+describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+  test.concurrent('waits for a server that is not up yet', async () => {
     await using server = await startOwn(flavour);
     await using database = await freshDatabase(server);
     await database.connection.query(SETUP);

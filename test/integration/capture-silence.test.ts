@@ -44,7 +44,7 @@ async function startProxy(port: number) {
   };
 }
 
-describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
+describe.concurrent.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
   test(
     'finds out that its links are dead though nobody says so, and takes its lock again',
     { timeout: 120_000 },

@@ -18,6 +18,7 @@ export const NAMES: TopicNames = {
 export class MemoryPublisher implements Publisher {
   readonly messages: OutgoingMessage[] = [];
   readonly checkpoints = new Map<string, string>();
+  readonly #views = new WeakMap<OutgoingMessage, Record<string, unknown>>();
   /** Awaited before each batch counts as published. */
   delay: () => Promise<void> = () => Promise.resolve();
 
@@ -44,10 +45,15 @@ export class MemoryPublisher implements Publisher {
     return this.messages.filter((message) => message.topic === topic);
   }
 
+  /** Asked for again and again while more is waited for: each is read once. */
   get views(): Record<string, unknown>[] {
-    return this.of(NAMES.pageViews).map(
-      ({ value }) => JSON.parse(value) as Record<string, unknown>,
-    );
+    return this.of(NAMES.pageViews).map((message) => {
+      const known = this.#views.get(message);
+      if (known !== undefined) return known;
+      const view = JSON.parse(message.value) as Record<string, unknown>;
+      this.#views.set(message, view);
+      return view;
+    });
   }
 
   get changes(): string[] {

@@ -37,7 +37,7 @@ async function liveTwice(
 }
 
 describe('capture reads on from', () => {
-  test('a MariaDB that compresses its binlog events', async () => {
+  test.concurrent('a MariaDB that compresses its binlog events', async () => {
     await using server = await startOwnMariadb([
       '--log-bin-compress=ON',
       '--log-bin-compress-min-len=10',
@@ -48,7 +48,7 @@ describe('capture reads on from', () => {
     expect(publisher.checkpoint?.['gtidSet']).toMatch(/^0-1-\d+$/);
   });
 
-  test('a MariaDB with two replication domains', async () => {
+  test.concurrent('a MariaDB with two replication domains', async () => {
     await using server = await startOwnMariadb();
     await using database = await freshDatabase(server);
     await database.connection.query(SETUP);
@@ -59,7 +59,7 @@ describe('capture reads on from', () => {
     expect(publisher.checkpoint?.['gtidSet']).toMatch(/^0-1-\d+,1-1-\d+,2-1-\d+$/);
   });
 
-  test('a MySQL with tagged GTIDs, and without checksums', async () => {
+  test.concurrent('a MySQL with tagged GTIDs, and without checksums', async () => {
     await using server = await startOwnMysql(['--binlog-checksum=NONE']);
     await using database = await freshDatabase(server);
     await database.connection.query(SETUP);
@@ -69,7 +69,7 @@ describe('capture reads on from', () => {
     expect(publisher.messages[0]?.timestampMs).toBeGreaterThanOrEqual(beforeMs - 1_000);
   });
 
-  test('a database where tables are made and filled by SELECT', async () => {
+  test.concurrent('a database where tables are made and filled by SELECT', async () => {
     await using server = await startOwnMysql();
     await using database = await freshDatabase(server);
     await database.connection.query(SETUP);

@@ -101,9 +101,16 @@ describe('the command line', () => {
 
   it('exits 3 with one sentence when the database can not be reached', async () => {
     await using on = await stage();
-    const { code, stderr } = await runToEnd(['backfill'], { ...on.env, DB_PORT: '1' });
+    const { code, stderr } = await runToEnd(['backfill'], {
+      ...on.env,
+      DB_PORT: '1',
+      RULE_PAGE: 'x',
+    });
     expect(code).toBe(3);
-    expect(stderr).toContain('can not be reached');
+    expect(stderr).toContain(
+      'error: the database at 127.0.0.1:1 can not be reached (nothing listens there, ECONNREFUSED); check DB_HOST and DB_PORT, and that it runs\n',
+    );
+    expect(stderr).toMatch(/"level":40,.*there is no setting RULE_PAGE; did you mean RULE_PAGES\?/);
   });
 
   it('refuses to set up a database that has the tables, and does it with --reset', async () => {

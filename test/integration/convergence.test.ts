@@ -24,7 +24,7 @@ async function isCaughtUp(url: string): Promise<boolean> {
 }
 
 describe.each(DATABASES)('the stream, from %s', (flavour) => {
-  it.each(['embedded', 'Kafka'] as const)(
+  it.concurrent.each(['embedded', 'Kafka'] as const)(
     `ends with exactly what the rule says in Iterable, through %s topics (seed ${SEED})`,
     async (topics) => {
       const services = injectServices();

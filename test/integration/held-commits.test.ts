@@ -41,7 +41,7 @@ const CHANGES = `
 
 // Guards heldRows, mariadbProof and the bound of settleMs: each of these was a hole after a second,
 // or after ten.
-test.each([
+test.concurrent.each([
   ['MySQL without GTIDs', 'mysql', false],
   ['MySQL with GTIDs', 'mysql', true],
   ['MariaDB', 'mariadb', true],

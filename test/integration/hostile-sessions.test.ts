@@ -12,7 +12,7 @@ const INIT = 'SET autocommit = 0, timestamp = 1000000000, sql_select_limit = 1';
 
 describe.each(['mysql', 'mariadb'] as const)('a session of %s', (flavour) => {
   // Guards the preamble of src/database/preamble.ts, on every connection.
-  test.each(['lowest', 'highest'] as const)(
+  test.concurrent.each(['lowest', 'highest'] as const)(
     'gives the same answers with every variable of the server at its %s',
     async (end) => {
       await using server = await (flavour === 'mysql' ? startOwnMysql() : startOwnMariadb());

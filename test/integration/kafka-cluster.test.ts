@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ReceivedMessage, Topics } from '../../src/topics/port.ts';
+import type { Topics } from '../../src/topics/port.ts';
 import type { KafkaCluster } from '../../tools/services/services.ts';
 import { until } from '../support/program.ts';
+import { judged, publishing } from '../support/numbered.ts';
 import { startOwnKafkaCluster } from '../support/services.ts';
 import { message, open, settingsFor } from '../support/topics.ts';
 
 const ROWS_A_SEND = 1_000;
-const KEYS = 997;
 const ACKNOWLEDGED_MIN = 300_000;
 const RECOVERY_MS_MAX = 60_000;
 
@@ -34,52 +34,6 @@ const openHere = (): Promise<Topics> =>
     kafka: { brokers: cluster.brokers, clientId: 'test', ssl: false, sasl: null },
   });
 
-/** Publishes 0, 1, 2 … until it is told to stop; what counts was acknowledged. */
-function publishing(topics: Topics, rows: number, pauseMs: number) {
-  const state = { acknowledged: 0, isStopped: false };
-  const done = (async () => {
-    await using publisher = await topics.publisher();
-    while (!state.isStopped) {
-      const from = state.acknowledged;
-      const some = Array.from({ length: rows }, (_, i) =>
-        message(topics.names.pageViews, (from + i) % KEYS, `${from + i}`),
-      );
-      await publisher.publish(some, { source: 'a', value: `${from + rows}` });
-      state.acknowledged += rows;
-      await sleep(pauseMs);
-    }
-    expect(await publisher.loadCheckpoint('a')).toBe(`${state.acknowledged}`);
-  })();
-  done.catch(() => undefined);
-  const stop = async (): Promise<number> => {
-    state.isStopped = true;
-    await done;
-    return state.acknowledged;
-  };
-  return { state, stop };
-}
-
-/** What is not in the topic, and how many messages came in another order than that of their key. */
-async function judged(topics: Topics, acknowledged: number) {
-  const seen = new Uint8Array(acknowledged);
-  const newest = new Map<string, number>();
-  let disordered = 0;
-  let repeats = 0;
-  const look = ({ key, value }: ReceivedMessage): void => {
-    const number = Number(value);
-    if (seen[number] === 1) repeats += 1;
-    else if (number < (newest.get(key ?? '') ?? -1)) disordered += 1;
-    seen[number] = 1;
-    newest.set(key ?? '', Math.max(number, newest.get(key ?? '') ?? -1));
-  };
-  const bounds = await topics.bounds([topics.names.pageViews]);
-  for await (const messages of topics.read(bounds, new AbortController().signal)) {
-    for (const one of messages) look(one);
-  }
-  const missing = [...seen.keys()].filter((number) => seen[number] !== 1);
-  return { missing: missing.slice(0, 20), missingCount: missing.length, disordered, repeats };
-}
-
 const leadersOf = async (topic: string): Promise<number[]> => {
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
   return topics[0]!.partitions.map(({ leader }) => leader);
@@ -96,36 +50,83 @@ const healthy = (topic: string): Promise<void> =>
     RECOVERY_MS_MAX,
   );
 
-describe('on a cluster of three brokers', () => {
-  it('every one of 300,000 messages acknowledged during rolling restarts is in the topic, in order', async () => {
-    await using topics = await openHere();
-    const { pageViews } = topics.names;
-    const writer = publishing(topics, ROWS_A_SEND, 0);
-    const until300k = () => Promise.resolve(writer.state.acknowledged > ACKNOWLEDGED_MIN);
-    await until('it is under way', () => Promise.resolve(writer.state.acknowledged > 5_000));
-    for (let round = 0; round < 2; round++) {
-      for (const node of cluster.nodes) {
-        await node.stop();
-        await sleep(500);
-        await node.start();
-        await healthy(pageViews);
-      }
-      // So that each round finds leaders on all three.
-      const before = writer.state.acknowledged;
-      await until('it goes on', () =>
-        Promise.resolve(writer.state.acknowledged > before + 5 * ROWS_A_SEND),
-      );
-    }
-    await until('there are enough', until300k, 240_000);
-    const acknowledged = await writer.stop();
-    const { missing, missingCount, disordered } = await judged(topics, acknowledged);
-    expect({ missing, missingCount, disordered }).toEqual({
-      missing: [],
-      missingCount: 0,
-      disordered: 0,
-    });
-  }, 480_000);
+describe('on a cluster of three brokers that are restarted one after the other', () => {
+  /** Both tests look at the same restarts; the reader at those of the first round. */
+  const reader = Promise.withResolvers<string>();
+  reader.promise.catch(() => undefined);
+  const firstRound = Promise.withResolvers<void>();
 
+  it.concurrent(
+    'every one of 300,000 messages acknowledged is in the topic, in order',
+    async () => {
+      await using topics = await openHere();
+      const { pageViews } = topics.names;
+      const writer = publishing(topics, ROWS_A_SEND, 0);
+      const until300k = () => Promise.resolve(writer.state.acknowledged > ACKNOWLEDGED_MIN);
+      try {
+        await until('it is under way', () => Promise.resolve(writer.state.acknowledged > 5_000));
+        const read = await reader.promise;
+        for (let round = 0; round < 2; round++) {
+          for (const node of cluster.nodes) {
+            await node.stop();
+            await sleep(500);
+            await node.start();
+            await Promise.all([healthy(pageViews), healthy(read)]);
+          }
+          firstRound.resolve();
+          // So that each round finds leaders on all three.
+          const before = writer.state.acknowledged;
+          await until('it goes on', () =>
+            Promise.resolve(writer.state.acknowledged > before + 5 * ROWS_A_SEND),
+          );
+        }
+        await until('there are enough', until300k, 240_000);
+      } finally {
+        firstRound.resolve();
+      }
+      const acknowledged = await writer.stop();
+      const { missing, missingCount, disordered } = await judged(topics, acknowledged);
+      expect({ missing, missingCount, disordered }).toEqual({
+        missing: [],
+        missingCount: 0,
+        disordered: 0,
+      });
+    },
+    480_000,
+  );
+
+  it.concurrent(
+    'a topic is read to its end meanwhile',
+    async () => {
+      const opening = openHere();
+      opening.catch(reader.reject);
+      await using topics = await opening;
+      const { pageViews } = topics.names;
+      const count = 60_000;
+      const fill = async (): Promise<string> => {
+        await using publisher = await topics.publisher();
+        for (let from = 0; from < count; from += 2_000) {
+          await publisher.publish(
+            Array.from({ length: 2_000 }, (_, i) => message(pageViews, from + i, `${from + i}`)),
+          );
+        }
+        return pageViews;
+      };
+      const filling = fill();
+      filling.then(reader.resolve, reader.reject);
+      await filling;
+      let reads = 0;
+      do {
+        expect(await judged(topics, count)).toMatchObject({ missing: [], repeats: 0 });
+        reads += 1;
+      } while (await Promise.race([firstRound.promise.then(() => false), sleep(100, true)]));
+      expect(reads).toBeGreaterThan(1);
+    },
+    240_000,
+  );
+});
+
+describe('on a cluster of three brokers', () => {
   it('a broker that is killed, and one that is frozen, costs nothing and holds nothing up for long', async () => {
     await using topics = await openHere();
     const { pageViews } = topics.names;
@@ -208,8 +209,11 @@ describe('on a cluster of three brokers', () => {
     await until('it is under way', () => Promise.resolve(writer.state.acknowledged > 500));
     await admin.deleteTopics({ topics: [pageViews] });
     await until('it is gone', async () => !(await admin.listTopics()).includes(pageViews));
-    await admin.createTopics({ topics: [{ topic: pageViews, numPartitions: 4 }] });
+    const anew = { topics: [{ topic: pageViews, numPartitions: 4 }], waitForLeaders: false };
+    await admin.createTopics(anew);
     const before = writer.state.acknowledged;
+    // Not every broker knows it at once.
+    await healthy(pageViews);
     await until(
       'it goes on',
       () => Promise.resolve(writer.state.acknowledged > before + 500),
@@ -220,29 +224,4 @@ describe('on a cluster of three brokers', () => {
     const { missing } = await judged(topics, acknowledged);
     expect(Math.max(-1, ...missing)).toBeLessThan(before + 100);
   }, 120_000);
-
-  it('a topic is read to its end while its brokers are restarted', async () => {
-    await using topics = await openHere();
-    const { pageViews } = topics.names;
-    await using publisher = await topics.publisher();
-    const count = 60_000;
-    for (let from = 0; from < count; from += 2_000) {
-      await publisher.publish(
-        Array.from({ length: 2_000 }, (_, i) => message(pageViews, from + i, `${from + i}`)),
-      );
-    }
-    const restarts = (async () => {
-      for (const node of cluster.nodes) {
-        await node.stop();
-        await node.start();
-        await healthy(pageViews);
-      }
-    })();
-    let reads = 0;
-    do {
-      expect(await judged(topics, count)).toMatchObject({ missing: [], repeats: 0 });
-      reads += 1;
-    } while (await Promise.race([restarts.then(() => false), sleep(10, true)]));
-    expect(reads).toBeGreaterThan(1);
-  }, 240_000);
 });

@@ -37,7 +37,7 @@ async function follows(replica: Connection, database: string): Promise<void> {
 }
 
 // Guards Database.session in lookAt: what one server has executed, another need not show.
-test.each(['mysql', 'mariadb'] as const)(
+test.concurrent.each(['mysql', 'mariadb'] as const)(
   'an address with a replica behind it that lags costs nothing but its lag, on %s',
   async (flavour) => {
     const startOwn = flavour === 'mysql' ? startOwnMysql : startOwnMariadb;

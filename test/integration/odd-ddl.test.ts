@@ -79,7 +79,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     }
 
     // Guards planTable: it finds columns by the names that the table map itself carries.
-    test.each(CHANGES)(
+    test.concurrent.each(CHANGES)(
       'reads every row by the columns of its time: %s',
       async (_, before, changes) => {
         await using database = await seeded();
@@ -95,7 +95,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     );
 
     // Guards the `missing` of planTable.
-    test('refuses, naming it, when a column that is needed is renamed', async () => {
+    test.concurrent('refuses, naming it, when a column that is needed is renamed', async () => {
       await using database = await seeded();
       const { publisher, capture } = await around(database, when, async () => {
         await alter(database, ['RENAME COLUMN device TO gadget']);
@@ -111,31 +111,34 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     });
 
     // Guards the audit: rows written under the other name are in no message.
-    test('goes on with a table that was renamed away and back, emptied, and made anew', async () => {
-      await using database = await seeded();
-      const query = (sql: string) => database.connection.query(sql);
-      const { publisher, capture } = await around(database, when, async () => {
-        await query('RENAME TABLE page_views TO away');
-        await query(insert(110, 'away'));
-        await query('RENAME TABLE away TO page_views');
-        await query(insert(111));
-        await query('TRUNCATE TABLE page_views');
-        await query(insert(112));
-        await query('DROP TABLE page_views');
-        await query(
-          'CREATE TABLE page_views (location TEXT, browser TEXT, user_id INT, id INT PRIMARY KEY, event_time DATETIME, page TEXT, device TEXT)',
-        );
-        await query(insert(113));
-      });
-      await using _capture = capture;
-      await until(() => publisher.views.at(-1)?.['id'] === 113, 'the last view', capture.done);
-      expect(publisher.views).toEqual([100, 111, 112, 113].map((id) => viewOf(id)));
-    });
+    test.concurrent(
+      'goes on with a table that was renamed away and back, emptied, and made anew',
+      async () => {
+        await using database = await seeded();
+        const query = (sql: string) => database.connection.query(sql);
+        const { publisher, capture } = await around(database, when, async () => {
+          await query('RENAME TABLE page_views TO away');
+          await query(insert(110, 'away'));
+          await query('RENAME TABLE away TO page_views');
+          await query(insert(111));
+          await query('TRUNCATE TABLE page_views');
+          await query(insert(112));
+          await query('DROP TABLE page_views');
+          await query(
+            'CREATE TABLE page_views (location TEXT, browser TEXT, user_id INT, id INT PRIMARY KEY, event_time DATETIME, page TEXT, device TEXT)',
+          );
+          await query(insert(113));
+        });
+        await using _capture = capture;
+        await until(() => publisher.views.at(-1)?.['id'] === 113, 'the last view', capture.done);
+        expect(publisher.views).toEqual([100, 111, 112, 113].map((id) => viewOf(id)));
+      },
+    );
   });
 });
 
 // Guards Everyone and the `everyone` of a checkpoint: no row of the new table is in the log by its name.
-test.each(DATABASES)(
+test.concurrent.each(DATABASES)(
   'a table that comes under the name of ours is looked at whole, on %s, also after a stop before that',
   async (flavour) => {
     await using database = await freshDatabase(injectServices()[flavour]);
@@ -173,7 +176,7 @@ test.each(DATABASES)(
 );
 
 // Guards the comparison of names in Translator.#tableMap: zongji asks information_schema there.
-test(
+test.concurrent(
   'a MariaDB with temporal columns of the old form never swaps columns',
   { timeout: 60_000 },
   async () => {

@@ -48,7 +48,7 @@ describe.each(BOTH)('on %s', (flavour) => {
   }
 
   // Guards checkKinds: the stream would be well, and show nothing of what happens.
-  test.each(KINDS.filter(([, on]) => on.includes(flavour)))(
+  test.concurrent.each(KINDS.filter(([, on]) => on.includes(flavour)))(
     'page_views that is %s is refused by name, at the start and once it becomes that',
     async (_, _on, become, words) => {
       await using database = await seeded();
@@ -64,7 +64,7 @@ describe.each(BOTH)('on %s', (flavour) => {
     },
   );
 
-  test.each([
+  test.concurrent.each([
     ['in partitions', 'PARTITION BY HASH (id) PARTITIONS 3'],
     ['without transactions', 'ENGINE = MyISAM'],
     ...(flavour === 'mariadb' ? [['with versions of its rows', 'ADD SYSTEM VERSIONING']] : []),

@@ -47,7 +47,7 @@ const SERVERS = [
 
 describe.each(SERVERS)('on %s, a binlog file', (_, startOwn) => {
   // Guards LogFailures and isPositionGone: capture would try the same place for ever.
-  test.each(DAMAGES)(
+  test.concurrent.each(DAMAGES)(
     'that was %s means a look at everyone, and then the stream goes on',
     async (_name, damage) => {
       await using server = await startOwn();

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { openTopics } from '../../src/topics/open.ts';
+import { notOutlivingUs } from '../../tools/services/server-process.ts';
 import { environment, until } from '../support/program.ts';
 import { freshDatabase, injectServices } from '../support/services.ts';
 import { setUpTables } from '../support/workload.ts';
@@ -27,7 +28,8 @@ test.each(['mysql', 'mariadb'] as const)(
     await setUpTables(connection);
     await using simulator = await startSimulator({ port: 0, apiKeys: ['test-key'] });
     const env = environment(settings, simulator.url);
-    const child = spawn(process.execPath, [MAIN, 'run'], {
+    const [command, ...args] = notOutlivingUs([process.execPath, MAIN, 'run'], 'KILL');
+    const child = spawn(command, args, {
       cwd: env['RESULTS_DIR']?.replace(/results$/, ''),
       env: { PATH: process.env['PATH'], ...env },
       stdio: ['ignore', 'ignore', 'pipe'],

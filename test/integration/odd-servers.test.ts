@@ -24,7 +24,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
   };
 
   // Guards checkFilters and checkReplicaLogs: changes would be missing without a word.
-  test.each([
+  test.concurrent.each([
     [['--binlog-do-db=elsewhere'], '', 'binlog_do_db=elsewhere'],
     [['--binlog-ignore-db=shop'], '', 'binlog_ignore_db=shop'],
     [
@@ -51,7 +51,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
   });
 
   // Guards readEarliest: to MariaDB the empty position is the beginning of a log long gone.
-  test('START_FROM=earliest begins with the oldest binlog that is left', async () => {
+  test.concurrent('START_FROM=earliest begins with the oldest binlog that is left', async () => {
     await using server = await startOwn(flavour);
     await using database = await freshDatabase(server);
     await setUpTables(database.connection);

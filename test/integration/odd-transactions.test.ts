@@ -147,7 +147,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
   });
 });
 
-describe('capture on a MySQL whose settings are changed online', () => {
+describe.concurrent('capture on a MySQL whose settings are changed online', () => {
   test.each([
     ['binlog_row_image', 'MINIMAL', 'set binlog_row_image=FULL'],
     ['binlog_transaction_compression', 'ON', 'set binlog_transaction_compression=OFF'],

@@ -111,81 +111,94 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
   const server = (): Parameters<typeof freshDatabase>[0] => injectServices()[flavour];
 
   // Guards valueLengthOf: a JSON with a BLOB or BIT in it made zongji fail at the same place for ever.
-  test('is stopped by nothing that stands in a column beside ours, of whatever type', async () => {
-    const beside = [...BESIDE_BOTH, ...BESIDE[flavour]];
-    const version = flavour === 'mysql' ? await majorOf(server()) : 0;
-    const able = beside.filter(([type]) => !type.startsWith('VECTOR') || version >= 9);
-    await using t = await streaming(server(), [CUSTOMERS, PAGE_VIEWS, ...ODD]);
-    const ours = ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'];
-    // Some before each of ours, so that one that is passed over wrongly shows in the next.
-    const added = able.map(([type], n) => {
-      const place = n % 8 === 0 ? 'FIRST' : `AFTER ${ours[(n % 8) - 1]}`;
-      return `ADD COLUMN c${n} ${type} ${place}`;
-    });
-    await t.query(`ALTER TABLE page_views ${added.join()}`);
-    const set = (n: number): string => `c${n} = ${able[n]?.[1] ?? 'NULL'}`;
-    const all = able.map((_, n) => set(n)).join();
-    const view = (user: number): string =>
-      `user_id = ${user}, page = 'pricing', device = 'Zoë', browser = '"', location = '東京', event_time = '2026-07-01 12:00:00'`;
-    for (const n of able.keys()) await t.query(`INSERT INTO page_views SET ${view(n)}, ${set(n)}`);
-    await t.query(`INSERT INTO page_views SET ${view(900)}, ${all}`);
-    await t.query('INSERT INTO page_views SET user_id = 901');
-    await t.isAllThere();
-    await t.query(`UPDATE page_views SET ${all} WHERE user_id = 901`);
-    await t.query('DELETE FROM page_views WHERE user_id = 900');
-    const blob = flavour === 'mysql' ? '(SELECT JSON_ARRAY(b, t) FROM odd)' : "'{}'";
-    await t.query(`INSERT INTO customers (id, email, extra) VALUES (7, 'a@b.c', ${blob})`);
-    await until(() => t.publisher.changes.length === 3, 'three changes', t.capture.done);
-    expect(t.publisher.changes).toEqual([
-      '{"user_id":901,"cause":"page_views.update"}',
-      '{"user_id":900,"cause":"page_views.delete"}',
-      '{"user_id":7,"cause":"customers.insert"}',
-    ]);
-  }, 120_000);
+  test.concurrent(
+    'is stopped by nothing that stands in a column beside ours, of whatever type',
+    async () => {
+      const beside = [...BESIDE_BOTH, ...BESIDE[flavour]];
+      const version = flavour === 'mysql' ? await majorOf(server()) : 0;
+      const able = beside.filter(([type]) => !type.startsWith('VECTOR') || version >= 9);
+      await using t = await streaming(server(), [CUSTOMERS, PAGE_VIEWS, ...ODD]);
+      const ours = ['id', 'user_id', 'page', 'device', 'browser', 'location', 'event_time'];
+      // Some before each of ours, so that one that is passed over wrongly shows in the next.
+      const added = able.map(([type], n) => {
+        const place = n % 8 === 0 ? 'FIRST' : `AFTER ${ours[(n % 8) - 1]}`;
+        return `ADD COLUMN c${n} ${type} ${place}`;
+      });
+      await t.query(`ALTER TABLE page_views ${added.join()}`);
+      const set = (n: number): string => `c${n} = ${able[n]?.[1] ?? 'NULL'}`;
+      const all = able.map((_, n) => set(n)).join();
+      const view = (user: number): string =>
+        `user_id = ${user}, page = 'pricing', device = 'Zoë', browser = '"', location = '東京', event_time = '2026-07-01 12:00:00'`;
+      for (const n of able.keys())
+        await t.query(`INSERT INTO page_views SET ${view(n)}, ${set(n)}`);
+      await t.query(`INSERT INTO page_views SET ${view(900)}, ${all}`);
+      await t.query('INSERT INTO page_views SET user_id = 901');
+      await t.isAllThere();
+      await t.query(`UPDATE page_views SET ${all} WHERE user_id = 901`);
+      await t.query('DELETE FROM page_views WHERE user_id = 900');
+      const blob = flavour === 'mysql' ? '(SELECT JSON_ARRAY(b, t) FROM odd)' : "'{}'";
+      await t.query(`INSERT INTO customers (id, email, extra) VALUES (7, 'a@b.c', ${blob})`);
+      await until(() => t.publisher.changes.length === 3, 'three changes', t.capture.done);
+      expect(t.publisher.changes).toEqual([
+        '{"user_id":901,"cause":"page_views.update"}',
+        '{"user_id":900,"cause":"page_views.delete"}',
+        '{"user_id":7,"cause":"customers.insert"}',
+      ]);
+    },
+    120_000,
+  );
 
   // Guards Charsets: collations that zongji does not know were read as UTF-8. The Cyrillic letters
   // of big5 are left out: iconv-lite has others in their place.
-  test('reads text in every character set and kind of collation that the server has', async () => {
-    await using t = await streaming(server(), [CUSTOMERS, PAGE_VIEWS]);
-    const collations = await t.query(
-      `SELECT CHARACTER_SET_NAME AS charset, MIN(name) AS name FROM (${COLLATIONS[flavour]}) AS every
+  test.concurrent(
+    'reads text in every character set and kind of collation that the server has',
+    async () => {
+      await using t = await streaming(server(), [CUSTOMERS, PAGE_VIEWS]);
+      const collations = await t.query(
+        `SELECT CHARACTER_SET_NAME AS charset, MIN(name) AS name FROM (${COLLATIONS[flavour]}) AS every
        WHERE CHARACTER_SET_NAME <> 'binary'
        GROUP BY CHARACTER_SET_NAME, kind ORDER BY 1, 2`,
-    );
-    expect(collations.length).toBeGreaterThan(30);
-    // What a character set lacks becomes a question mark.
-    await t.query("SET SESSION sql_mode = ''");
-    for (const { charset, name } of collations) {
-      const type = `CHARACTER SET ${String(charset)} COLLATE ${String(name)}`;
-      await t.query(
-        `ALTER TABLE page_views MODIFY location VARCHAR(120) ${type}, MODIFY device TEXT ${type},
+      );
+      expect(collations.length).toBeGreaterThan(30);
+      // What a character set lacks becomes a question mark.
+      await t.query("SET SESSION sql_mode = ''");
+      for (const { charset, name } of collations) {
+        const type = `CHARACTER SET ${String(charset)} COLLATE ${String(name)}`;
+        await t.query(
+          `ALTER TABLE page_views MODIFY location VARCHAR(120) ${type}, MODIFY device TEXT ${type},
          MODIFY browser CHAR(90) ${type}, MODIFY page ENUM('pricing', 'größe', 'Цена', '価格') CHARACTER SET utf8mb4`,
-      );
-      const text = (of: string): string => `CONVERT('${of}' USING ${String(charset)})`;
-      await t.query(
-        `INSERT INTO page_views SET user_id = 1, page = 'größe', device = ${text('Zoë Straße €')},
+        );
+        const text = (of: string): string => `CONVERT('${of}' USING ${String(charset)})`;
+        await t.query(
+          `INSERT INTO page_views SET user_id = 1, page = 'größe', device = ${text('Zoë Straße €')},
          browser = ${text(charset === 'big5' ? '東京' : 'Привет мир')}, location = ${text(`Ωμέγα 東京 สวัสดี שלום "${String(name)}"`)}`,
-      );
-      // What was read as another text would stay so after the next change of the table.
-      const [row] = await t.query(`${AS_MESSAGES} DESC LIMIT 1`);
-      await t.seen(Number(row?.['id']));
-      expect([name, t.publisher.views.at(-1)]).toEqual([name, row]);
-    }
-  }, 120_000);
+        );
+        // What was read as another text would stay so after the next change of the table.
+        const [row] = await t.query(`${AS_MESSAGES} DESC LIMIT 1`);
+        await t.seen(Number(row?.['id']));
+        expect([name, t.publisher.views.at(-1)]).toEqual([name, row]);
+      }
+    },
+    120_000,
+  );
 
   // Guards RowReader against the server itself: other types and orders of our columns, every time.
-  test('reads random tables as the database itself does', async () => {
-    await using t = await streaming(server(), [CUSTOMERS, PAGE_VIEWS]);
-    for (const { columns, rows } of fc.sample(RANDOM_TABLE, { seed: 20_261, numRuns: 30 })) {
-      await t.query('DROP TABLE page_views');
-      t.publisher.messages.length = 0;
-      await t.query(`CREATE TABLE page_views (${columns.join()}) CHARACTER SET utf8mb4`);
-      for (const row of rows) await t.query(`INSERT INTO page_views SET ${row.join()}`);
-      const views = (await t.query(AS_MESSAGES)).filter(({ user_id: user }) => user !== null);
-      await t.seen(views.length);
-      expect([columns, t.publisher.views]).toEqual([columns, views]);
-    }
-  }, 120_000);
+  test.concurrent(
+    'reads random tables as the database itself does',
+    async () => {
+      await using t = await streaming(server(), [CUSTOMERS, PAGE_VIEWS]);
+      for (const { columns, rows } of fc.sample(RANDOM_TABLE, { seed: 20_261, numRuns: 30 })) {
+        await t.query('DROP TABLE page_views');
+        t.publisher.messages.length = 0;
+        await t.query(`CREATE TABLE page_views (${columns.join()}) CHARACTER SET utf8mb4`);
+        for (const row of rows) await t.query(`INSERT INTO page_views SET ${row.join()}`);
+        const views = (await t.query(AS_MESSAGES)).filter(({ user_id: user }) => user !== null);
+        await t.seen(views.length);
+        expect([columns, t.publisher.views]).toEqual([columns, views]);
+      }
+    },
+    120_000,
+  );
 });
 
 /** By name and character set; `kind` tells those apart that zongji does not know. */
@@ -216,35 +229,38 @@ describe.each([
   ];
 
   // Guards RawEvents.#readFormat: zongji asks once, and would read four bytes too few of each event.
-  test('reads on when checksums are switched off and on again, and older files too', async () => {
-    await using server = await start(settings);
-    await using t = await streaming(server, [CUSTOMERS, PAGE_VIEWS]);
-    const insert = (): Promise<unknown> =>
-      t.query("INSERT INTO page_views (user_id, page, location) VALUES (1, 'pricing', 'Zürich')");
-    for (const checksum of ['NONE', 'CRC32', 'NONE']) {
-      await insert();
-      await t.query(`SET GLOBAL binlog_checksum = ${checksum}`);
-      await insert();
-      await t.isAllThere();
-    }
-    await t.capture.stop();
-    expect(t.capture.warnings).toEqual([]);
-    for (const checksum of ['CRC32', 'NONE']) {
-      await insert();
-      await t.query(`SET GLOBAL binlog_checksum = ${checksum}`);
-      await insert();
-      await using again = startCapture(t.database.settings, t.publisher);
-      await t.isAllThere();
-      await again.stop();
-      expect(again.warnings).toEqual([]);
-    }
-    const files = await t.query('SHOW BINARY LOGS');
-    const { file } = t.publisher.checkpoint ?? {};
-    if (file !== undefined) expect(files.map((log) => log['Log_name'])).toContain(file);
-  });
+  test.concurrent(
+    'reads on when checksums are switched off and on again, and older files too',
+    async () => {
+      await using server = await start(settings);
+      await using t = await streaming(server, [CUSTOMERS, PAGE_VIEWS]);
+      const insert = (): Promise<unknown> =>
+        t.query("INSERT INTO page_views (user_id, page, location) VALUES (1, 'pricing', 'Zürich')");
+      for (const checksum of ['NONE', 'CRC32', 'NONE']) {
+        await insert();
+        await t.query(`SET GLOBAL binlog_checksum = ${checksum}`);
+        await insert();
+        await t.isAllThere();
+      }
+      await t.capture.stop();
+      expect(t.capture.warnings).toEqual([]);
+      for (const checksum of ['CRC32', 'NONE']) {
+        await insert();
+        await t.query(`SET GLOBAL binlog_checksum = ${checksum}`);
+        await insert();
+        await using again = startCapture(t.database.settings, t.publisher);
+        await t.isAllThere();
+        await again.stop();
+        expect(again.warnings).toEqual([]);
+      }
+      const files = await t.query('SHOW BINARY LOGS');
+      const { file } = t.publisher.checkpoint ?? {};
+      if (file !== undefined) expect(files.map((log) => log['Log_name'])).toContain(file);
+    },
+  );
 
   // Guards the count of a packet's parts: mysql2 complains on the console where it is wrong.
-  test('passes over a value of 40 MB beside ours', async () => {
+  test.concurrent('passes over a value of 40 MB beside ours', async () => {
     await using server = await start(settings);
     const huge = PAGE_VIEWS.replace('user_id INT', 'huge LONGTEXT, user_id INT');
     await using t = await streaming(server, [CUSTOMERS, huge]);

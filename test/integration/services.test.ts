@@ -8,6 +8,7 @@ import type { RowDataPacket } from 'mysql2/promise';
 import { expect, test } from 'vitest';
 import { isAtLeast } from '../../tools/services/database-flags.ts';
 import type { DatabaseAddress } from '../../tools/services/services.ts';
+import { notOutlivingUs } from '../../tools/services/server-process.ts';
 import { flavourOf } from '../../tools/services/types.ts';
 import {
   DATABASES,
@@ -72,20 +73,23 @@ test('a fresh database is empty, and gone afterwards', async () => {
   expect(row['found']).toBe(0);
 });
 
-test.each(DATABASES)('a %s that was killed has its committed rows when restarted', async (name) => {
-  await using server = await startOwn(name);
-  const pid = server.pid;
-  await ask(server, 'CREATE DATABASE kept');
-  await ask(server, 'CREATE TABLE kept.t (id INT PRIMARY KEY)');
-  await ask(server, 'INSERT INTO kept.t VALUES (7)');
-  await server.kill();
-  await expect(ask(server, 'SELECT 1')).rejects.toThrow(/ECONNREFUSED/);
-  await server.restart();
-  expect((await ask(server, 'SELECT id FROM kept.t'))['id']).toBe(7);
-  expect(server.pid).not.toBe(pid);
-});
+test.concurrent.each(DATABASES)(
+  'a %s that was killed has its committed rows when restarted',
+  async (name) => {
+    await using server = await startOwn(name);
+    const pid = server.pid;
+    await ask(server, 'CREATE DATABASE kept');
+    await ask(server, 'CREATE TABLE kept.t (id INT PRIMARY KEY)');
+    await ask(server, 'INSERT INTO kept.t VALUES (7)');
+    await server.kill();
+    await expect(ask(server, 'SELECT 1')).rejects.toThrow(/ECONNREFUSED/);
+    await server.restart();
+    expect((await ask(server, 'SELECT id FROM kept.t'))['id']).toBe(7);
+    expect(server.pid).not.toBe(pid);
+  },
+);
 
-test('two servers have identities of their own', async () => {
+test.concurrent('two servers have identities of their own', async () => {
   await using one = await startOwnMysql();
   const uuid = 'SELECT @@server_uuid AS uuid';
   expect((await ask(one, uuid))['uuid']).not.toBe(
@@ -93,30 +97,62 @@ test('two servers have identities of their own', async () => {
   );
 });
 
-test('flags win over the defaults, and GTIDs can be left out', async () => {
+test.concurrent('flags win over the defaults, and GTIDs can be left out', async () => {
   await using server = await startOwnMysql(['--binlog-row-image=MINIMAL'], false);
   const row = await ask(server, 'SELECT @@binlog_row_image AS image, @@gtid_mode AS gtid');
   expect(row).toEqual({ image: 'MINIMAL', gtid: 'OFF' });
 });
 
-test('a server does not outlive the process that started it, however that one ends', async () => {
-  const cli = new URL('../../tools/services/cli.ts', import.meta.url).pathname;
-  const owner = spawn(process.execPath, [cli, 'mariadb'], { stdio: ['ignore', 'pipe', 'ignore'] });
-  const [line] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
-  const [, host, port, user, password] =
-    /^export DB_HOST=(\S+) DB_PORT=(\d+) DB_USER=(\S+) DB_PASSWORD=(\S+)\n$/.exec(line) ?? [];
-  const login = { host: host!, port: Number(port), user: user!, password: password! };
-  const server = { ...login, flavour: 'mariadb', version: '' } as const;
-  expect((await ask(server, 'SELECT 1 AS one'))['one']).toBe(1);
-  owner.kill('SIGKILL');
-  await expect
-    .poll(() => ask(server, 'SELECT 1').then(String, (error: Error) => error.message), {
-      timeout: 10_000,
-    })
-    .toMatch(/ECONNREFUSED/);
-});
+/** A process of Node, to be killed; it ends with ours at the latest. */
+function startOwner(args: readonly string[]) {
+  const [command, ...rest] = notOutlivingUs([process.execPath, ...args], 'KILL');
+  return spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+}
 
-test('a server that does not start says why', async () => {
+test.concurrent(
+  'a server does not outlive the process that started it, however that one ends',
+  async ({ expect }) => {
+    const cli = new URL('../../tools/services/cli.ts', import.meta.url).pathname;
+    const owner = startOwner([cli, 'mariadb']);
+    const [line] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
+    const [, host, port, user, password] =
+      /^export DB_HOST=(\S+) DB_PORT=(\d+) DB_USER=(\S+) DB_PASSWORD=(\S+)\n$/.exec(line) ?? [];
+    const login = { host: host!, port: Number(port), user: user!, password: password! };
+    const server = { ...login, flavour: 'mariadb', version: '' } as const;
+    expect((await ask(server, 'SELECT 1 AS one'))['one']).toBe(1);
+    owner.kill('SIGKILL');
+    await expect
+      .poll(() => ask(server, 'SELECT 1').then(String, (error: Error) => error.message), {
+        timeout: 10_000,
+      })
+      .toMatch(/ECONNREFUSED/);
+  },
+);
+
+// Guards notOutlivingUs in Program: a test that runs out of time disposes of nothing.
+test.concurrent(
+  'a program under test does not outlive the process that started it',
+  async ({ expect }) => {
+    const harness = new URL('../support/program.ts', import.meta.url).href;
+    const script = `
+    const { Program } = await import('${harness}');
+    const program = new Program(['simulator', '--port', '0'], {});
+    const address = /http:\\/\\/[\\d.:]+/;
+    for (; !address.test(program.stdout + program.stderr);) await new Promise((r) => setTimeout(r, 20));
+    console.log(address.exec(program.stdout + program.stderr)[0]);`;
+    const owner = startOwner(['--input-type=module', '--eval', script]);
+    const [url] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
+    expect((await fetch(`${url.trim()}/simulator/stats`)).status).toBe(200);
+    owner.kill('SIGKILL');
+    await expect
+      .poll(() => fetch(url.trim()).then(String, (error: Error) => String(error.cause)), {
+        timeout: 10_000,
+      })
+      .toMatch(/ECONNREFUSED/);
+  },
+);
+
+test.concurrent('a server that does not start says why', async () => {
   await expect(startOwnMysql(['--no-such-option=1'])).rejects.toThrow(/no-such-option/);
 });
 
@@ -152,7 +188,7 @@ test('a Kafka that was killed has its acknowledged messages when restarted', asy
   await again.disconnect();
 });
 
-test('a cluster of three keeps what was acknowledged while brokers are killed and frozen', async () => {
+test('a cluster of three keeps what was acknowledged, and leaves nothing behind, whatever state its brokers are in', async () => {
   await using cluster = await startOwnKafkaCluster();
   const [one, two, three] = cluster.nodes;
   const kafka = clientOf(cluster.brokers);
@@ -179,11 +215,7 @@ test('a cluster of three keeps what was acknowledged while brokers are killed an
   expect(offsets.reduce((sum, { high }) => sum + Number(high), 0)).toBe(2);
   await producer.disconnect();
   await admin.disconnect();
-});
 
-test('a cluster leaves nothing behind, whatever state its brokers are in', async () => {
-  const cluster = await startOwnKafkaCluster();
-  const [one, two, three] = cluster.nodes;
   one!.freeze();
   await two!.kill();
   const starting = two!.start();
@@ -193,4 +225,4 @@ test('a cluster leaves nothing behind, whatever state its brokers are in', async
   for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
   expect(existsSync(three!.dir)).toBe(false);
   await expect(three!.start()).rejects.toThrow(/it was ended/);
-});
+}, 180_000);

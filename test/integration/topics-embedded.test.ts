@@ -11,6 +11,7 @@ import { openFile, topicsFile } from '../../src/topics/embedded/file.ts';
 import { EmbeddedLog } from '../../src/topics/embedded/log.ts';
 import { dropAllOld } from '../../src/topics/embedded/retention.ts';
 import { openTopics } from '../../src/topics/open.ts';
+import { notOutlivingUs } from '../../tools/services/server-process.ts';
 import { until } from '../support/program.ts';
 import { SmallDisk, canMount } from '../support/small-disk.ts';
 import { Reader, message, open, readAll, settingsFor } from '../support/topics.ts';
@@ -20,7 +21,9 @@ const CHILD = new URL('../support/topics-member.ts', import.meta.url).pathname;
 
 /** A process that holds a group's place, and says so. */
 async function holdElsewhere(settings: TopicSettings, group: string) {
-  const child = spawn(process.execPath, [CHILD, JSON.stringify(settings), group], {
+  const holding = [process.execPath, CHILD, JSON.stringify(settings), group] as const;
+  const [command, ...args] = notOutlivingUs(holding, 'KILL');
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await new Promise((resolve) => child.stdout.once('data', resolve));

@@ -25,7 +25,7 @@ class Committer extends Reader {
   }
 }
 
-describe('a group that two projects share', () => {
+describe.concurrent('a group that two projects share', () => {
   it('gives each all of its own messages, whoever leads, and the rate of its own share', async () => {
     const group = freshTopicPrefix();
     await using one = await open(settingsFor('Kafka'));
@@ -62,7 +62,7 @@ describe('a group that two projects share', () => {
   });
 });
 
-describe('a group whose topic was', () => {
+describe.concurrent('a group whose topic was', () => {
   it.each(['cut while it reads', 'made anew while it was away'])(
     '%s learns of the loss, once',
     async (how) => {

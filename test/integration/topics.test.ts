@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { notOutlivingUs } from '../../tools/services/server-process.ts';
 import { until } from '../support/program.ts';
 import { freshTopicPrefix } from '../support/services.ts';
 import type { TopicOffset } from '../../src/topics/port.ts';
@@ -207,7 +208,9 @@ describe.each(['embedded', 'Kafka'] as const)('%s topics', (kind) => {
   it('have everything that was acknowledged to a writer that was killed with SIGKILL', async () => {
     const settings = settingsFor(kind);
     await using topics = await open(settings);
-    const writer = spawn(process.execPath, [WRITER, JSON.stringify(settings)], {
+    const writing = [process.execPath, WRITER, JSON.stringify(settings)] as const;
+    const [command, ...args] = notOutlivingUs(writing, 'KILL');
+    const writer = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let acknowledged = 0;
@@ -250,7 +253,7 @@ describe('embedded topics', () => {
   });
 });
 
-describe('Kafka topics', () => {
+describe.concurrent('Kafka topics', () => {
   it('share the partitions between members, the same of both topics, and give them back', async () => {
     await using topics = await open(settingsFor('Kafka'));
     const group = freshTopicPrefix();

@@ -4,12 +4,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
+import { notOutlivingUs } from '../../tools/services/server-process.ts';
 
-const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
+export const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
 /** The launcher takes the Node that is first on the PATH. */
 const PATH = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
 /** Halves the time to start. */
 const COMPILE_CACHE = join(tmpdir(), 'compile-cache-of-tests');
+
+const POLL_MS = 20;
+const POLL_MS_MAX = 1_000;
 
 export interface Ended {
   code: number | null;
@@ -17,7 +21,10 @@ export interface Ended {
   stderr: string;
 }
 
-/** The real program as a process of its own. Disposing kills it. */
+/**
+ * The real program as a process of its own. Disposing kills it, and so does the end of this process:
+ * a test that runs out of time disposes of nothing before its file ends.
+ */
 export class Program implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly ended: Promise<Ended>;
@@ -25,10 +32,11 @@ export class Program implements AsyncDisposable {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
-    const cwd = mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-'));
-    this.#child = spawn(PROGRAM, [...args], {
-      cwd,
+  /** `cwd`: a folder of its own where none is given. */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string) {
+    const [command, ...rest] = notOutlivingUs([PROGRAM, ...args], 'KILL');
+    this.#child = spawn(command, rest, {
+      cwd: cwd ?? mkdtempSync(join(tmpdir(), 'iterable-sync-cwd-')),
       env: { PATH, NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -93,21 +101,28 @@ export class Program implements AsyncDisposable {
 export async function runToEnd(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  cwd?: string,
 ): Promise<Ended> {
-  await using program = new Program(args, env);
+  await using program = new Program(args, env, cwd);
   return await program.ended;
 }
 
-/** Waits until `isSo` holds; rejects, naming what was waited for, after `timeoutMs`. */
+/**
+ * Waits until `isSo` holds; rejects, naming what was waited for, after `timeoutMs`. Asking takes a
+ * third of the time at most: what is waited for needs the processor too.
+ */
 export async function until(
   what: string,
   isSo: () => Promise<boolean>,
   timeoutMs = 30_000,
 ): Promise<void> {
   const end = performance.now() + timeoutMs;
+  let askedMs = performance.now();
   while (!(await isSo().catch(() => false))) {
-    if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
-    await sleep(20);
+    const nowMs = performance.now();
+    if (nowMs > end) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
+    await sleep(Math.min(Math.max(POLL_MS, 2 * (nowMs - askedMs)), POLL_MS_MAX));
+    askedMs = performance.now();
   }
 }
 

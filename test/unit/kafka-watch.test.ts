@@ -90,6 +90,26 @@ describe('the watch over a consumer', () => {
     expect(watch.fault(0, 21_000)).not.toBeNull();
   });
 
+  it('leaves an outage behind 4 s after others do', () => {
+    const watch = joined();
+    expect(watch.fault(30_000, 33_900)).toBeNull();
+    expect(watch.fault(30_000, 34_000)).toBe('the group gives no answer');
+  });
+
+  it('has all its patience with a group again once the new consumer hears from it', () => {
+    const watch = joined();
+    expect(watch.fault(0, 10_000)).not.toBeNull();
+    watch.replaced(10_000);
+    watch.joined(11_000);
+    watch.heard(12_000);
+    expect(watch.fault(0, 21_900)).toBeNull();
+    expect(watch.fault(0, 22_000)).toBe('the group gives no answer');
+    watch.replaced(22_000);
+    watch.joined(23_000);
+    expect(watch.fault(0, 42_900)).toBeNull();
+    expect(watch.fault(0, 43_000)).not.toBeNull();
+  });
+
   it('names what is waited for, and since when', () => {
     const watch = joined();
     watch.heard(9_500);

@@ -17,7 +17,10 @@ const REQUIRED = {
   ITERABLE_API_KEY: 'key',
 };
 
-function options(env: Record<string, string>, more: Partial<LoadOptions> = {}): LoadOptions {
+function options(
+  env: Record<string, string>,
+  more: Partial<LoadOptions & { directory: string }> = {},
+): LoadOptions & { directory: string } {
   const directory = mkdtempSync(join(tmpdir(), 'settings-'));
   return { env, directory, configFile: null, need: 'all', ...more };
 }
@@ -86,9 +89,9 @@ describe('settings', () => {
       'KAFKA_SASL_USERNAME',
       'KAFKA_SASL_PASSWORD',
     ]) {
-      expect(problems.filter((problem) => problem.startsWith(`${name}:`))).toHaveLength(1);
+      expect(problems.filter((problem) => problem.name === name)).toHaveLength(1);
     }
-    expect(problems.join()).not.toContain('hunter2');
+    expect(JSON.stringify(problems)).not.toContain('hunter2');
     expect(() => loadSettings(options(env))).toThrow(UsageError);
   });
 
@@ -107,6 +110,109 @@ describe('settings', () => {
     expect(() => readSettings({ env: {}, directory, configFile, need: 'none' })).toThrow(
       /did you mean DB_HOST/,
     );
+  });
+
+  it('that begin as ours do and are none of them are said once, with the nearest one', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'settings-'));
+    const configFile = join(directory, 'profile.json');
+    writeFileSync(configFile, '{"RULE_DAYS":3,"DB_HOST":"x"}');
+    writeFileSync(join(directory, '.env'), 'KAFKA_TOPPIC=a\nITERABLE_USER_UPDATE_PER_SECOND=7\n');
+    const env = {
+      ITERABLE_USER_UPDATE_PER_SECOND: '5',
+      ITERABLE_API_URL: 'x',
+      KAFKA_USERNAME: 'x',
+      kafka_brokers: 'x',
+      KAFKA_HOME: '/opt/kafka',
+      KAFKA_HEAP_OPTS: '-Xmx1g',
+      KAFKA_TOPIC: 'known',
+      MY_RULE_X: 'x',
+      RULE_: 'x',
+    };
+    const { strangers } = readSettings({ env, directory, configFile, need: 'none' });
+    expect(strangers).toEqual([
+      'there is no setting ITERABLE_API_URL; did you mean ITERABLE_API_BASE_URL?',
+      'there is no setting ITERABLE_USER_UPDATE_PER_SECOND; did you mean ITERABLE_USERS_UPDATE_PER_SECOND?',
+      'there is no setting KAFKA_HEAP_OPTS (the nearest one is KAFKA_TOPIC)',
+      'there is no setting KAFKA_HOME (the nearest one is KAFKA_TOPIC)',
+      'there is no setting KAFKA_TOPPIC; did you mean KAFKA_TOPIC?',
+      'there is no setting KAFKA_USERNAME; did you mean KAFKA_SASL_USERNAME?',
+      'there is no setting RULE_DAYS; did you mean RULE_LOOKBACK_DAYS?',
+      'there is no setting kafka_brokers; did you mean KAFKA_BROKERS?',
+    ]);
+    const { DB_HOST: _, ...rest } = REQUIRED;
+    expect(() =>
+      loadSettings({ env: { ...rest, ...env }, directory, configFile: null, need: 'all' }),
+    ).toThrow(/DB_HOST: is not set[^]*did you mean KAFKA_TOPIC\?/);
+  });
+
+  it('that are secrets may be in files, without the line break at the end', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'settings-'));
+    const file = (name: string, content: string): string => {
+      writeFileSync(join(directory, name), content);
+      return join(directory, name);
+    };
+    const { ITERABLE_API_KEY: _, ...rest } = REQUIRED;
+    const settings = loadSettings({
+      env: {
+        // `DB_PASSWORD=` of the example file is left as it is.
+        ...rest,
+        DB_PASSWORD_FILE: file('db', ' with blanks \r\n\n'),
+        ITERABLE_API_KEY_FILE: file('key', 'key\n'),
+        KAFKA_BROKERS: 'k:1',
+        KAFKA_SASL_MECHANISM: 'plain',
+        KAFKA_SASL_USERNAME: 'me',
+      },
+      directory,
+      configFile: file('c.json', `{"KAFKA_SASL_PASSWORD_FILE":"${file('sasl', 'word')}"}`),
+      need: 'all',
+    });
+    expect(settings.db.password).toBe(' with blanks \r\n');
+    expect(settings.iterable.apiKey).toBe('key');
+    expect(settings.topics.kafka?.sasl?.password).toBe('word');
+  });
+
+  it('name the file of a secret that is of no use and never what is in it, in one problem each', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'settings-'));
+    writeFileSync(join(directory, 'db'), 'hunter2');
+    writeFileSync(join(directory, 'empty'), '\n');
+    const { problems } = readSettings({
+      env: {
+        DB_HOST: 'h',
+        DB_USER: 'u',
+        DB_NAME: 'n',
+        DB_PASSWORD: 'hunter3',
+        DB_PASSWORD_FILE: 'db',
+        ITERABLE_API_KEY_FILE: 'empty',
+        KAFKA_SASL_MECHANISM: 'plain',
+        KAFKA_SASL_USERNAME: 'me',
+        KAFKA_SASL_PASSWORD_FILE: '/no/such/file',
+      },
+      directory,
+      configFile: null,
+      need: 'all',
+    });
+    expect(problems).toEqual([
+      {
+        name: 'DB_PASSWORD_FILE',
+        sentence: 'is set, and so is DB_PASSWORD: leave one of them out',
+      },
+      {
+        name: 'KAFKA_SASL_PASSWORD_FILE',
+        sentence:
+          'the file /no/such/file can not be read (ENOENT); check the path, and that this user may read it',
+      },
+      { name: 'ITERABLE_API_KEY_FILE', sentence: 'the file empty is empty' },
+    ]);
+  });
+
+  it('that are missing where no .env is say so, with how to make one', () => {
+    const bare = options({});
+    const message = `there is no .env in ${bare.directory}: "iterable-sync init" makes one, or copy .env.example`;
+    expect(() => loadSettings(bare)).toThrow(message);
+    expect(readSettings(options(REQUIRED)).advice).toBeNull();
+    expect(readSettings(options({ ...REQUIRED, DB_PORT: 'x' })).advice).toBeNull();
+    writeFileSync(join(bare.directory, '.env'), 'DB_HOST=x');
+    expect(readSettings(bare).advice).toBeNull();
   });
 
   it('read the levels of the first version, and UTC in any spelling', () => {
@@ -169,7 +275,7 @@ describe('settings', () => {
     expect(of({ ITERABLE_API_BASE_URL: 'http://plain' })?.url).toBe('http://me:secret@plain:8080/');
     const { problems } = readSettings(options({ ...REQUIRED, HTTPS_PROXY: 'socks5://hunter2' }));
     expect(problems).toHaveLength(1);
-    expect(problems.join()).not.toContain('hunter2');
+    expect(JSON.stringify(problems)).not.toContain('hunter2');
   });
 
   it('are all in .env.example and in the table of the README', () => {

@@ -5,12 +5,12 @@ import { servicesDir } from './cache.ts';
 import { freePorts, serverFolder } from './folders.ts';
 import { type KafkaProgram, prepareKafkaProgram } from './kafka-program.ts';
 import { clusterProperties, kafkaProperties } from './kafka-properties.ts';
-import { brokerAnswers, brokerArguments, formatStorage } from './native-kafka.ts';
+import { QUICK_START, brokerAnswers, brokerArguments, formatStorage } from './native-kafka.ts';
 import { ServerProcess } from './server-process.ts';
 import type { KafkaBroker, KafkaCluster, KafkaClusterOptions } from './types.ts';
 
-/** Several share a small machine: little memory, one collector thread, the quick compiler alone. */
-const JVM = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+/** Several share a small machine. */
+const JVM = ['-Xmx384m', ...QUICK_START];
 
 interface Place {
   nodeId: number;

@@ -25,6 +25,15 @@ const STOP_MS_MAX = 20_000;
 const POLL_MS = 30;
 const LOG_LINES_MAX = 20;
 
+/** The command that runs this one so that, on Linux, the kernel signals it when we die, however we do. */
+export function notOutlivingUs(
+  command: readonly [string, ...string[]],
+  deathSignal: 'TERM' | 'KILL',
+): readonly [string, ...string[]] {
+  const setpriv = process.platform === 'linux' ? which('setpriv') : null;
+  return setpriv === null ? command : [setpriv, '--pdeathsig', deathSignal, '--', ...command];
+}
+
 /**
  * One server program, started and stopped as often as one likes on the same data, until it is ended.
  * It can't outlive this process: on Linux the kernel sends it SIGTERM when we die, however we do.
@@ -89,9 +98,7 @@ export class ServerProcess {
   #launch(): void {
     const { command, args, cwd, logFile, deathSignal = 'TERM' } = this.#command;
     const log = openSync(logFile, 'a');
-    const setpriv = process.platform === 'linux' ? which('setpriv') : null;
-    const guarded = setpriv === null ? [] : [setpriv, '--pdeathsig', deathSignal, '--'];
-    const [program = command, ...rest] = [...guarded, command, ...args];
+    const [program, ...rest] = notOutlivingUs([command, ...args], deathSignal);
     // A group of its own: Ctrl-C in a terminal is for us, and we stop the servers in order.
     const child = spawn(program, rest, { cwd, stdio: ['ignore', log, log], detached: true });
     closeSync(log);

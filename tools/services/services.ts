@@ -83,7 +83,7 @@ export async function findDatabase(options: DatabaseStartOptions): Promise<Datab
 /** The brokers that KAFKA_BROKERS names, or else one that is started. */
 export async function findKafka(options: KafkaStartOptions): Promise<KafkaServer> {
   const brokers = brokersByVariable(process.env);
-  if (brokers === null) return await startKafka(options);
+  if (brokers === null) return await startKafka({ ...options, lasts: true });
   if (await brokerAnswers(brokers[0]!)) return { brokers, dir: null, pid: null, ...notOurs };
   throw new UnavailableError(`KAFKA_BROKERS: ${brokers.join(', ')} does not answer: start it.`);
 }

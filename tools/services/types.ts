@@ -99,4 +99,6 @@ export interface DatabaseStartOptions extends StartOptions {
 export interface KafkaStartOptions extends StartOptions {
   /** Lines for server.properties, after ours, so that they win. */
   properties?: Readonly<Record<string, string>>;
+  /** Many clients for long: made for speed. A process starts with half the work otherwise. */
+  lasts?: boolean;
 }

@@ -1,4 +1,9 @@
 import { Kafka, type KafkaConfig, type SASLOptions, logLevel } from 'kafkajs';
+import {
+  type ConnectionTrouble,
+  type TroubleKind,
+  connectionTrouble,
+} from '../../connection-trouble.ts';
 import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { KafkaSettings } from '../../settings/types.ts';
@@ -66,27 +71,57 @@ export function createClient(settings: KafkaSettings, logger: Logger, retries: n
   });
 }
 
+export const TRY_ADDRESS = 'check KAFKA_BROKERS and KAFKA_SSL, and that it runs';
+
+/** What to do about a connection that does not come about. */
+const ROUTES: Readonly<Record<TroubleKind, string>> = {
+  refused: 'check KAFKA_BROKERS, and that it runs',
+  name: 'check KAFKA_BROKERS, and the DNS of this machine',
+  route: 'check KAFKA_BROKERS, and the network and firewalls on the way',
+  closed:
+    'check KAFKA_SSL, KAFKA_SASL_MECHANISM and KAFKA_BROKERS: a broker closes connections that do not come as it expects',
+  certificate:
+    'set NODE_EXTRA_CA_CERTS to the file of the authority that signed it, and KAFKA_BROKERS to names that it is for (KAFKA_SSL asks for TLS)',
+  'no TLS': 'set KAFKA_SSL=false, or check KAFKA_BROKERS',
+};
+
 /** One sentence for what kafkajs throws: what, where, and what to do. */
 export function explainKafkaError(error: unknown, settings: KafkaSettings): UnavailableError {
   const where = `Kafka at ${settings.brokers.join(',')}`;
   const { name, message } = error as Error;
   if (error instanceof UnavailableError) return error;
   if (name === 'KafkaJSSASLAuthenticationError') {
-    return new UnavailableError(
-      `${where} refuses the user ${settings.sasl?.username ?? ''}; check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD`,
-      { cause: error },
-    );
+    return new UnavailableError(`${where} refuses the user ${settings.sasl?.username ?? ''}`, {
+      cause: error,
+      todo: 'check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD',
+    });
   }
   const hidden = hiddenTopics(error);
   if (hidden.length > 0) {
-    return new UnavailableError(`${where} ${creationAdvice(hidden)}`, { cause: error });
+    const { what, todo } = creationAdvice(hidden);
+    return new UnavailableError(`${where} ${what}`, { cause: error, todo });
+  }
+  const trouble = connectionTrouble(error) ?? closedBy(error);
+  if (trouble !== null) {
+    return new UnavailableError(`${where} can not be reached (${trouble.why})`, {
+      cause: error,
+      todo: ROUTES[trouble.kind],
+    });
   }
   const isAway =
     /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker|NoAnswer/.test(name);
-  return new UnavailableError(
-    isAway
-      ? `${where} can not be reached (${message}); check KAFKA_BROKERS and KAFKA_SSL, and that it runs`
-      : `${where} failed: ${message}`,
-    { cause: error },
-  );
+  return isAway
+    ? new UnavailableError(`${where} can not be reached (${message})`, {
+        cause: error,
+        todo: TRY_ADDRESS,
+      })
+    : new UnavailableError(`${where} failed: ${message}`, { cause: error });
+}
+
+/** kafkajs' own error for a connection that the broker ended has no code (network/connection.js). */
+function closedBy(error: unknown): ConnectionTrouble | null {
+  if (!(error instanceof Error)) return null;
+  if (error.name === 'KafkaJSConnectionClosedError')
+    return { kind: 'closed', why: 'the connection was closed' };
+  return closedBy(error.cause);
 }

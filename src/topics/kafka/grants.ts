@@ -48,9 +48,11 @@ function memberAdvice(error: unknown, groupId: string, topics: readonly string[]
 /** Why a member of the group can not go on, in one sentence. */
 export const crashOf = (error: Error, groupId: string, topics: readonly string[]) =>
   new UnavailableError(
-    `Kafka: the consumer can not go on: ${error.message}${memberAdvice(error, groupId, topics)}`,
+    `Kafka: the consumer can not go on: ${error.message}${memberAdvice(error, groupId, topics)}. When that is put right, start it again: it goes on from where it was`,
     { cause: error },
   );
 
-export const creationAdvice = (topics: readonly string[]): string =>
-  `does not let this user see or create the topics ${topics.join(', ')}; grant Describe where they are there, or Create (${LISTED})`;
+export const creationAdvice = (topics: readonly string[]): { what: string; todo: string } => ({
+  what: `does not let this user see or create the topics ${topics.join(', ')}`,
+  todo: `grant Describe where they are there, or Create (${LISTED})`,
+});

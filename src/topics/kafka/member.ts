@@ -6,7 +6,7 @@ import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
 import { crashOf } from './grants.ts';
 import { HeardClock } from './heard-clock.ts';
 import { Ends, isKnownGroup, isLost } from './losses.ts';
-import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
+import { type Position, beginOf, isFresh, keyOf, savedOf } from './positions.ts';
 import { Reading } from './reading.ts';
 import { askedOffset, receivedMessages } from './received.ts';
 import { Watch } from './watch.ts';
@@ -205,6 +205,7 @@ export class KafkaMember implements GroupMember {
   async #replace(): Promise<void> {
     const old = this.#consumer;
     this.#voided();
+    this.#owned = new Set();
     this.#generation += 1;
     this.#watch.replaced(performance.now());
     void old.leave();
@@ -371,8 +372,4 @@ export class KafkaMember implements GroupMember {
     this.#cutShort.set(key, { upto: last.offset + 1, taken });
     return taken;
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

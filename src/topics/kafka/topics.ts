@@ -16,7 +16,7 @@ import type {
   Topics,
 } from '../port.ts';
 import { loadCheckpoint } from './checkpoints.ts';
-import { createClient, explainKafkaError, openWire } from './client.ts';
+import { TRY_ADDRESS, createClient, explainKafkaError, openWire } from './client.ts';
 import { KafkaDeadLetters } from './dead-letters.ts';
 import { whenLed } from './leaders.ts';
 import { KafkaMember } from './member.ts';
@@ -197,7 +197,8 @@ export class KafkaTopics implements Topics {
       if (!isLate) return admin;
       void admin.disconnect().catch(() => undefined);
       throw new UnavailableError(
-        `${this.description} can not be reached (no answer in ${CONNECT_MS_MAX / 1000} s); check KAFKA_BROKERS and KAFKA_SSL, and that it runs`,
+        `${this.description} can not be reached (no answer in ${CONNECT_MS_MAX / 1000} s)`,
+        { todo: TRY_ADDRESS },
       );
     })();
     this.#admin.catch(() => {

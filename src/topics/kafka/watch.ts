@@ -6,8 +6,19 @@ const PATIENCE_MS = 5_000;
 const SILENCE_MS = 10_000;
 /** A consumer that joins waits for the other members: as long as a rebalance takes, and a little. */
 const JOINING_MS = 20_000;
+/** What a consumer asks again and again gets its answer so soon after others get theirs. */
+const CATCHING_UP_MS = 4_000;
 /** What didn't help soon is not done again soon. */
 const PATIENCE_MS_MAX = 300_000;
+
+interface Patience {
+  /** With the wait itself. */
+  patienceMs: number;
+  /** From when the witness is answered on. */
+  catchingUpMs: number;
+  /** Both are twice as long after each consumer that didn't help. */
+  inVain: number;
+}
 
 /** How far a partition was read, and how far it goes. */
 export interface Reach {
@@ -31,7 +42,10 @@ export class Watch {
   #handed: string | null = null;
   readonly #fetching = new Map<number, number>();
   readonly #behind = new Map<string, { next: number; sinceMs: number }>();
-  #inVain = 0;
+  /** How often in a row another consumer got no answer from the group either. */
+  #askedInVain = 0;
+  /** How often in a row another consumer got no step ahead either. */
+  #readInVain = 0;
   #awakeSinceMs = Number.NEGATIVE_INFINITY;
 
   constructor(nowMs: number) {
@@ -45,6 +59,7 @@ export class Watch {
 
   heard(nowMs: number): void {
     this.#heardMs = nowMs;
+    if (!this.#isJoining) this.#askedInVain = 0;
   }
 
   joining(nowMs: number): void {
@@ -79,7 +94,7 @@ export class Watch {
   at(reaches: readonly Reach[], nowMs: number): void {
     for (const { key, next, end } of reaches) {
       const before = this.#behind.get(key);
-      if (before !== undefined && next !== before.next) this.#inVain = 0;
+      if (before !== undefined && next !== before.next) this.#readInVain = 0;
       if (end <= next) this.#behind.delete(key);
       else if (before?.next !== next) this.#behind.set(key, { next, sinceMs: nowMs });
     }
@@ -87,7 +102,8 @@ export class Watch {
 
   /** The consumer was replaced by a new one. */
   replaced(nowMs: number): void {
-    this.#inVain += 1;
+    this.#askedInVain += 1;
+    this.#readInVain += 1;
     this.#isJoining = true;
     this.#heardMs = nowMs;
     this.#committingSinceMs = null;
@@ -98,18 +114,33 @@ export class Watch {
   /** Why the consumer is to be replaced, or null. `answeringSinceMs`: the witness' (null: it is not). */
   fault(answeringSinceMs: number | null, nowMs: number): string | null {
     if (answeringSinceMs === null) return null;
-    const isOver = (sinceMs: number, patienceMs: number): boolean =>
-      nowMs - Math.max(sinceMs, answeringSinceMs, this.#awakeSinceMs) >=
-      Math.min(PATIENCE_MS_MAX, patienceMs * 2 ** this.#inVain);
-    if (isOver(this.#heardMs, this.#isJoining ? JOINING_MS : SILENCE_MS)) {
-      return this.#isJoining ? 'the group could not be joined' : 'the group gives no answer';
+    const isOver = (sinceMs: number, { patienceMs, catchingUpMs, inVain }: Patience): boolean => {
+      const longer = (ms: number): number => Math.min(PATIENCE_MS_MAX, ms * 2 ** inVain);
+      return (
+        nowMs - Math.max(sinceMs, this.#awakeSinceMs) >= longer(patienceMs) &&
+        nowMs - answeringSinceMs >= longer(catchingUpMs)
+      );
+    };
+    const asking = { catchingUpMs: CATCHING_UP_MS, inVain: this.#askedInVain };
+    if (this.#isJoining) {
+      const joining = { ...asking, patienceMs: JOINING_MS, catchingUpMs: JOINING_MS };
+      return isOver(this.#heardMs, joining) ? 'the group could not be joined' : null;
     }
-    if (this.#committingSinceMs !== null && isOver(this.#committingSinceMs, 2 * PATIENCE_MS)) {
+    if (isOver(this.#heardMs, { ...asking, patienceMs: SILENCE_MS })) {
+      return 'the group gives no answer';
+    }
+    const committing = { ...asking, patienceMs: 2 * PATIENCE_MS };
+    if (this.#committingSinceMs !== null && isOver(this.#committingSinceMs, committing)) {
       return 'a commit of offsets gets no answer';
     }
-    if (this.#handed !== null || this.#isJoining) return null;
+    if (this.#handed !== null) return null;
+    const reading = {
+      patienceMs: PATIENCE_MS,
+      catchingUpMs: PATIENCE_MS,
+      inVain: this.#readInVain,
+    };
     for (const [key, { next, sinceMs }] of this.#behind) {
-      if (isOver(sinceMs, PATIENCE_MS)) return `nothing comes of ${key} from offset ${next} on`;
+      if (isOver(sinceMs, reading)) return `nothing comes of ${key} from offset ${next} on`;
     }
     return null;
   }

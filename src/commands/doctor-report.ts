@@ -1,0 +1,47 @@
+import { type Check as SourceCheck, unchecked } from '../capture/check.ts';
+import { oneLine } from '../plain-text.ts';
+
+/**
+ * `ok` holds; `FAIL` must be put right; `note` is advice, and nothing stops without it; `skip` was
+ * not checked, because of what another line says.
+ */
+export type Mark = 'ok' | 'FAIL' | 'note' | 'skip';
+
+/** One line of the report. */
+export interface Check extends SourceCheck {
+  mark: Mark;
+}
+
+export function holds(name: string, detail: string): Check {
+  return { name, mark: 'ok', ok: true, required: true, detail, fix: null };
+}
+
+export function fails(name: string, detail: string, fix: string): Check {
+  return { name, mark: 'FAIL', ok: false, required: true, detail, fix };
+}
+
+/** Worth knowing, and needed by nothing. */
+export function advises(name: string, detail: string, fix: string): Check {
+  return { name, mark: 'note', ok: false, required: false, detail, fix };
+}
+
+export function notChecked(name: string, because: string): Check {
+  return { ...unchecked(name, because), mark: 'skip' };
+}
+
+/** A check of the source as a line of the report. */
+export function lineFrom(check: SourceCheck, name: string): Check {
+  if (check.ok) return { ...check, name, mark: 'ok' };
+  if (check.fix === null) return { ...check, name, mark: 'skip' };
+  return { ...check, name, mark: check.required ? 'FAIL' : 'note' };
+}
+
+export function isWell(checks: readonly Check[]): boolean {
+  return checks.every(({ mark }) => mark !== 'FAIL');
+}
+
+/** For people. */
+export function textOf({ name, mark, detail, fix }: Check): string {
+  const advice = fix === null ? '' : `. ${mark === 'FAIL' ? 'To do' : 'Advice'}: ${fix}`;
+  return oneLine(`${mark.padEnd(4)}  ${name}: ${detail}${advice}`);
+}
