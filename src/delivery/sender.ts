@@ -12,8 +12,6 @@ import type { EngineDeps } from './engine.ts';
 /** Iterable's documented limits of the bulk endpoints, calls a second. */
 const BULK_UPDATE_PER_SECOND = 5;
 const TRACK_BULK_PER_SECOND = 10;
-/** Large bodies take their time, and of five calls a second a single one that is late is many. */
-const BULK_MARGIN_MS = 60;
 /** A clean stop leaves this much time to calls that are out, and to the second of a pair. */
 const STOP_GRACE_MS = 6_000;
 const STOP_CUT_MS = 500;
@@ -40,8 +38,8 @@ export class Sender implements AsyncDisposable {
     const { settings, metrics, logger } = options;
     const now = (): number => performance.now();
     const mayStart = options.mayStart ?? (() => true);
-    const budget = (limitPerSecond: number, marginMs = 0): RateBudget =>
-      new RateBudget({ limitPerSecond, marginMs, now, mayStart });
+    const budget = (limitPerSecond: number): RateBudget =>
+      new RateBudget({ limitPerSecond, now, mayStart });
     this.http = new IterableHttp({ ...settings, connectionsMax: options.connectionsMax });
     this.key = new KeyQuestion(() => this.http.checkKey());
     this.gate = new CallGate({
@@ -55,8 +53,8 @@ export class Sender implements AsyncDisposable {
     this.budgets = {
       '/api/users/update': budget(settings.usersUpdatePerSecond),
       '/api/events/track': budget(settings.eventsTrackPerSecond),
-      '/api/users/bulkUpdate': budget(BULK_UPDATE_PER_SECOND, BULK_MARGIN_MS),
-      '/api/events/trackBulk': budget(TRACK_BULK_PER_SECOND, BULK_MARGIN_MS),
+      '/api/users/bulkUpdate': budget(BULK_UPDATE_PER_SECOND),
+      '/api/events/trackBulk': budget(TRACK_BULK_PER_SECOND),
     };
     this.calls = new IterableCalls({
       http: this.http,

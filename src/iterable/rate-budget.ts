@@ -14,8 +14,6 @@ const MAY_NOT_START_MS = 50;
 
 export interface RateBudgetOptions {
   limitPerSecond: number;
-  /** How much more than small ones these calls may be late on their way, in ms. Default: 0. */
-  marginMs?: number;
   /** Monotonic, in milliseconds. */
   now: () => number;
   /** Asked right before each start; while it says no, nothing starts. Default: always. */
@@ -43,7 +41,6 @@ interface Waiter {
  */
 export class RateBudget {
   readonly #limitPerSecond: number;
-  readonly #marginMs: number;
   readonly #now: () => number;
   readonly #mayStart: () => boolean;
   #limiter = new Bottleneck();
@@ -64,7 +61,6 @@ export class RateBudget {
   /** Begins with a share of 0: nothing starts before `setShare`. */
   constructor(options: RateBudgetOptions) {
     this.#limitPerSecond = options.limitPerSecond;
-    this.#marginMs = options.marginMs ?? 0;
     this.#now = options.now;
     this.#mayStart = options.mayStart ?? (() => true);
   }
@@ -138,7 +134,7 @@ export class RateBudget {
     if (share > this.#share) this.#widening.begin(this.#now());
     this.#share = share;
     this.#stock = 0;
-    this.#schedule = rateSchedule(this.#limitPerSecond, share, this.#marginMs);
+    this.#schedule = rateSchedule(this.#limitPerSecond, share);
     if (this.#schedule === null) return;
     const { callsMax, windowMs, tickMs } = this.#schedule;
     this.#even = new EvenStarts(this.#schedule);

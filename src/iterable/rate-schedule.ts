@@ -20,6 +20,10 @@ const PACE_MS = 13;
  * the difference puts off nothing a second later, so that late timers do not add up.
  */
 const JITTER_MS = 10;
+/** Of few calls a second a single one that is late is many: both are longer by up to this much … */
+const FEW_MS = 60;
+/** … the fewer than this they are. */
+const MANY_CALLS = 100;
 /** What may start together: the calls of this time. */
 const BURST_MS = 12;
 /** After a stall (a garbage collection, a busy machine) the calls of this time are made good … */
@@ -41,27 +45,24 @@ const WARM_AFTER_MS = 2_000;
  * The schedule for `share` (0 to 1) of `limitPerSecond`, or null where that is nothing. The ticks
  * alone keep below the limit; what a burst or a stall adds is bounded by StartWindow. Less than one
  * call a second is one call in so many seconds; members of a group don't add up then: their starts
- * may fall into the same second. `marginMs`: how much more than others these calls may be late.
+ * may fall into the same second.
  */
-export function rateSchedule(
-  limitPerSecond: number,
-  share: number,
-  marginMs = 0,
-): RateSchedule | null {
+export function rateSchedule(limitPerSecond: number, share: number): RateSchedule | null {
   const perSecond = limitPerSecond * share;
   if (perSecond <= 0) return null;
   const whole = Math.floor(perSecond + 1e-9);
   const callsMax = Math.max(1, whole);
   const spanMs = whole < 1 ? 1000 / perSecond : 1000;
+  const fewMs = FEW_MS * Math.max(0, 1 - callsMax / MANY_CALLS);
   const permits = Math.max(1, Math.ceil(callsMax / TICKS_PER_SECOND_MAX));
   const callsIn = (ms: number): number => Math.ceil((callsMax * ms) / spanMs);
   return {
     permits,
-    tickMs: (permits * (spanMs + PACE_MS + marginMs)) / callsMax,
+    tickMs: (permits * (spanMs + PACE_MS + fewMs)) / callsMax,
     burst: Math.max(permits, callsIn(BURST_MS)),
     stockMax: Math.max(permits, callsIn(STALL_MS)),
     callsMax,
-    windowMs: spanMs + JITTER_MS + marginMs,
+    windowMs: spanMs + JITTER_MS + fewMs,
   };
 }
 
@@ -119,20 +120,26 @@ export class Widening {
 }
 
 /** An answer this much later than others says no more of when its call has arrived. */
-const LATE_MS_MAX = 50;
+const LATE_MS_MAX = 250;
 /** So many calls that follow one another are late when the way to the server stood still. */
 const NEIGHBOURS = 3;
-/** How fast what is typical follows the answers. */
-const FOLLOW = 0.05;
+/** Of so many answers it is known how long they took. */
+const WAITS_KEPT = 256;
+/** What is typical is found out anew after so many. */
+const WAITS_A_LOOK = 8;
 
 /** How long nine of ten calls take to be answered, of late. */
 export class TypicalWait {
+  readonly #waits = new Float64Array(WAITS_KEPT);
+  #noted = 0;
   #ms: number | null = null;
 
   note(ms: number): void {
-    this.#ms ??= ms;
-    const step = Math.max(0.2, this.#ms * FOLLOW);
-    this.#ms = Math.max(0, this.#ms + step * (ms > this.#ms ? 0.9 : -0.1));
+    this.#waits[this.#noted % WAITS_KEPT] = ms;
+    this.#noted += 1;
+    if (this.#noted > WAITS_KEPT && this.#noted % WAITS_A_LOOK !== 0) return;
+    const sorted = this.#waits.slice(0, this.#noted).sort();
+    this.#ms = sorted[Math.max(0, Math.floor(sorted.length * 0.9) - 1)] ?? ms;
   }
 
   /** How much later than a typical one an answer is that took so long; bounded. */
