@@ -40,7 +40,7 @@ describe('rateSchedule', () => {
 
   it('spaces calls further apart than a second where the share is less than one, and stops at none', () => {
     const slow = rateSchedule(5, 0.1);
-    expect(slow?.tickMs).toBeCloseTo(2072.4);
+    expect(slow?.tickMs).toBeCloseTo(2087.25);
     expect(slow?.windowMs).toBeGreaterThanOrEqual(2000);
     expect(rateSchedule(500, 0)).toBeNull();
   });
