@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
-import type { OutgoingMessage, Publisher } from '../port.ts';
+import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
+import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
 import { type SqliteTrouble, explained, troubleOf } from './sqlite-error.ts';
 
@@ -26,12 +27,19 @@ export class EmbeddedPublisher implements Publisher {
     this.#onAppended = onAppended;
   }
 
+  batch(): BatchSet {
+    return new BatchSet({ partitionsOf: (topic) => this.#log.partitions(topic), nowMs: null });
+  }
+
   publish(
-    messages: readonly OutgoingMessage[],
+    messages: OutgoingBatch | readonly OutgoingMessage[],
     checkpoint?: { source: string; value: string },
     signal?: AbortSignal,
   ): Promise<void> {
-    const done = this.#last.then(() => this.#append(messages, checkpoint ?? null, signal));
+    const done = this.#last.then(async () => {
+      const set = asBatchSet(messages, () => this.batch());
+      await this.#append(set, checkpoint ?? null, signal);
+    });
     this.#last = done.catch(() => undefined);
     return done;
   }
@@ -49,16 +57,16 @@ export class EmbeddedPublisher implements Publisher {
   }
 
   async #append(
-    messages: readonly OutgoingMessage[],
+    set: BatchSet,
     checkpoint: { source: string; value: string } | null,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     let hasComplained = false;
     for (;;) {
       try {
-        this.#log.append(messages, checkpoint, Date.now());
+        this.#log.append(set, checkpoint, Date.now());
         if (hasComplained) this.#logger.info('the topics file takes messages again');
-        if (messages.length > 0) this.#onAppended();
+        if (set.count > 0) this.#onAppended();
         return;
       } catch (error) {
         const trouble = troubleOf(error);
