@@ -62,6 +62,25 @@ describe('the embedded topics', () => {
     expect(await readAll(topics, await topics.bounds([topics.names.pageViews]))).toEqual([]);
   });
 
+  // Guards the turn in EmbeddedPublisher: a queue of 16 MB is written in one go otherwise.
+  it('leave time for everything else between two publishes', async () => {
+    await using topics = await open(settingsFor('embedded'));
+    await using publisher = await topics.publisher();
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      counting = setImmediate(count);
+    };
+    let counting = setImmediate(count);
+    for (let i = 0; i < 20; i++) {
+      const batch = publisher.batch();
+      for (let k = 0; k < 500; k++) batch.push(message(topics.names.pageViews, k, `${i}`));
+      await publisher.publish(batch);
+    }
+    clearImmediate(counting);
+    expect(turns).toBeGreaterThan(10);
+  });
+
   it('drop what is old and nothing else; offsets stay and readers go on at the begin', async () => {
     const settings = settingsFor('embedded');
     const nowMs = Date.now();

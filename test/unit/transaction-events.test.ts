@@ -32,9 +32,9 @@ const gtidBody = fc
   .map(([uuid, gno, rest]) => Buffer.concat([uint(1, 1), uuid, uint64(gno), Buffer.from(rest)]));
 /** Without the flags of XA. */
 const mariadbBody = fc
-  .tuple(number, fc.nat(), fc.nat(63), bytesOf(9))
-  .map(([seqNo, domain, flags, rest]) =>
-    Buffer.concat([uint64(seqNo), uint(domain, 4), uint(flags, 1), rest]),
+  .tuple(number, fc.nat(), fc.nat(63))
+  .map(([seqNo, domain, flags]) =>
+    Buffer.concat([uint64(seqNo), uint(domain, 4), uint(flags, 1), Buffer.alloc(9)]),
   );
 
 /** What is said of packets, and which of them are left to zongji. */

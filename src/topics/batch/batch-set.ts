@@ -164,7 +164,9 @@ export class BatchSet implements OutgoingBatch {
   dealAgain(): boolean {
     let isOther = false;
     this.settle();
-    for (const [topic, { partitions, queues }] of this.#topics) {
+    // A copy: topics that are dealt out again are put in anew.
+    const before = Array.from(this.#topics.values());
+    for (const { topic, partitions, queues } of before) {
       const now = this.#options.partitionsOf(topic);
       if (now === 0 || now === partitions) continue;
       isOther = true;

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
 import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
 import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
@@ -67,6 +67,8 @@ export class EmbeddedPublisher implements Publisher {
         this.#log.append(set, checkpoint, Date.now());
         if (hasComplained) this.#logger.info('the topics file takes messages again');
         if (set.count > 0) this.#onAppended();
+        // All of this is synchronous: without a turn, a long queue holds up timers, sockets and signals.
+        await turn();
         return;
       } catch (error) {
         const trouble = troubleOf(error);
