@@ -72,13 +72,14 @@ describe('the embedded topics', () => {
       counting = setImmediate(count);
     };
     let counting = setImmediate(count);
-    for (let i = 0; i < 20; i++) {
+    const endMs = performance.now() + 200;
+    for (let i = 0; performance.now() < endMs; i++) {
       const batch = publisher.batch();
       for (let k = 0; k < 500; k++) batch.push(message(topics.names.pageViews, k, `${i}`));
       await publisher.publish(batch);
     }
     clearImmediate(counting);
-    expect(turns).toBeGreaterThan(10);
+    expect(turns).toBeGreaterThan(3);
   });
 
   it('drop what is old and nothing else; offsets stay and readers go on at the begin', async () => {

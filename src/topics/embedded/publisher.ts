@@ -12,6 +12,9 @@ const WAIT_MS: Readonly<Record<SqliteTrouble, number | null>> = {
   other: null,
 };
 
+/** One publish after the other may hold up everything else for so long, and for one more. */
+const BUSY_MS_MAX = 10;
+
 /** Appends to the file; waits, and says so, while there is no room for more. */
 export class EmbeddedPublisher implements Publisher {
   readonly #log: EmbeddedLog;
@@ -19,6 +22,7 @@ export class EmbeddedPublisher implements Publisher {
   readonly #file: string;
   readonly #onAppended: () => void;
   #last: Promise<void> = Promise.resolve();
+  #turnedMs = Number.NEGATIVE_INFINITY;
 
   constructor(log: EmbeddedLog, file: string, logger: Logger, onAppended: () => void) {
     this.#log = log;
@@ -56,6 +60,13 @@ export class EmbeddedPublisher implements Publisher {
     await this.#last;
   }
 
+  /** All of it is synchronous: without a turn, a long queue holds up timers, sockets and signals. */
+  async #turn(): Promise<void> {
+    if (performance.now() - this.#turnedMs < BUSY_MS_MAX) return;
+    await turn();
+    this.#turnedMs = performance.now();
+  }
+
   async #append(
     set: BatchSet,
     checkpoint: { source: string; value: string } | null,
@@ -67,8 +78,7 @@ export class EmbeddedPublisher implements Publisher {
         this.#log.append(set, checkpoint, Date.now());
         if (hasComplained) this.#logger.info('the topics file takes messages again');
         if (set.count > 0) this.#onAppended();
-        // All of this is synchronous: without a turn, a long queue holds up timers, sockets and signals.
-        await turn();
+        await this.#turn();
         return;
       } catch (error) {
         const trouble = troubleOf(error);
