@@ -10,7 +10,7 @@ import { Everyone } from './everyone.ts';
 import { Outbox } from './outbox.ts';
 import { ParentWatch } from './parent-watch.ts';
 import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
-import { MESSAGE_BYTES, RowMessages, userChange } from './row-messages.ts';
+import { RowMessages, userChange } from './row-messages.ts';
 import { type Source, tablesOf } from './source.ts';
 import type { Definitions } from './table-definitions.ts';
 import type { Watched } from './statements.ts';
@@ -187,7 +187,6 @@ function makeGood({ table, ids, userIds }: Unlogged, outbox: Outbox, options: St
       for (const id of userIds) {
         to.push(userChange(options.names.userChanges, id, 'audit', nowMs, headers));
       }
-      return userIds.length * MESSAGE_BYTES;
     },
     { kind: `${table}.audit`, rows: ids.length },
   );

@@ -5,7 +5,14 @@ import {
   runCapture,
 } from '../../src/capture/capture.ts';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
-import type { OutgoingMessage, Publisher, TopicNames } from '../../src/topics/port.ts';
+import { MessageList } from '../../src/topics/message-list.ts';
+import type {
+  OutgoingBatch,
+  OutgoingMessage,
+  Publisher,
+  TopicNames,
+} from '../../src/topics/port.ts';
+import { listed } from '../support/listed.ts';
 
 export const NAMES: TopicNames = {
   pageViews: 'page_views',
@@ -22,14 +29,18 @@ export class MemoryPublisher implements Publisher {
   /** Awaited before each batch counts as published. */
   delay: () => Promise<void> = () => Promise.resolve();
 
+  batch(): OutgoingBatch {
+    return new MessageList();
+  }
+
   async publish(
-    messages: readonly OutgoingMessage[],
+    messages: OutgoingBatch | readonly OutgoingMessage[],
     checkpoint?: { source: string; value: string },
     signal?: AbortSignal,
   ): Promise<void> {
     await this.delay();
     signal?.throwIfAborted();
-    for (const message of messages) this.messages.push(message);
+    for (const message of listed(messages)) this.messages.push(message);
     if (checkpoint !== undefined) this.checkpoints.set(checkpoint.source, checkpoint.value);
   }
 
@@ -95,6 +106,7 @@ export function startCapture(
   /** Those that came before it streamed. */
   let savesBefore = Number.POSITIVE_INFINITY;
   const counting: Publisher = {
+    batch: () => publisher.batch(),
     publish: async (messages, checkpoint, signal) => {
       await publisher.publish(messages, checkpoint, signal);
       if (checkpoint !== undefined) saves += 1;

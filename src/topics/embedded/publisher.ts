@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
-import type { OutgoingMessage, Publisher } from '../port.ts';
+import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
+import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
 import { type SqliteTrouble, explained, troubleOf } from './sqlite-error.ts';
 
@@ -11,6 +12,9 @@ const WAIT_MS: Readonly<Record<SqliteTrouble, number | null>> = {
   other: null,
 };
 
+/** One publish after the other may hold up everything else for so long, and for one more. */
+const BUSY_MS_MAX = 10;
+
 /** Appends to the file; waits, and says so, while there is no room for more. */
 export class EmbeddedPublisher implements Publisher {
   readonly #log: EmbeddedLog;
@@ -18,6 +22,7 @@ export class EmbeddedPublisher implements Publisher {
   readonly #file: string;
   readonly #onAppended: () => void;
   #last: Promise<void> = Promise.resolve();
+  #turnedMs = Number.NEGATIVE_INFINITY;
 
   constructor(log: EmbeddedLog, file: string, logger: Logger, onAppended: () => void) {
     this.#log = log;
@@ -26,12 +31,19 @@ export class EmbeddedPublisher implements Publisher {
     this.#onAppended = onAppended;
   }
 
+  batch(): BatchSet {
+    return new BatchSet({ partitionsOf: (topic) => this.#log.partitions(topic), nowMs: null });
+  }
+
   publish(
-    messages: readonly OutgoingMessage[],
+    messages: OutgoingBatch | readonly OutgoingMessage[],
     checkpoint?: { source: string; value: string },
     signal?: AbortSignal,
   ): Promise<void> {
-    const done = this.#last.then(() => this.#append(messages, checkpoint ?? null, signal));
+    const done = this.#last.then(async () => {
+      const set = asBatchSet(messages, () => this.batch());
+      await this.#append(set, checkpoint ?? null, signal);
+    });
     this.#last = done.catch(() => undefined);
     return done;
   }
@@ -48,17 +60,25 @@ export class EmbeddedPublisher implements Publisher {
     await this.#last;
   }
 
+  /** All of it is synchronous: without a turn, a long queue holds up timers, sockets and signals. */
+  async #turn(): Promise<void> {
+    if (performance.now() - this.#turnedMs < BUSY_MS_MAX) return;
+    await turn();
+    this.#turnedMs = performance.now();
+  }
+
   async #append(
-    messages: readonly OutgoingMessage[],
+    set: BatchSet,
     checkpoint: { source: string; value: string } | null,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     let hasComplained = false;
     for (;;) {
       try {
-        this.#log.append(messages, checkpoint, Date.now());
+        this.#log.append(set, checkpoint, Date.now());
         if (hasComplained) this.#logger.info('the topics file takes messages again');
-        if (messages.length > 0) this.#onAppended();
+        if (set.count > 0) this.#onAppended();
+        await this.#turn();
         return;
       } catch (error) {
         const trouble = troubleOf(error);

@@ -1,8 +1,8 @@
 import { UnavailableError } from '../../errors.ts';
+import { BatchSet } from '../batch/batch-set.ts';
 import type { DeadLetter, DeadLetterStore, KeptLetter, PartitionBounds } from '../port.ts';
 import { LetterIndex, REMOVES, readLetter } from './letter-index.ts';
 import { readRanges } from './read-ranges.ts';
-import { BatchSet } from './wire/batch-set.ts';
 import { keyOf } from './wire/brokers.ts';
 import { TOPIC_AUTHORIZATION_FAILED } from './wire/error-codes.ts';
 import { notAllowed } from './wire/leaders.ts';
@@ -53,7 +53,7 @@ export class KafkaDeadLetters implements DeadLetterStore {
       for (const letter of letters) {
         const value = JSON.stringify(letter);
         const message = { topic, key: letter.id, value, timestampMs: nowMs, headers: NO_HEADERS };
-        set.push(message, nowMs);
+        set.push(message);
       }
       await this.#send(set);
     });
@@ -164,7 +164,8 @@ export class KafkaDeadLetters implements DeadLetterStore {
   }
 
   #batchSet(): BatchSet {
-    return new BatchSet((topic) => this.#deps.wire.leaders.partitions(topic));
+    const { leaders } = this.#deps.wire;
+    return new BatchSet({ partitionsOf: (topic) => leaders.partitions(topic), nowMs: null });
   }
 
   /** One after the other. */
