@@ -4,6 +4,7 @@ import { connect } from '../database/connect.ts';
 import { explainDatabaseError } from '../database/explain.ts';
 import { UnavailableError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Outages, TopicsPart } from '../observe/outages.ts';
 import type { DatabaseSettings, StartFrom } from '../settings/types.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
 import { AUDIT_INTERVAL_MS, Audit } from './audit.ts';
@@ -25,12 +26,15 @@ export type { CaptureStatus } from './status.ts';
 export interface CaptureDependencies {
   db: DatabaseSettings;
   publisher: Publisher;
+  /** What an outage of it is called. */
+  topicsPart: TopicsPart;
   names: TopicNames;
   /** Where to begin when no checkpoint was ever saved. */
   startFrom: StartFrom;
   /** Everyone whom the rule finds now, page by page. */
   eligibleUserIds: () => AsyncIterable<readonly (number | string)[]>;
   logger: Logger;
+  outages: Outages;
   signal: AbortSignal;
   /** Called when the state changes; the object stays the same and is always up to date. */
   onStatus?: (status: CaptureStatus) => void;
@@ -46,9 +50,14 @@ const STOP_MS_MAX = 9_000;
 
 type CycleDependencies = CaptureDependencies & { audit: Audit; logFailures: LogFailures };
 
-/** How one connection attempt ended. `waitMs`: not before that, beside what failures ask for. */
+/**
+ * How one connection attempt ended. `away`: what does not work, null where something happened that
+ * is to be said whatever came before. `waitMs`: not before that, beside what failures ask for.
+ */
 type Cycle =
-  { kind: 'stopped' } | { kind: 'again'; because: string; isTransient: boolean; waitMs?: number };
+  { kind: 'stopped' } | { kind: 'again'; because: string; away: Away | null; waitMs?: number };
+type Away = 'capture' | 'database' | TopicsPart;
+const AWAY: readonly Away[] = ['capture', 'database', 'Kafka', 'topics file'];
 
 /**
  * Publishes every change of the two tables, from the last checkpoint on (repeats are possible,
@@ -60,7 +69,7 @@ type Cycle =
  * would lose rows.
  */
 export async function runCapture(dependencies: CaptureDependencies): Promise<void> {
-  const { logger, signal } = dependencies;
+  const { logger, outages, signal } = dependencies;
   const status = new LiveStatus((now) => dependencies.onStatus?.(now));
   const topics = noteFailures(dependencies.publisher);
   const audit = new Audit(dependencies.db, dependencies.auditIntervalMs ?? AUDIT_INTERVAL_MS);
@@ -82,12 +91,13 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
     // A life in which the log was read was a success; what follows is a new trouble.
     if (status.newestMs !== heardBefore) failures = 0;
     failures += 1;
-    const backoffMs = cycle.isTransient
-      ? Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_MAX_MS)
-      : 0;
+    const { away, because } = cycle;
+    const backoffMs =
+      away === null ? 0 : Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_MAX_MS);
     const waitMs = Math.round(Math.max(backoffMs, cycle.waitMs ?? 0));
-    logger.warn(`capture: ${cycle.because}; trying again in ${waitMs} ms`);
-    status.change('reconnecting', cycle.because);
+    if (away === null) logger.warn(`capture: ${because}; starting anew`);
+    else outages.set(away, 'capture', `${because}; capture waits and tries again`);
+    status.change('reconnecting', because);
     await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
   }
 }
@@ -123,9 +133,9 @@ async function runCycle(
     if (signal.aborted) return { kind: 'stopped' };
     if (typeof error === 'object' && error !== null && topicsFailed.has(error)) throw error;
     if (error instanceof TopicsAwayError)
-      return { kind: 'again', because: error.message, isTransient: true };
+      return { kind: 'again', because: error.message, away: dependencies.topicsPart };
     if (isTransient(error))
-      return { kind: 'again', because: sentenceOf(error, db), isTransient: true };
+      return { kind: 'again', because: sentenceOf(error, db), away: 'database' };
     throw error instanceof UnavailableError ? error : explainDatabaseError(error, db);
   } finally {
     control?.destroy();
@@ -150,6 +160,7 @@ async function captureOver(
   const source = await readSource(control);
   const lock = lockName(db.name, names.pageViews);
   const onWaiting = (): void => {
+    works(dependencies.outages);
     logger.info('capture: another one is active; standing by');
     status.change('waiting for lock', 'another capture is active');
   };
@@ -168,6 +179,7 @@ async function captureOver(
   if (start === null) return { kind: 'stopped' };
   const definitions = await readDefinitions(control, db);
   status.change('streaming', null);
+  works(dependencies.outages);
   logger.info(`capture: streaming from ${positionText(start.position)}`);
   const end = await stream({
     db,
@@ -195,10 +207,14 @@ async function captureOver(
         throw new UnavailableError(
           `capture can not go on: ${end.loss.sentence}. When that is done, start it again: it begins with a look at all eligible users`,
         );
-      return { kind: 'again', because: end.loss.sentence, isTransient: false };
+      return { kind: 'again', because: end.loss.sentence, away: null };
     case 'broken':
       return await afterFailure(end, start.position, source, checkpointSource, dependencies);
   }
+}
+
+function works(outages: Outages): void {
+  for (const part of AWAY) outages.set(part, 'capture', null);
 }
 
 /** On a connection of its own: the lock's answers for the lock. */
@@ -222,13 +238,13 @@ async function afterFailure(
   const verdict = readTo === null ? null : logFailures.judge(error, readTo);
   if (verdict?.kind === 'later') {
     const because = sentenceOf(error, db);
-    return { kind: 'again', because, isTransient: true, waitMs: verdict.waitMs };
+    return { kind: 'again', because, away: 'capture', waitMs: verdict.waitMs };
   }
   if (verdict?.kind !== 'anew') throw error;
   const { sentence } = verdict;
   const value = checkpointText(position, source, { kind: 'start anew', sentence });
   await publisher.publish([], { source: checkpointSource, value }, signal);
-  return { kind: 'again', because: sentence, isTransient: true };
+  return { kind: 'again', because: sentence, away: 'capture' };
 }
 
 /** Where to stream from, after looking at everyone where that is called for; null: stopped. */

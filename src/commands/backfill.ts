@@ -118,19 +118,19 @@ interface SendOptions {
 
 /** Whether all were sent; false when it was stopped before. */
 async function sendAll(
-  { logger, signal }: CommandContext,
+  { logger, outages, signal }: CommandContext,
   { bulk, limit }: BackfillOptions,
   { rule, afterId, resumeFile, run }: SendOptions,
 ): Promise<boolean> {
   const { batch, done } = run;
-  let isSaved = true;
   const save = (): void => {
     try {
       resumeFile.save(done.finishedPosition ?? afterId);
-      isSaved = true;
+      outages.set('resume file', 'backfill', null);
     } catch (error) {
-      if (isSaved) logger.warn({ err: error }, 'how far it is can not be saved; trying again');
-      isSaved = false;
+      const { message } = error as Error;
+      const sentence = `how far it is can not be saved (${message}); trying again`;
+      outages.set('resume file', 'backfill', sentence);
     }
   };
   const saves = setInterval(save, SAVE_EVERY_MS);

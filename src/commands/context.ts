@@ -1,6 +1,7 @@
 import { UnavailableError, UsageError } from '../errors.ts';
 import { type OpenLog, openLog } from '../observe/log.ts';
 import type { Logger } from '../observe/logger.ts';
+import { Outages } from '../observe/outages.ts';
 import { type LoadOptions, loadSettings } from '../settings/load.ts';
 import { secretRemover } from '../plain-text.ts';
 import type { Settings } from '../settings/types.ts';
@@ -10,6 +11,7 @@ import { listenForSignals } from './shutdown.ts';
 export interface CommandContext {
   settings: Settings;
   logger: Logger;
+  outages: Outages;
   /** Aborted when the program is asked to stop. */
   signal: AbortSignal;
   /** A line of results, on stdout. */
@@ -39,6 +41,7 @@ export async function runCommand(
   secrets.push(...proxySecrets(settings.iterable.proxy?.url));
   const withoutSecrets = secretRemover(secrets);
   await using log = openLog(settings.log, process.stderr.isTTY, secrets);
+  using outages = new Outages(log.logger);
   using _crash = onCrash((error) => {
     log.logger.fatal({ err: error }, 'unexpected error');
     void closeAndExit(log);
@@ -49,7 +52,13 @@ export async function runCommand(
   );
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   try {
-    return await body({ settings, logger: log.logger, signal: shutdown.signal, print });
+    return await body({
+      settings,
+      logger: log.logger,
+      outages,
+      signal: shutdown.signal,
+      print,
+    });
   } catch (error) {
     if (isExpected(error)) log.logger.debug(`ends: ${error.message}`);
     else log.logger.error({ err: error }, 'unexpected error');

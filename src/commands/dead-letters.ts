@@ -50,10 +50,10 @@ function line(letter: DeadLetter): string {
 
 /** Prints the deliveries that were refused for good: a line each, or JSON. */
 export async function listDeadLetters(
-  { settings, logger, print, signal }: CommandContext,
+  { settings, logger, outages, print, signal }: CommandContext,
   json: boolean,
 ): Promise<number> {
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   let isFirst = true;
   for await (const kept of topics.deadLetters.list()) {
@@ -69,10 +69,10 @@ export async function listDeadLetters(
 }
 
 export async function discardDeadLetters(
-  { settings, logger, print }: CommandContext,
+  { settings, logger, outages, print }: CommandContext,
   selection: Selection,
 ): Promise<number> {
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   let discarded = 0;
   for await (const kept of (await select(topics, selection)).letters) {
@@ -94,9 +94,9 @@ export async function retryDeadLetters(
   selection: Selection,
   rateShare: number,
 ): Promise<number> {
-  const { settings, logger, signal, print } = context;
+  const { settings, logger, outages, signal, print } = context;
   await using database = await openDatabase(settings.db);
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   const { count, letters } = await select(topics, selection);
   await using batch = new Batch(context, {

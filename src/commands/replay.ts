@@ -84,9 +84,9 @@ async function endOffsets(
 
 /** Delivers part of the topic again; the live group's offsets stay as they are. */
 export async function replay(context: CommandContext, options: ReplayOptions): Promise<number> {
-  const { settings, logger, signal, print } = context;
+  const { settings, logger, outages, signal, print } = context;
   await using database = await openDatabase(settings.db);
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   const wanted = await ranges(topics, options);
   const total = wanted.reduce((sum, { begin, end }) => sum + end - begin, 0);
   logger.info({ messages: total }, `replaying from ${topics.description}`);

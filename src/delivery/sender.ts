@@ -4,7 +4,7 @@ import { IterableCalls } from '../iterable/calls.ts';
 import { type Endpoint, IterableHttp } from '../iterable/http.ts';
 import { KeyQuestion } from '../iterable/key-question.ts';
 import { RateBudget } from '../iterable/rate-budget.ts';
-import type { Logger } from '../observe/logger.ts';
+import type { Outages } from '../observe/outages.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { IterableSettings } from '../settings/types.ts';
 import type { EngineDeps } from './engine.ts';
@@ -16,10 +16,18 @@ const TRACK_BULK_PER_SECOND = 10;
 const STOP_GRACE_MS = 6_000;
 const STOP_CUT_MS = 500;
 
+/** What closes the gate, and what comes of it. */
+const AWAY: Readonly<Record<NonNullable<GateState['reason']>, string>> = {
+  down: 'Iterable does not answer as it should; sending waits and tries again',
+  'key-refused':
+    'Iterable refuses the API key: nothing is sent until it accepts it; check ITERABLE_API_KEY (a server-side key) and ITERABLE_API_BASE_URL (US or EU)',
+  'slow-down': 'Iterable says that its rate limit is exceeded; sending pauses',
+};
+
 export interface SenderOptions {
   settings: IterableSettings;
   metrics: Metrics;
-  logger: Logger;
+  outages: Outages;
   connectionsMax: number;
   onGateChange?: (state: GateState) => void;
   /** Whether this instance may still send (see GroupMember.isCurrent). Default: always. */
@@ -35,7 +43,7 @@ export class Sender implements AsyncDisposable {
   readonly budgets: Readonly<Record<Endpoint, RateBudget>>;
 
   constructor(options: SenderOptions) {
-    const { settings, metrics, logger } = options;
+    const { settings, metrics, outages } = options;
     const now = (): number => performance.now();
     const mayStart = options.mayStart ?? (() => true);
     const budget = (limitPerSecond: number): RateBudget =>
@@ -46,7 +54,7 @@ export class Sender implements AsyncDisposable {
       now,
       random: Math.random,
       onChange: (state) => {
-        logGate(logger, state);
+        noteGate(outages, state);
         options.onGateChange?.(state);
       },
     });
@@ -111,24 +119,11 @@ export async function within(promise: Promise<void>, ms: number): Promise<void> 
   timer.abort();
 }
 
-function logGate(logger: Logger, state: GateState): void {
-  switch (state.reason) {
-    case null:
-      return logger.info('Iterable accepts calls again');
-    case 'key-refused':
-      return logger.error(
-        { detail: state.detail },
-        'Iterable refuses the API key: nothing is sent until it accepts it; check ITERABLE_API_KEY (a server-side key) and ITERABLE_API_BASE_URL (US or EU)',
-      );
-    case 'slow-down':
-      return logger.warn(
-        { detail: state.detail },
-        'Iterable says that its rate limit is exceeded; sending pauses',
-      );
-    case 'down':
-      return logger.warn(
-        { detail: state.detail },
-        'Iterable does not answer as it should; sending waits and tries again',
-      );
-  }
+function noteGate(outages: Outages, { reason, detail }: GateState): void {
+  const sentence = reason === null ? null : `${AWAY[reason]} (${detail})`;
+  const isSlow = reason === 'slow-down';
+  outages.set('iterable', 'gate', isSlow ? null : sentence, {
+    isAdvice: reason === 'key-refused',
+  });
+  outages.set('rate limit', 'gate', isSlow ? sentence : null);
 }

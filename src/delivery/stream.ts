@@ -7,6 +7,7 @@ import type { RuleSettings, TopicFormat } from '../settings/types.ts';
 import type { GroupMember, MemberHandlers, ReceivedMessage, Topics, Wait } from '../topics/port.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
+import { DeliveryLines } from './delivery-lines.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
 import { Intake } from './intake.ts';
 import { LateLooks } from './late-looks.ts';
@@ -67,6 +68,7 @@ export class DeliveryStream {
   constructor(deps: StreamDeps, options: EngineOptions = ENGINE_DEFAULTS) {
     this.#deps = deps;
     const rule = new Rule(deps.query, deps.rule);
+    const lines = new DeliveryLines(deps.logger);
     const clocks = { now: () => performance.now(), nowEpoch: () => Date.now() };
     const deadLetters = watchedLetters(deps.topics.deadLetters, (reason) =>
       deps.onTrouble('dead letters', reason),
@@ -78,7 +80,7 @@ export class DeliveryStream {
       logger: deps.logger,
     });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
-      keepDeadLetters(deadLetters, letters, deps.logger, this.#stop.signal);
+      keepDeadLetters(deadLetters, letters, this.#stop.signal);
     this.#late = new LateLooks({ ...clocks, accept: (items) => this.#engine.accept(items) });
     this.#engine = new Engine(
       {
@@ -93,12 +95,15 @@ export class DeliveryStream {
         ...deps.sender.pace,
         memory: this.memory,
         onTrouble: (error) => this.#databaseTrouble(error),
+        onFailed: (failed, newest) => lines.failed(failed, newest),
+        onPassedOver: (...look) => lines.passedOver(...look),
         onDelivery: async (delivery, newest) => {
           const now = Date.now();
+          lines.delivered(delivery, newest);
           const letter = deadLetterOf(delivery, now);
           if (letter !== null) {
             await keep([letter]);
-            deps.logger.warn({ userId: letter.userId, id: letter.id }, letter.reason);
+            deps.logger.warn({ user_id: letter.userId, id: letter.id }, letter.reason);
           }
           this.recent.add(delivery, now - newest.committedAtMs);
           if (!isSent(delivery)) return;
@@ -230,22 +235,16 @@ export class DeliveryStream {
       this.#failedCommits += 1;
       const { message } = error as Error;
       this.#deps.onTrouble('topics', `the offsets can not be saved: ${message}`);
-      if (this.#failedCommits > 1) return;
-      this.#deps.logger.warn({ err: error }, 'offsets could not be committed; trying again');
     }
   }
 
   #databaseTrouble(error: unknown): void {
-    const { logger, onTrouble } = this.#deps;
-    if (error === null) logger.info('the database answers again');
-    else logger.warn({ err: error }, 'the rule can not be asked; delivery waits');
-    onTrouble('database', error === null ? null : (error as Error).message);
+    this.#deps.onTrouble('database', error === null ? null : (error as Error).message);
   }
 
   #resyncTrouble(error: unknown): void {
-    const { logger, onTrouble } = this.#deps;
+    const { onTrouble } = this.#deps;
     if (error === null) return onTrouble('resync', null);
-    logger.warn({ err: error }, 'a look at everyone can not be asked for; trying again');
     onTrouble('resync', `a look at everyone can not be asked for: ${(error as Error).message}`);
   }
 }

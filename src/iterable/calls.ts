@@ -8,10 +8,15 @@ import type { Verdict } from './read-response.ts';
 import { CALL_RETRIES, retryDelayMs } from './retry-schedule.ts';
 
 /** What a call came to in the end: Iterable took it, or never will. */
-export type Outcome = Extract<Verdict, { kind: 'ok' | 'refused' }>;
+export type Outcome = Extract<Verdict, { kind: 'ok' | 'refused' }> & Took;
+
+interface Took {
+  /** How long the last try was out, in ms; left out where there was none. */
+  ms?: number;
+}
 
 /** A try that Iterable has not decided: worth another one, not before `retryAfterMs` if it says so. */
-export interface Failure {
+export interface Failure extends Took {
   kind: 'failed';
   /** null where there was no answer. */
   status: number | null;
@@ -74,12 +79,12 @@ export class IterableCalls {
   ): Promise<Outcome | Failure> {
     const body = JSON.stringify(payload);
     for (let attempt = 1, slowDowns = 1; ; attempt++) {
-      const verdict = await this.#once(endpoint, body, caller, () => isWanted(attempt));
-      if (verdict.kind === 'ok' || verdict.kind === 'refused') return verdict;
+      const { verdict, ms } = await this.#once(endpoint, body, caller, () => isWanted(attempt));
+      if (verdict.kind === 'ok' || verdict.kind === 'refused') return { ...verdict, ms };
       if (verdict.kind === 'unauthorised') continue;
       const { status, message, retryAfterMs } = verdict;
       if (status !== 429 || slowDowns >= SLOW_DOWNS_MAX) {
-        return { kind: 'failed', status, message, retryAfterMs };
+        return { kind: 'failed', status, message, retryAfterMs, ms };
       }
       await this.backOff(slowDowns, retryAfterMs);
       slowDowns += 1;
@@ -109,17 +114,19 @@ export class IterableCalls {
     body: string,
     caller: Caller,
     isWanted: () => boolean,
-  ): Promise<Verdict> {
+  ): Promise<{ verdict: Verdict; ms: number }> {
     const { gate, budgets, http, onAnswer } = this.#options;
     const probe = await this.#admitted(budgets[endpoint], caller, isWanted);
     this.#inFlight += 1;
+    const beganMs = performance.now();
     const answer = await http.post(endpoint, body);
+    const ms = performance.now() - beganMs;
     this.#inFlight -= 1;
     onAnswer(endpoint, answer.status ?? 'error');
     if (answer.status === 429) budgets[endpoint].leaveMoreRoom();
     const verdict = answer.kind === 'unauthorised' ? await this.#ofKeyOrRecord(answer) : answer;
     if (gate.report(verdict, probe, caller)) void this.#askWhetherThere();
-    return verdict;
+    return { verdict, ms };
   }
 
   /**

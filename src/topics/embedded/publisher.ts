@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../observe/logger.ts';
+import type { Outages } from '../../observe/outages.ts';
 import type { OutgoingMessage, Publisher } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
 import { type SqliteTrouble, explained, troubleOf } from './sqlite-error.ts';
@@ -14,15 +14,15 @@ const WAIT_MS: Readonly<Record<SqliteTrouble, number | null>> = {
 /** Appends to the file; waits, and says so, while there is no room for more. */
 export class EmbeddedPublisher implements Publisher {
   readonly #log: EmbeddedLog;
-  readonly #logger: Logger;
+  readonly #outages: Outages;
   readonly #file: string;
   readonly #onAppended: () => void;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(log: EmbeddedLog, file: string, logger: Logger, onAppended: () => void) {
+  constructor(log: EmbeddedLog, file: string, outages: Outages, onAppended: () => void) {
     this.#log = log;
     this.#file = file;
-    this.#logger = logger;
+    this.#outages = outages;
     this.#onAppended = onAppended;
   }
 
@@ -53,22 +53,23 @@ export class EmbeddedPublisher implements Publisher {
     checkpoint: { source: string; value: string } | null,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    let hasComplained = false;
     for (;;) {
       try {
         this.#log.append(messages, checkpoint, Date.now());
-        if (hasComplained) this.#logger.info('the topics file takes messages again');
+        this.#outages.set('topics file', 'publishing', null);
         if (messages.length > 0) this.#onAppended();
         return;
       } catch (error) {
         const trouble = troubleOf(error);
         const waitMs = WAIT_MS[trouble];
         if (waitMs === null || signal?.aborted === true) throw explained(this.#file, error);
-        if (trouble === 'space' && !hasComplained) {
-          hasComplained = true;
-          const reason = (error as Error).message;
-          this.#logger.error(
-            `the topics file ${this.#file} can not be written (${reason}): free disk space under STATE_DIR; capture waits and loses nothing`,
+        if (trouble === 'space') {
+          const { message } = error as Error;
+          this.#outages.set(
+            'topics file',
+            'publishing',
+            `the topics file ${this.#file} can not be written (${message}): free disk space under STATE_DIR; capture waits and loses nothing`,
+            { isAdvice: true },
           );
         }
         await sleep(waitMs, undefined, signal === undefined ? {} : { signal });

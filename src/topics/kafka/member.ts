@@ -1,5 +1,6 @@
 import type { EachBatchPayload, Kafka } from 'kafkajs';
 import type { Logger } from '../../observe/logger.ts';
+import type { Outages } from '../../observe/outages.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition, Wait } from '../port.ts';
 import { beating, isLater } from './beating.ts';
 import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
@@ -22,6 +23,8 @@ const BEAT_MS = HEARTBEAT_MS / 2;
 const WATCH_MS = 1_000;
 /** A start that takes longer is left to the watch. */
 const START_MS_MAX = 10_000;
+/** To join again takes a group that much, where nothing is wrong. */
+const REJOIN_MS_MAX = 15_000;
 /** How soon kafkajs has found out that it asks for messages that are gone. */
 const RESET_MS_MAX = 5_000;
 /** The group has another generation, or another owner, by now: their offsets are theirs. */
@@ -41,6 +44,7 @@ export interface MemberDeps {
   /** The metadata of every offset that is committed. */
   mark: string;
   logger: Logger;
+  outages: Outages;
 }
 
 /**
@@ -99,7 +103,7 @@ export class KafkaMember implements GroupMember {
   }
 
   #newConsumer(): GroupConsumer {
-    const { kafka, groupId, topics, logger } = this.#deps;
+    const { kafka, groupId, topics, outages } = this.#deps;
     const events = {
       onHeartbeat: () => {
         this.#clock.heard();
@@ -109,7 +113,10 @@ export class KafkaMember implements GroupMember {
       onJoined: (assignment: Readonly<Record<string, number[]>>) => this.#joined(assignment),
       onCrash: (error: Error, canGoOn: boolean) => {
         this.#voided();
-        if (canGoOn) return logger.warn(`Kafka: ${error.message}; joining the group again`);
+        if (canGoOn) {
+          const sentence = `Kafka: ${error.message}; joining the group again`;
+          return outages.set('Kafka', 'group', sentence, { graceMs: REJOIN_MS_MAX });
+        }
         this.#failed.reject(crashOf(error, groupId, topics));
       },
       onBatch: (payload: EachBatchPayload) => this.#eachBatch(payload),
@@ -235,6 +242,7 @@ export class KafkaMember implements GroupMember {
     this.#begun.resolve();
     this.#begun = Promise.withResolvers();
     this.#clock.heard();
+    this.#deps.outages.set('Kafka', 'group', null);
     this.#isMarked = false;
     this.#watch.joined(performance.now());
     this.#checking = this.#checkLost();

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
+import type { Outages } from '../../observe/outages.ts';
 import type { KafkaSettings, TopicSettings } from '../../settings/types.ts';
 import { topicNames } from '../names.ts';
 import type {
@@ -42,6 +43,7 @@ export class KafkaTopics implements Topics {
   readonly deadLetters: DeadLetterStore;
   readonly #settings: KafkaTopicSettings;
   readonly #logger: Logger;
+  readonly #outages: Outages;
   readonly #asking: Kafka;
   readonly #lasting: Kafka;
   readonly #wire: Wire;
@@ -49,9 +51,10 @@ export class KafkaTopics implements Topics {
   readonly #closing = new AbortController();
   #admin: Promise<Admin> | null = null;
 
-  constructor(settings: KafkaTopicSettings, logger: Logger) {
+  constructor(settings: KafkaTopicSettings, logger: Logger, outages: Outages) {
     this.#settings = settings;
     this.#logger = logger;
+    this.#outages = outages;
     this.names = topicNames(settings.topic);
     this.description = `Kafka at ${settings.kafka.brokers.join(',')}`;
     this.#asking = createClient(settings.kafka, logger, QUESTION_RETRIES);
@@ -97,7 +100,7 @@ export class KafkaTopics implements Topics {
         wire,
         sender: wire.sender(compressorFor(this.#settings.kafka.compression ?? 'none')),
         checkpointsTopic: checkpoints,
-        logger: this.#logger,
+        outages: this.#outages,
         loadCheckpoint: (source) =>
           this.#explained(
             loadCheckpoint(wire, checkpoints, source, this.#closing.signal, this.description),
@@ -120,6 +123,7 @@ export class KafkaTopics implements Topics {
       handlers,
       mark,
       logger: this.#logger,
+      outages: this.#outages,
     });
     try {
       await member.start();
