@@ -2,11 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, EachBatchPayload, Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { Outages } from '../../src/observe/outages.ts';
 import { KafkaMember } from '../../src/topics/kafka/member.ts';
 import type { ReceivedMessage, TopicOffset } from '../../src/topics/port.ts';
-
-const logger = pino({ level: 'silent' });
 
 /** kafkajs' consumer as far as a member sees it, with a log whose bounds can be set. */
 class FakeKafka {
@@ -58,8 +55,8 @@ class FakeKafka {
       groupId: 'group',
       topics: ['views'],
       mark: 'ours',
-      logger,
-      outages: new Outages(logger),
+      logger: pino({ level: 'silent' }),
+      onGroup: () => undefined,
       handlers: {
         onRebalancing: () => undefined,
         onAssigned: () => undefined,

@@ -1,6 +1,5 @@
 import type { EachBatchPayload, Kafka } from 'kafkajs';
 import type { Logger } from '../../observe/logger.ts';
-import type { Outages } from '../../observe/outages.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition, Wait } from '../port.ts';
 import { beating, isLater } from './beating.ts';
 import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
@@ -11,6 +10,7 @@ import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
 import { Reading } from './reading.ts';
 import { askedOffset, receivedMessages } from './received.ts';
 import { Watch } from './watch.ts';
+import { keyOf } from './wire/brokers.ts';
 import { Witness } from './witness.ts';
 
 const LAG_CACHE_MS = 1_000;
@@ -23,8 +23,6 @@ const BEAT_MS = HEARTBEAT_MS / 2;
 const WATCH_MS = 1_000;
 /** A start that takes longer is left to the watch. */
 const START_MS_MAX = 10_000;
-/** To join again takes a group that much, where nothing is wrong. */
-const REJOIN_MS_MAX = 15_000;
 /** How soon kafkajs has found out that it asks for messages that are gone. */
 const RESET_MS_MAX = 5_000;
 /** The group has another generation, or another owner, by now: their offsets are theirs. */
@@ -44,7 +42,8 @@ export interface MemberDeps {
   /** The metadata of every offset that is committed. */
   mark: string;
   logger: Logger;
-  outages: Outages;
+  /** Told of what makes it join the group again, and with null when it has. */
+  onGroup: (error: Error | null) => void;
 }
 
 /**
@@ -103,7 +102,7 @@ export class KafkaMember implements GroupMember {
   }
 
   #newConsumer(): GroupConsumer {
-    const { kafka, groupId, topics, outages } = this.#deps;
+    const { kafka, groupId, topics, onGroup } = this.#deps;
     const events = {
       onHeartbeat: () => {
         this.#clock.heard();
@@ -113,10 +112,7 @@ export class KafkaMember implements GroupMember {
       onJoined: (assignment: Readonly<Record<string, number[]>>) => this.#joined(assignment),
       onCrash: (error: Error, canGoOn: boolean) => {
         this.#voided();
-        if (canGoOn) {
-          const sentence = `Kafka: ${error.message}; joining the group again`;
-          return outages.set('Kafka', 'group', sentence, { graceMs: REJOIN_MS_MAX });
-        }
+        if (canGoOn) return onGroup(error);
         this.#failed.reject(crashOf(error, groupId, topics));
       },
       onBatch: (payload: EachBatchPayload) => this.#eachBatch(payload),
@@ -242,7 +238,7 @@ export class KafkaMember implements GroupMember {
     this.#begun.resolve();
     this.#begun = Promise.withResolvers();
     this.#clock.heard();
-    this.#deps.outages.set('Kafka', 'group', null);
+    this.#deps.onGroup(null);
     this.#isMarked = false;
     this.#watch.joined(performance.now());
     this.#checking = this.#checkLost();
@@ -379,8 +375,4 @@ export class KafkaMember implements GroupMember {
     this.#cutShort.set(key, { upto: last.offset + 1, taken });
     return taken;
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

@@ -31,6 +31,8 @@ import type { Wire } from './wire/wire.ts';
 const QUESTION_RETRIES = 4;
 const CONNECT_MS_MAX = 15_000;
 const LASTING_RETRIES = 20;
+/** To join again takes a group that much, where nothing is wrong. */
+const REJOIN_MS_MAX = 15_000;
 const BROKER_DEFAULT = -1;
 const NONE_AT_TIME = -1;
 
@@ -115,6 +117,7 @@ export class KafkaTopics implements Topics {
     handlers: MemberHandlers,
     mark = '',
   ): Promise<GroupMember> {
+    const outages = this.#outages;
     const member = new KafkaMember({
       kafka: this.#lasting,
       asking: this.#asking,
@@ -123,7 +126,10 @@ export class KafkaTopics implements Topics {
       handlers,
       mark,
       logger: this.#logger,
-      outages: this.#outages,
+      onGroup: (error) => {
+        const sentence = error && `Kafka: ${error.message}; joining the group again`;
+        outages.set('Kafka', 'group', sentence, { graceMs: REJOIN_MS_MAX });
+      },
     });
     try {
       await member.start();
