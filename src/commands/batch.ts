@@ -18,7 +18,7 @@ import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
 import { ResultsFile } from './results-file.ts';
 import { STOPPED_EXIT_CODE } from './shutdown.ts';
-import { NO_TOTALS, type Totals, summaryLines, withDelivery } from './totals.ts';
+import { NO_TOTALS, type Totals, summaryFields, summaryText, withDelivery } from './totals.ts';
 
 /** How long work with an end waits for a service that does not answer, before it exits 3. */
 export const GIVE_UP_MS = 60_000;
@@ -121,6 +121,16 @@ export class Batch implements AsyncDisposable {
     this.#flushes = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
   }
 
+  /** Users with both calls behind them, whether they were looked at once more or not. */
+  get usersDone(): number {
+    return this.#totals.processed + this.#unverified.size;
+  }
+
+  /** Of those, users who are still to be looked at once more. */
+  get usersUnverified(): number {
+    return this.#unverified.size;
+  }
+
   get totals(): Totals {
     return this.#totals;
   }
@@ -187,10 +197,11 @@ export class Batch implements AsyncDisposable {
     for (const userId of this.#unverified.keys()) this.#verified(userId);
     this.#flush();
     if (notAttempted === null) return;
-    const left = notAttempted(this.#totals.processed);
-    for (const line of summaryLines(this.#totals, left, this.#results.path)) {
-      this.#context.print(line);
-    }
+    const totals = this.#totals;
+    const left = notAttempted(totals.processed);
+    const summary = { totals, notAttempted: left, file: this.#results.path };
+    this.#context.say(summaryText(summary), summaryFields(summary));
+    this.#context.logger.debug(summaryFields(summary), 'summary');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,6 +6,7 @@ import { openTopics } from '../topics/open.ts';
 import type { DeadLetter, KeptLetter, Topics } from '../topics/port.ts';
 import { Batch, untilStopped } from './batch.ts';
 import type { CommandContext } from './context.ts';
+import { Progress } from './progress.ts';
 import { RetriedLetters } from './retried-letters.ts';
 
 /** Which dead letters a command is about. */
@@ -69,7 +70,7 @@ export async function listDeadLetters(
 }
 
 export async function discardDeadLetters(
-  { settings, logger, outages, print }: CommandContext,
+  { settings, logger, outages, say }: CommandContext,
   selection: Selection,
 ): Promise<number> {
   await using topics = await openTopics(settings.topics, logger, outages);
@@ -79,7 +80,7 @@ export async function discardDeadLetters(
     await topics.deadLetters.remove(kept);
     discarded += kept.length;
   }
-  print(`Discarded: ${discarded}`);
+  say(`Discarded: ${discarded}`, { discarded });
   return 0;
 }
 
@@ -94,7 +95,7 @@ export async function retryDeadLetters(
   selection: Selection,
   rateShare: number,
 ): Promise<number> {
-  const { settings, logger, outages, signal, print } = context;
+  const { settings, logger, outages, signal, screen, say } = context;
   await using database = await openDatabase(settings.db);
   await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
@@ -122,13 +123,16 @@ export async function retryDeadLetters(
   })();
   let finished = false;
   try {
+    const done = (): number => retried.finished + batch.usersUnverified;
+    using progress = new Progress({ what: 'dead letters', done, screen, logger });
+    progress.setTotal(count);
     finished = await untilStopped(work, batch.fatal, signal);
   } finally {
     await batch.end(() => (finished ? 0 : count - unreadable - retried.finished));
     await retried.removed();
   }
   if (unreadable > 0)
-    print(`Can not be retried (unreadable messages): ${unreadable}; discard them`);
+    say(`Can not be retried (unreadable messages): ${unreadable}; discard them`, { unreadable });
   const exitCode = batch.exitCode(finished);
   return unreadable > 0 ? Math.max(exitCode, 1) : exitCode;
 }

@@ -84,7 +84,7 @@ async function endOffsets(
 
 /** Delivers part of the topic again; the live group's offsets stay as they are. */
 export async function replay(context: CommandContext, options: ReplayOptions): Promise<number> {
-  const { settings, logger, outages, signal, print } = context;
+  const { settings, logger, outages, signal, screen, say } = context;
   await using database = await openDatabase(settings.db);
   await using topics = await openTopics(settings.topics, logger, outages);
   const wanted = await ranges(topics, options);
@@ -103,7 +103,9 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
   let finishedMessages = 0;
   let finished = false;
   try {
-    using progress = new Progress('messages');
+    // A message whose user is still to be looked at once more is done.
+    const done = (): number => finishedMessages + batch.usersUnverified;
+    using progress = new Progress({ what: 'messages', done, screen, logger });
     progress.setTotal(total);
     const intake = new Intake({
       engine: batch.engine,
@@ -111,7 +113,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
       pageViewsTopic: topics.names.pageViews,
       pages: settings.rule.pages,
       deadLetters: { add: (letters) => batch.keep(letters) },
-      onOutcome: () => progress.set(++finishedMessages),
+      onOutcome: () => void (finishedMessages += 1),
       onUnreadable: (letter) => logger.warn({ id: letter.id }, letter.reason),
       now: () => performance.now(),
       nowEpoch: () => Date.now(),
@@ -129,12 +131,12 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     const unfinishedUsers = batch.engine.usersUnfinished;
     await batch.end(() => (finished ? 0 : unfinishedUsers));
     if (!finished) {
-      print(
+      say(
         `Messages finished: ${finishedMessages} of ${total}; start the same replay again to send the rest`,
       );
     }
   }
-  if (finished && batch.totals.processed === 0) print('No eligible user in this part of the topic');
+  if (finished && batch.totals.processed === 0) say('No eligible user in this part of the topic');
   return batch.exitCode(finished);
 }
 
