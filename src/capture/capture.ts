@@ -16,7 +16,7 @@ import { LogFailures } from './log-failures.ts';
 import { type LogPosition, parseCheckpoint, positionText } from './position.ts';
 import { type Source, readEarliest, readNow, readSource, readVisible } from './source.ts';
 import { askAbout, decideStart } from './start.ts';
-import { type CaptureStatus, LiveStatus } from './status.ts';
+import { type CaptureResync, type CaptureStatus, LiveStatus } from './status.ts';
 import { type StreamEnd, checkpointText, stream } from './stream.ts';
 import { type Definitions, readDefinitions } from './table-definitions.ts';
 
@@ -38,6 +38,8 @@ export interface CaptureDependencies {
   signal: AbortSignal;
   /** Called when the state changes; the object stays the same and is always up to date. */
   onStatus?: (status: CaptureStatus) => void;
+  /** Called when everyone has to be looked at. */
+  onResync?: (reason: CaptureResync) => void;
   /** Between two looks for rows that are not in the log; AUDIT_INTERVAL_MS by default. */
   auditIntervalMs?: number;
 }
@@ -186,6 +188,7 @@ async function captureOver(
     source,
     start: start.position,
     everyone: start.everyone,
+    onResync: () => dependencies.onResync?.('not-in-log'),
     eligibleUserIds,
     definitions,
     readDefinitions: () => readDefinitionsAnew(db),
@@ -278,6 +281,7 @@ async function findStart(
   }
   const position = await readVisible(control, source);
   status.change('bootstrapping', start.because);
+  dependencies.onResync?.(start.because === null ? 'first-start' : 'log-lost');
   logger.info(
     `capture: asking for a look at every eligible user; the stream goes on from ${positionText(position)}`,
   );

@@ -196,7 +196,10 @@ async function sendSingly(run: Run, source: AsyncIterable<EligibleUser[]>): Prom
     run.found += page.length;
     const items = page.map((user): WorkItem => {
       const tracked = done.add(user.userId);
-      return lookAt(user.userId, finisher(run, () => done.finish(tracked)));
+      return lookAt(
+        user.userId,
+        finisher(run, () => done.finish(tracked)),
+      );
     });
     batch.engine.accept(items);
     await batch.engine.room();
@@ -214,7 +217,13 @@ async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promis
     let failing: ReadonlySet<string> = new Set();
     await batch.sendBeside(bulk.send(page).then((left) => void (failing = left)));
     for (const { userId, item } of tracked) {
-      if (failing.has(userId)) batch.engine.accept([lookAt(userId, finisher(run, () => done.finish(item)))]);
+      if (failing.has(userId))
+        batch.engine.accept([
+          lookAt(
+            userId,
+            finisher(run, () => done.finish(item)),
+          ),
+        ]);
       else done.finish(item);
     }
     await batch.engine.room();

@@ -12,6 +12,8 @@ import { listenForSignals } from './shutdown.ts';
 
 /** What every command gets. */
 export interface CommandContext {
+  /** Of the program. */
+  version: string;
   settings: Settings;
   logger: Logger;
   outages: Outages;
@@ -26,6 +28,7 @@ export interface CommandContext {
 }
 
 export interface CommandOptions extends Pick<LoadOptions, 'need' | 'alsoNeeds'> {
+  version: string;
   /** As it is called, for its log file. */
   command: string;
   config: string | null;
@@ -69,6 +72,7 @@ export async function runCommand(
   };
   try {
     return await body({
+      version: options.version,
       settings,
       logger: log.logger,
       outages,

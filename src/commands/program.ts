@@ -57,7 +57,7 @@ export function buildProgram(version: string, exit: Exit): Command {
   });
   const run: Run = async (options, body) => {
     const { config } = program.opts<{ config?: string }>();
-    exit.code = await runCommand({ ...options, command, config: config ?? null }, body);
+    exit.code = await runCommand({ ...options, version, command, config: config ?? null }, body);
   };
   addStreamCommands(program, run);
   addBatchCommands(program, run);
@@ -67,7 +67,10 @@ export function buildProgram(version: string, exit: Exit): Command {
   return program;
 }
 
-type Run = (options: Omit<CommandOptions, 'command' | 'config'>, body: Body) => Promise<void>;
+type Run = (
+  options: Omit<CommandOptions, 'command' | 'config' | 'version'>,
+  body: Body,
+) => Promise<void>;
 
 /** `dead-letters` for `dead-letters list`. */
 function topName(command: Command): string {

@@ -8,7 +8,7 @@ import { Sender } from '../delivery/sender.ts';
 import { DeliveryStream } from '../delivery/stream.ts';
 import { UnavailableError } from '../errors.ts';
 import { serveObserved } from '../observe/http-server.ts';
-import { createMetrics } from '../observe/metrics.ts';
+import { addProcessMetrics, createMetrics } from '../observe/metrics.ts';
 import type { TopicsPart } from '../observe/outages.ts';
 import { probed } from '../observe/probe.ts';
 import { openTopics } from '../topics/open.ts';
@@ -35,6 +35,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
   const { settings, logger, outages, signal } = context;
   const topicsPart: TopicsPart = settings.topics.kafka === null ? 'topics file' : 'Kafka';
   const metrics = createMetrics();
+  addProcessMetrics(metrics.registry, context.version);
   const state = new LiveState(metrics, parts);
   await using database = await openDatabase(settings.db);
   await using topics = await openTopics(settings.topics, logger, outages);
@@ -107,7 +108,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         if (to !== null) await publishLooks(to, topics.names, eligibleUserIds(), cause, stopping);
       },
     });
-    state.watch(stream, sender);
+    state.watch(stream, sender, topics.deadLetters);
     await stream.start();
     running.push(stream.failed);
   }
@@ -123,6 +124,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       outages,
       signal: stopCapture,
       onStatus: (status) => state.captureStatus(status),
+      onResync: (reason) => metrics.resyncs.inc({ reason }),
     });
     running.push(capture);
   }

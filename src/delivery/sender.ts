@@ -71,7 +71,10 @@ export class Sender implements AsyncDisposable {
       budgets: this.budgets,
       random: Math.random,
       onAnswer: (endpoint, status) => {
-        metrics.iterableRequests.inc({ endpoint: endpoint.slice('/api/'.length), status });
+        metrics.iterableRequests.inc({ endpoint: shortName(endpoint), status });
+      },
+      onRetry: (endpoint, reason) => {
+        metrics.retries.inc({ endpoint: shortName(endpoint), reason });
       },
     });
   }
@@ -117,6 +120,10 @@ export async function within(promise: Promise<void>, ms: number): Promise<void> 
   const timeout = sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined);
   await Promise.race([promise, timeout]);
   timer.abort();
+}
+
+function shortName(endpoint: Endpoint): string {
+  return endpoint.slice('/api/'.length);
 }
 
 function noteGate(outages: Outages, { reason, detail }: GateState): void {

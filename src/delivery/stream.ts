@@ -4,7 +4,14 @@ import { Rule } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RuleSettings, TopicFormat } from '../settings/types.ts';
-import type { GroupMember, MemberHandlers, ReceivedMessage, Topics, Wait } from '../topics/port.ts';
+import type {
+  GroupMember,
+  MemberHandlers,
+  ReceivedMessage,
+  TopicOffset,
+  Topics,
+  Wait,
+} from '../topics/port.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
 import { DeliveryLines } from './delivery-lines.ts';
@@ -176,9 +183,9 @@ export class DeliveryStream {
       onLost: (begins) => {
         // Where the log begins anew, the numbers of before mean something else.
         this.#intake.progress.restart(begins);
-        this.#resync.ask(begins, 'retention');
+        this.#resyncOf(begins, 'retention');
       },
-      onOtherMark: (places) => this.#resync.ask(places, 'rule'),
+      onOtherMark: (places) => this.#resyncOf(places, 'rule'),
     };
     this.#member = await topics.join(groupId, names, handlers, fingerprint);
     this.#commits = setInterval(() => {
@@ -236,6 +243,11 @@ export class DeliveryStream {
       const { message } = error as Error;
       this.#deps.onTrouble('topics', `the offsets can not be saved: ${message}`);
     }
+  }
+
+  #resyncOf(places: readonly TopicOffset[], reason: ResyncCause): void {
+    this.#deps.metrics.resyncs.inc({ reason });
+    this.#resync.ask(places, reason);
   }
 
   #databaseTrouble(error: unknown): void {

@@ -5,6 +5,7 @@ import type { Endpoint, IterableHttp } from './http.ts';
 import type { KeyQuestion } from './key-question.ts';
 import type { RateBudget } from './rate-budget.ts';
 import type { Verdict } from './read-response.ts';
+import { type RetryReason, retryReason } from './retry-reason.ts';
 import { CALL_RETRIES, retryDelayMs } from './retry-schedule.ts';
 
 /** What a call came to in the end: Iterable took it, or never will. */
@@ -46,6 +47,8 @@ export interface CallsOptions {
   random: () => number;
   /** Told of every answer: `status` is the HTTP status, or `error` when there was none. */
   onAnswer: (endpoint: Endpoint, status: number | 'error') => void;
+  /** Told of every call that has to be made again. */
+  onRetry?: (endpoint: Endpoint, reason: RetryReason) => void;
 }
 
 /**
@@ -115,7 +118,7 @@ export class IterableCalls {
     caller: Caller,
     isWanted: () => boolean,
   ): Promise<{ verdict: Verdict; ms: number }> {
-    const { gate, budgets, http, onAnswer } = this.#options;
+    const { gate, budgets, http, onAnswer, onRetry } = this.#options;
     const probe = await this.#admitted(budgets[endpoint], caller, isWanted);
     this.#inFlight += 1;
     const beganMs = performance.now();
@@ -125,6 +128,8 @@ export class IterableCalls {
     onAnswer(endpoint, answer.status ?? 'error');
     if (answer.status === 429) budgets[endpoint].leaveMoreRoom();
     const verdict = answer.kind === 'unauthorised' ? await this.#ofKeyOrRecord(answer) : answer;
+    const reason = retryReason(verdict);
+    if (reason !== null) onRetry?.(endpoint, reason);
     if (gate.report(verdict, probe, caller)) void this.#askWhetherThere();
     return { verdict, ms };
   }
