@@ -8,6 +8,7 @@ import type { Observed } from '../observe/http-server.ts';
 import { type Metrics, OUTCOMES } from '../observe/metrics.ts';
 import { type Part, Readiness, type Trouble } from '../observe/readiness.ts';
 import type { DeadLetterStore } from '../topics/port.ts';
+import type { StreamFigures } from './status-line.ts';
 
 /** A publish that takes longer waits for a broker, or for room on the disk. */
 const PUBLISHING_SECONDS_MAX = 5;
@@ -78,6 +79,30 @@ export class LiveState implements Observed {
     if (this.#capture !== null) status['capture'] = this.#capture;
     if (this.#deliver !== null) status['deliver'] = await this.#deliverStatus(this.#deliver);
     return status;
+  }
+
+  /** For the line below the log. */
+  async figures(): Promise<StreamFigures> {
+    const troubles = this.troubles().map(({ part }) => part);
+    const rows = this.#capture === null ? null : Object.values(this.#capture.capturedRows);
+    const captured = rows === null ? null : rows.reduce((sum, count) => sum + count, 0);
+    const none = { waiting: null, sent: null, refused: null, lag: null, lastDeliveryMs: null };
+    if (this.#deliver === null) return { troubles, captured, ...none };
+    const { stream, lag } = this.#deliver;
+    const [counted, waiting] = await Promise.all([this.#metrics.deliveries.get(), lag.read()]);
+    const count = (outcome: string): number =>
+      counted.values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;
+    const [last] = stream.recent.list();
+    // What is delivered says more, and the line is short.
+    return {
+      troubles,
+      captured: null,
+      waiting: stream.inFlight.messages,
+      sent: count('sent'),
+      refused: count('refused'),
+      lag: waiting && [...waiting.values()].reduce((sum, messages) => sum + messages, 0),
+      lastDeliveryMs: last === undefined ? null : Date.parse(last.time),
+    };
   }
 
   async metrics(): Promise<string> {

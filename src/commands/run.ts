@@ -15,6 +15,7 @@ import { openTopics } from '../topics/open.ts';
 import type { CommandContext } from './context.ts';
 import { LiveState } from './live-state.ts';
 import { aborted } from './shutdown.ts';
+import { showStatus } from './status-line.ts';
 
 /** Which halves of the pipeline run in this process. */
 export interface Parts {
@@ -43,6 +44,8 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
   logger.info(`topics: ${topics.description}`);
   await using http = await serveObserved(settings.http, state);
   if (http !== null) logger.info(`status at ${http.url}`);
+  const { screen } = context;
+  using _line = screen === null ? null : showStatus(screen, () => state.figures());
   const ending = new AbortController();
   const stopCapture = AbortSignal.any([signal, ending.signal]);
   const running: Promise<unknown>[] = [aborted(signal)];

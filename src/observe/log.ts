@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { closeSync, openSync } from 'node:fs';
 import pino from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 import { createStream } from 'rotating-file-stream';
 import { UsageError } from '../errors.ts';
 import { makeFolder } from '../folders.ts';
@@ -64,14 +64,14 @@ function guarded(stream: pino.DestinationStream, audience: Audience): pino.Desti
 /** stderr: stdout belongs to results. People read lines; programs read JSON. */
 function consoleStream({ isPretty, screen }: LogConsole): pino.DestinationStream {
   if (!isPretty) return pino.destination({ fd: 2, sync: true });
-  return pretty({
-    destination: screen ?? 2,
+  const format = prettyFactory({
     colorize: screen !== null,
-    sync: true,
     ignore: 'pid,hostname',
     translateTime: 'SYS:HH:MM:ss',
     singleLine: true,
   });
+  const out = screen ?? pino.destination({ fd: 2, sync: true });
+  return { write: (line: string) => void out.write(format(line)) };
 }
 
 /** Where the console's lines go. */
