@@ -38,6 +38,8 @@ export interface StreamOptions {
   readDefinitions: () => Promise<Definitions>;
   /** Why all eligible users are to be asked for from the start, or null. */
   everyone: string | null;
+  /** Called when everyone has to be looked at. */
+  onResync: () => void;
   warn: (sentence: string) => void;
   debug: (error: unknown, sentence: string) => void;
   /** A stop was asked for. */
@@ -107,10 +109,14 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     outbox,
     nowMs: Date.now,
     onLoss,
-    onEveryone: (because) => everyone.ask(because),
+    onEveryone: (because) => askForEveryone(because),
     onWarning: options.warn,
   });
-  if (options.everyone !== null) everyone.ask(options.everyone);
+  const askForEveryone = (because: string): void => {
+    options.onResync();
+    everyone.ask(because);
+  };
+  if (options.everyone !== null) askForEveryone(options.everyone);
   audit.begin(positionText(start));
   let quietSinceMs = performance.now();
   const binlog = openBinlog({

@@ -137,6 +137,7 @@ export class Intake {
       gtid: request.gtid ?? message.headers['position'] ?? null,
       log: readPlace(message.headers['log_position']),
       row: changedRow(request, message),
+      source: { topic: message.topic, partition: message.partition, offset: message.offset },
       committedAtMs: message.timestampMs,
       seenAtMs: this.#deps.now(),
       finish,

@@ -4,6 +4,7 @@ import {
   type CaptureStatus,
   runCapture,
 } from '../../src/capture/capture.ts';
+import { Outages } from '../../src/observe/outages.ts';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 import type {
@@ -123,6 +124,8 @@ export function startCapture(
       yield await Promise.resolve([]);
     },
     logger,
+    outages: new Outages(logger),
+    topicsPart: 'topics file',
     signal: stopping.signal,
     onStatus: (now) => {
       status = now;

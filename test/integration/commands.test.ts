@@ -72,7 +72,7 @@ describe('the command line', () => {
       await until('it ends', () => Promise.resolve(program.hasEnded));
       const { code, stderr } = await program.ended;
       expect(code).toBe(2);
-      expect(stderr).toContain(`error: ${name} /proc/no`);
+      expect(stderr).toContain(`"msg":"${name} /proc/no`);
       expect(stderr).toContain('can not be written');
       expect(on.simulator.stats().state.users).toBe(0);
     },

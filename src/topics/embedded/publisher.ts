@@ -1,5 +1,5 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../observe/logger.ts';
+import type { Outages } from '../../observe/outages.ts';
 import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
 import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
@@ -18,16 +18,16 @@ const BUSY_MS_MAX = 10;
 /** Appends to the file; waits, and says so, while there is no room for more. */
 export class EmbeddedPublisher implements Publisher {
   readonly #log: EmbeddedLog;
-  readonly #logger: Logger;
+  readonly #outages: Outages;
   readonly #file: string;
   readonly #onAppended: () => void;
   #last: Promise<void> = Promise.resolve();
   #turnedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(log: EmbeddedLog, file: string, logger: Logger, onAppended: () => void) {
+  constructor(log: EmbeddedLog, file: string, outages: Outages, onAppended: () => void) {
     this.#log = log;
     this.#file = file;
-    this.#logger = logger;
+    this.#outages = outages;
     this.#onAppended = onAppended;
   }
 
@@ -72,11 +72,10 @@ export class EmbeddedPublisher implements Publisher {
     checkpoint: { source: string; value: string } | null,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    let hasComplained = false;
     for (;;) {
       try {
         this.#log.append(set, checkpoint, Date.now());
-        if (hasComplained) this.#logger.info('the topics file takes messages again');
+        this.#outages.set('topics file', 'publishing', null);
         if (set.count > 0) this.#onAppended();
         await this.#turn();
         return;
@@ -84,11 +83,13 @@ export class EmbeddedPublisher implements Publisher {
         const trouble = troubleOf(error);
         const waitMs = WAIT_MS[trouble];
         if (waitMs === null || signal?.aborted === true) throw explained(this.#file, error);
-        if (trouble === 'space' && !hasComplained) {
-          hasComplained = true;
-          const reason = (error as Error).message;
-          this.#logger.error(
-            `the topics file ${this.#file} can not be written (${reason}): free disk space under STATE_DIR; capture waits and loses nothing`,
+        if (trouble === 'space') {
+          const { message } = error as Error;
+          this.#outages.set(
+            'topics file',
+            'publishing',
+            `the topics file ${this.#file} can not be written (${message}): free disk space under STATE_DIR; capture waits and loses nothing`,
+            { isAdvice: true },
           );
         }
         await sleep(waitMs, undefined, signal === undefined ? {} : { signal });

@@ -37,6 +37,7 @@ export class KafkaDeadLetters implements DeadLetterStore {
   #last: Promise<void> = Promise.resolve();
   /** What was written since the letters were listed: what a removal may have hidden is among it. */
   readonly #since = new Map<string, LetterIndex>();
+  readonly #counts = new Map<string, { begin: number; index: LetterIndex }>();
 
   constructor(deps: DeadLetterDeps) {
     this.#deps = deps;
@@ -62,7 +63,7 @@ export class KafkaDeadLetters implements DeadLetterStore {
   async count(): Promise<number> {
     return await this.#explained(async () => {
       let letters = 0;
-      for (const range of await this.#ranges()) letters += (await this.#index(range)).size;
+      for (const range of await this.#ranges()) letters += (await this.#counted(range)).size;
       return letters;
     });
   }
@@ -137,6 +138,19 @@ export class KafkaDeadLetters implements DeadLetterStore {
     const known = await wire.known([topic], closing);
     const bounds = await wire.bounds(known, closing);
     return known.map((at) => ({ ...at, ...(bounds.get(keyOf(at)) ?? { begin: 0, end: 0 }) }));
+  }
+
+  /** Asked for again and again, it reads only what came since. */
+  async #counted(range: PartitionBounds): Promise<LetterIndex> {
+    const key = keyOf(range);
+    const known = this.#counts.get(key);
+    // Where the log begins elsewhere, or ends before, it was cut or made anew.
+    const isOld =
+      known !== undefined && (known.begin !== range.begin || known.index.next > range.end);
+    const index = known === undefined || isOld ? new LetterIndex(range.begin) : known.index;
+    this.#counts.set(key, { begin: range.begin, index });
+    await this.#read(index, range);
+    return index;
   }
 
   async #index(range: PartitionBounds): Promise<LetterIndex> {

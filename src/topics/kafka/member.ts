@@ -6,10 +6,11 @@ import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
 import { crashOf } from './grants.ts';
 import { HeardClock } from './heard-clock.ts';
 import { Ends, isKnownGroup, isLost } from './losses.ts';
-import { type Position, beginOf, isFresh, keyOf, savedOf } from './positions.ts';
+import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
 import { Reading } from './reading.ts';
 import { askedOffset, receivedMessages } from './received.ts';
 import { Watch } from './watch.ts';
+import { keyOf } from './wire/brokers.ts';
 import { Witness } from './witness.ts';
 
 const LAG_CACHE_MS = 1_000;
@@ -41,6 +42,8 @@ export interface MemberDeps {
   /** The metadata of every offset that is committed. */
   mark: string;
   logger: Logger;
+  /** Told of what makes it join the group again, and with null when it has. */
+  onGroup: (error: Error | null) => void;
 }
 
 /**
@@ -99,7 +102,7 @@ export class KafkaMember implements GroupMember {
   }
 
   #newConsumer(): GroupConsumer {
-    const { kafka, groupId, topics, logger } = this.#deps;
+    const { kafka, groupId, topics, onGroup } = this.#deps;
     const events = {
       onHeartbeat: () => {
         this.#clock.heard();
@@ -109,7 +112,7 @@ export class KafkaMember implements GroupMember {
       onJoined: (assignment: Readonly<Record<string, number[]>>) => this.#joined(assignment),
       onCrash: (error: Error, canGoOn: boolean) => {
         this.#voided();
-        if (canGoOn) return logger.warn(`Kafka: ${error.message}; joining the group again`);
+        if (canGoOn) return onGroup(error);
         this.#failed.reject(crashOf(error, groupId, topics));
       },
       onBatch: (payload: EachBatchPayload) => this.#eachBatch(payload),
@@ -236,6 +239,7 @@ export class KafkaMember implements GroupMember {
     this.#begun.resolve();
     this.#begun = Promise.withResolvers();
     this.#clock.heard();
+    this.#deps.onGroup(null);
     this.#isMarked = false;
     this.#watch.joined(performance.now());
     this.#checking = this.#checkLost();

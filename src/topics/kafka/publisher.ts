@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../observe/logger.ts';
+import type { Outages } from '../../observe/outages.ts';
 import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
 import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
 import { machineTimeMs } from './machine-time.ts';
-import { Outage } from './outage.ts';
 import {
   INVALID_TIMESTAMP,
   MESSAGE_TOO_LARGE,
@@ -22,7 +21,7 @@ export interface PublisherDeps {
   sender: Sender;
   checkpointsTopic: string;
   loadCheckpoint: (source: string) => Promise<string | null>;
-  logger: Logger;
+  outages: Outages;
 }
 
 /**
@@ -33,12 +32,10 @@ export interface PublisherDeps {
 export class KafkaPublisher implements Publisher {
   readonly #deps: PublisherDeps;
   readonly #closing = new AbortController();
-  readonly #outage: Outage;
   #last: Promise<void> = Promise.resolve();
 
   constructor(deps: PublisherDeps) {
     this.#deps = deps;
-    this.#outage = new Outage(deps.logger);
   }
 
   batch(): BatchSet {
@@ -90,7 +87,7 @@ export class KafkaPublisher implements Publisher {
     await this.#knowTopics(set.topics, signal);
     set.dealAgain();
     await this.#deps.sender.send(set, signal, (trouble) => this.#failed(trouble));
-    this.#outage.over('Kafka takes messages again');
+    this.#deps.outages.set('Kafka', 'publishing', null);
   }
 
   /** A key's partition can't be told before the number of partitions is. */
@@ -114,9 +111,11 @@ export class KafkaPublisher implements Publisher {
 
   #failed(trouble: SendTrouble): void {
     const advice = adviceFor(trouble);
-    this.#outage.failed(
+    this.#deps.outages.set(
+      'Kafka',
+      'publishing',
       `Kafka does not take messages (${trouble.message}); capture waits and tries again${advice}`,
-      advice === '',
+      { isAdvice: advice !== '' },
     );
   }
 }
