@@ -1,12 +1,12 @@
-import { MessageList } from '../topics/message-list.ts';
 import { estimateCommitMs } from './commit-time.ts';
 import type { CaptureEvent, TransactionEnd } from './events.ts';
 import { HeldRows } from './held-rows.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import type { Outbox } from './outbox.ts';
 import type { PositionTracker } from './position.ts';
-import { type RowMessages, Stamp, countedOf, stamped } from './row-messages.ts';
+import { type RowMessages, Stamp, countedOf } from './row-messages.ts';
 import { type Watched, readStatement } from './statements.ts';
+import { XaTransactions } from './xa-transactions.ts';
 
 /** Row changes that can not be had from the log: what happened, and what to do. */
 export interface Loss {
@@ -32,9 +32,6 @@ export interface AssemblerOptions {
 type RowsEvent = Extract<CaptureEvent, { kind: 'rows' }>;
 type BeginEvent = Extract<CaptureEvent, { kind: 'begin' }>;
 
-/** Rows of undecided XA transactions in memory; what goes above is published undecided. */
-const PREPARED_BYTES_MAX = 64 * 1024 * 1024;
-
 /**
  * From events to messages. A log can hold rows that were rolled back (MariaDB writes them where
  * the transaction made a temporary table, or wrote to a table without transactions): rows wait for
@@ -53,13 +50,14 @@ export class Assembler {
   readonly #transaction: OpenTransaction;
   /** Of the XA transaction that is being read; null: it is none. */
   #held: HeldRows | null = null;
-  readonly #prepared = new Map<string, HeldRows>();
+  readonly #xa: XaTransactions;
   /** What was said once, and is not said again. */
   readonly #said = new Set<string>();
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
     this.#transaction = new OpenTransaction(options.outbox);
+    this.#xa = new XaTransactions(options);
   }
 
   handle(event: CaptureEvent): void {
@@ -111,23 +109,11 @@ export class Assembler {
   }
 
   #rows(event: RowsEvent): void {
-    if (this.#held !== null) return this.#hold(event, this.#held);
+    if (this.#held !== null) return this.#xa.hold(event, this.#stampNow(), this.#held);
     this.#transaction.rows((to) => {
       this.#options.messages.append(event, this.#stampNow(), to);
       return countedOf(event);
     });
-  }
-
-  /** Of an XA transaction. */
-  #hold(event: RowsEvent, held: HeldRows): void {
-    const list = new MessageList();
-    this.#options.messages.append(event, this.#stampNow(), list);
-    held.add({ messages: list.messages, bytes: list.bytes, counted: countedOf(event) });
-    let undecidedBytes = held.bytes;
-    for (const { bytes } of this.#prepared.values()) undecidedBytes += bytes;
-    if (undecidedBytes <= PREPARED_BYTES_MAX) return;
-    held.isReleased = true;
-    this.#publish(held, null);
   }
 
   #end(end: TransactionEnd): void {
@@ -140,9 +126,7 @@ export class Assembler {
   /** What is held of the transaction that is being read counts; before the mark of its place. */
   #release(): void {
     this.#transaction.end();
-    if (this.#held === null) return;
-    this.#publish(this.#held, null);
-    this.#lookFor(this.#held);
+    if (this.#held !== null) this.#xa.commit(this.#held, null);
   }
 
   #close(): void {
@@ -160,7 +144,7 @@ export class Assembler {
 
   #prepare(xid: string, end: TransactionEnd): void {
     const { outbox, tracker } = this.#options;
-    this.#prepared.set(xid, this.#held ?? new HeldRows());
+    this.#xa.prepare(xid, this.#held);
     this.#close();
     outbox.mark(() => tracker.prepare(xid, end));
   }
@@ -235,41 +219,10 @@ export class Assembler {
     else this.#options.onEveryone(because);
   }
 
-  #lookFor({ unseen }: HeldRows): void {
-    if (unseen !== null) this.#options.onEveryone(unseen);
-  }
-
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {
-    const { outbox, tracker, onLoss } = this.#options;
-    const held = this.#prepared.get(xid);
-    if (isCommitted && held === undefined) {
-      // Prepared before the place where this capture began: its rows were never seen.
-      onLoss({
-        kind: 'start anew',
-        sentence: 'an XA transaction was committed that was prepared before the start',
-      });
-    } else if (isCommitted && held?.isReleased === true) {
-      // Its users were looked at before the commit.
-      onLoss({
-        kind: 'start anew',
-        sentence: 'an XA transaction too large to be held was committed',
-      });
-    }
-    if (held !== undefined) {
-      this.#prepared.delete(xid);
-      if (isCommitted) this.#publish(held, this.#stampNow());
-      if (isCommitted) this.#lookFor(held);
-    }
+    const { outbox, tracker } = this.#options;
+    this.#xa.decide(xid, isCommitted, this.#stampNow());
     this.#close();
     outbox.mark(() => tracker.decide(xid, end));
-  }
-
-  /** Publishes held rows, with the commit's own time and position where it is known by now. */
-  #publish(held: HeldRows, stamp: Stamp | null): void {
-    for (const { messages, counted } of held.take()) {
-      this.#options.outbox.add((to) => {
-        for (const message of messages) to.push(stamp === null ? message : stamped(message, stamp));
-      }, counted);
-    }
   }
 }

@@ -3,11 +3,8 @@ import { crc32, gzip } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { crc32 as crc32Short, crc32c } from '../../src/crc.ts';
-import {
-  BATCH_HEADER_BYTES,
-  RecordBatch,
-  encodeHeaders,
-} from '../../src/topics/batch/record-batch.ts';
+import { encodeHeaders } from '../../src/topics/batch/headers.ts';
+import { BATCH_HEADER_BYTES, RecordBatch } from '../../src/topics/batch/record-batch.ts';
 import { VarintReader, varintBytes, writeVarint } from '../../src/topics/batch/varint.ts';
 import { decodeWithKafkajs, readWhole } from '../support/kafkajs-decoder.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BatchSet, asBatchSet } from '../../src/topics/batch/batch-set.ts';
-import { decodeHeaders, encodeHeaders } from '../../src/topics/batch/record-batch.ts';
+import { decodeHeaders, encodeHeaders } from '../../src/topics/batch/headers.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 import { partitionOf } from '../../src/topics/partitioner.ts';
 import type { OutgoingMessage, ValueWriter } from '../../src/topics/port.ts';

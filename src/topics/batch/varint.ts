@@ -5,6 +5,9 @@
 
 const LIMIT = 2 ** 52;
 
+/** That one takes at most. */
+export const VARINT_BYTES_MAX = 8;
+
 const zigzag = (n: number): number => (n >= 0 ? n * 2 : -n * 2 - 1);
 
 /** Bytes that `n` takes. @throws RangeError for what is no integer of at most 2^52. */

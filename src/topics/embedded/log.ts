@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { BatchSet } from '../batch/batch-set.ts';
-import { type RecordBatch, decodeHeaders } from '../batch/record-batch.ts';
+import { decodeHeaders } from '../batch/headers.ts';
+import type { RecordBatch } from '../batch/record-batch.ts';
 import type { PartitionBounds, ReceivedMessage, TopicOffset, TopicPartition } from '../port.ts';
 import { inTransaction } from './transaction.ts';
 
