@@ -4,6 +4,7 @@ import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition, Wait } f
 import { beating, isLater } from './beating.ts';
 import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
 import { crashOf } from './grants.ts';
+import { HandedOver } from './handed-over.ts';
 import { HeardClock } from './heard-clock.ts';
 import { Ends, isKnownGroup, isLost } from './losses.ts';
 import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
@@ -61,8 +62,7 @@ export class KafkaMember implements GroupMember {
   #owned = new Set<string>();
   /** A heartbeat has told of a rebalance: what was fetched before is not handed over any more. */
   #isVoid = false;
-  /** Batches handed over whose taking in was cut short: kafkajs fetches them again. */
-  #cutShort = new Map<string, { upto: number; taken: Promise<void> }>();
+  readonly #handedOver = new HandedOver();
   /** Whether messages were lost before the assignment: commits wait for the answer. */
   #checking: Promise<void> = Promise.resolve();
   /** The group had offsets once: one without any is no new group. */
@@ -233,7 +233,7 @@ export class KafkaMember implements GroupMember {
     );
     this.#owned = new Set(partitions.map(keyOf));
     this.#isVoid = false;
-    this.#cutShort.clear();
+    this.#handedOver.clear();
     this.#generation += 1;
     this.#reading.clear();
     this.#begun.resolve();
@@ -346,11 +346,15 @@ export class KafkaMember implements GroupMember {
       await beating(follows, payload, BEAT_MS);
       if (isOver() || !(await follows)) return;
       this.#watch.handing(key, performance.now());
-      await beating(this.#handOver(key, payload), payload, BEAT_MS);
+      const { handlers } = this.#deps;
+      const taken = this.#handedOver.give(key, receivedMessages(payload), (messages) =>
+        handlers.onMessages(messages),
+      );
+      await beating(taken, payload, BEAT_MS);
       // What a new assignment has made void is to be fetched again.
       if (isOver()) return;
       payload.resolveOffset(batch.lastOffset());
-      this.#cutShort.delete(key);
+      this.#handedOver.done(key);
       await payload.heartbeat();
     } catch (error) {
       if (REJOIN.test((error as { type?: string }).type ?? '')) this.#voided();
@@ -358,22 +362,5 @@ export class KafkaMember implements GroupMember {
     } finally {
       if (generation === this.#generation) this.#watch.handing(null, performance.now());
     }
-  }
-
-  /**
-   * Gives the messages to the handler, but those only once that it was given before the connection
-   * broke, when kafkajs fetches the batch again without a rebalance.
-   */
-  #handOver(key: string, payload: EachBatchPayload): Promise<void> {
-    const before = this.#cutShort.get(key);
-    const messages = receivedMessages(payload).filter(
-      ({ offset }) => offset >= (before?.upto ?? 0),
-    );
-    const last = messages.at(-1);
-    if (last === undefined) return before?.taken ?? Promise.resolve();
-    const handed = this.#deps.handlers.onMessages(messages);
-    const taken = Promise.all([before?.taken, handed]).then(() => undefined);
-    this.#cutShort.set(key, { upto: last.offset + 1, taken });
-    return taken;
   }
 }
