@@ -20,14 +20,16 @@ export type TopicsPart = Extract<OutagePart, 'Kafka' | 'topics file'>;
 /** A link that breaks and is there again, or a leader that moves, takes less. */
 const PASSING: OutageTimes = { graceMs: 1_000, settleMs: 0 };
 const AT_ONCE: OutageTimes = { graceMs: 0, settleMs: 0 };
-/** A broker that starts answers now and then, until it is all there. */
+/** A server that starts answers now and then, until it is all there. */
 const SLOW_TO_COME: OutageTimes = { graceMs: 1_000, settleMs: 3_000 };
+/** Links to a server that restarts are found out one after the other. */
+const SLOW_TO_NOTICE: OutageTimes = { graceMs: 0, settleMs: 2_000 };
 /** By their nature they come and go. */
 const AGAIN_AND_AGAIN: OutageTimes = { graceMs: 0, settleMs: 10_000 };
 
 const TIMES: Readonly<Record<OutagePart, OutageTimes>> = {
   capture: AT_ONCE,
-  database: AT_ONCE,
+  database: SLOW_TO_NOTICE,
   'dead letters': PASSING,
   iterable: AT_ONCE,
   Kafka: SLOW_TO_COME,

@@ -71,7 +71,7 @@ describe('the log of a running stream', () => {
     await on.simulator.setFaults({});
     await until('it is back', () => Promise.resolve(saidOf(program, 'iterable').length > 1));
     expect(saidOf(program, 'iterable').join('\n')).toMatch(
-      /^Iterable does not answer as it should; .*HTTP 503.*\nIterable accepts calls again, after \d+ s$/,
+      /^Iterable does not answer as it should \(HTTP 503\); .*\nIterable accepts calls again, after \d+ s$/,
     );
     expect(program.stderr).not.toContain('stack');
   });

@@ -67,6 +67,7 @@ describe('the outages of a program in its log', () => {
     vi.advanceTimersByTime(500);
     log.set('database', 'capture', null);
     log.set('database', 'capture', null);
+    vi.advanceTimersByTime(2_000);
     expect(lines).toEqual([
       '40: it is away',
       '40: it is away (for 60 s)',
