@@ -62,16 +62,19 @@ async function metric(url: string, pattern: RegExp): Promise<number> {
   return Number(pattern.exec(text)?.[1] ?? 0);
 }
 
-/** How many a second, from the first that are seen until there are `goal`. */
+/**
+ * How many a second, from the first that are seen until there are `goal`; from the last look that
+ * saw none where the first that sees some sees all.
+ */
 async function rateUpTo(goal: number, what: string, count: () => Promise<number>): Promise<number> {
-  let first: { atMs: number; count: number } | null = null;
+  let first = { atMs: performance.now(), count: 0 };
   let now = 0;
   await until(`${what}: ${goal}`, 10, async () => {
     now = await count();
-    if (now > 0) first ??= { atMs: performance.now(), count: now };
+    if (first.count === 0 && now < goal) first = { atMs: performance.now(), count: now };
     return now >= goal;
   });
-  const { atMs, count: before } = first ?? { atMs: 0, count: 0 };
+  const { atMs, count: before } = first;
   return (now - before) / ((performance.now() - atMs) / 1000);
 }
 

@@ -5,8 +5,8 @@
 import type { CaptureEvent } from '../src/capture/events.ts';
 import { EventTimes } from '../src/capture/event-time.ts';
 import { RawEvents } from '../src/capture/raw-events.ts';
-import { RowMessages, stampOf } from '../src/capture/row-messages.ts';
-import type { OutgoingMessage } from '../src/topics/port.ts';
+import { RowMessages, Stamp } from '../src/capture/row-messages.ts';
+import { BatchSet } from '../src/topics/batch/batch-set.ts';
 import {
   type WrittenColumn,
   formatDescription,
@@ -69,7 +69,8 @@ function measure(read: (packet: Buffer) => void, rows: Buffer): number {
 }
 
 const { map, rows } = packets();
-let made: OutgoingMessage[] = [];
+const empty = (): BatchSet => new BatchSet({ partitionsOf: () => 6, nowMs: Date.now });
+let made = empty();
 const messages = new RowMessages({
   pageViews: 'v',
   userChanges: 'u',
@@ -77,13 +78,13 @@ const messages = new RowMessages({
   checkpoints: 'c',
 });
 const gtid = '3e11fa47-71ca-11e1-9e33-c80aa9429562:1';
-const stamp = stampOf({ gtid, file: '', position: 4 }, 'server', Date.now());
+const stamp = new Stamp({ gtid, file: '', position: 4 }, 'server', Date.now());
 const scratch = Buffer.alloc(64 * 1024);
 let isWhole = true;
 const emit = (event: CaptureEvent): void => {
-  made = [];
+  made = empty();
   if (event.kind !== 'rows') return;
-  if (isWhole) return void messages.append(event, stamp, made);
+  if (isWhole) return messages.append(event, stamp, made);
   while (event.rows.next()) if (event.rows.user() !== null) event.rows.writeView(scratch, 0);
 };
 const raw = new RawEvents({
@@ -99,7 +100,7 @@ own(formatDescription());
 for (const read of [own, theirs]) {
   read(map);
   read(rows);
-  if (made.length !== ROWS) throw new Error(`${made.length} messages of ${ROWS} rows`);
+  if (made.count !== ROWS) throw new Error(`${made.count} messages of ${ROWS} rows`);
 }
 const median = (values: number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { buildProgram } from './commands/program.ts';
+import { isJsonConsole } from './commands/console-format.ts';
 import { exitCodeOf } from './commands/context.ts';
 import { UsageError } from './errors.ts';
+import { jsonLine } from './observe/json-line.ts';
 import { oneLine, plainLines } from './plain-text.ts';
 import { quietKnownWarnings } from './commands/warnings.ts';
 import { keepClockSteady } from './steady-clock.ts';
@@ -13,7 +15,14 @@ const { version } = JSON.parse(
 
 // Whatever is made here is the owner's alone, also by libraries: state, locks, results and logs.
 process.umask(0o077);
-quietKnownWarnings(process);
+const exit = { code: 0 };
+const program = buildProgram(version, exit);
+const isJson = (): boolean => isJsonConsole(program.opts<{ config?: string }>().config ?? null);
+quietKnownWarnings(process, ({ name, message }) => {
+  if (!isJson()) return false;
+  process.stderr.write(jsonLine('warn', `${name}: ${message}`));
+  return true;
+});
 keepClockSteady();
 // `iterable-sync backfill --dry-run | head`: whoever read has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -29,8 +38,7 @@ if (process.pid === 1) {
   }
 }
 try {
-  const exit = { code: 0 };
-  await buildProgram(version, exit).parseAsync();
+  await program.parseAsync();
   process.exitCode = exit.code;
 } catch (error) {
   if (error instanceof CommanderError) {
@@ -40,7 +48,7 @@ try {
     const message = error instanceof Error ? error.message : String(error);
     // A usage error names several settings, a line each; any other is one sentence.
     const plain = error instanceof UsageError ? plainLines(message) : oneLine(message);
-    process.stderr.write(`error: ${plain}\n`);
+    process.stderr.write(isJson() ? jsonLine('error', plain) : `error: ${plain}\n`);
     process.exitCode = exitCodeOf(error);
   }
 }

@@ -1,10 +1,12 @@
-import type { OutgoingMessage } from '../topics/port.ts';
 import { estimateCommitMs } from './commit-time.ts';
 import type { CaptureEvent, TransactionEnd } from './events.ts';
 import { HeldRows } from './held-rows.ts';
+import { OpenTransaction } from './open-transaction.ts';
+import type { Outbox } from './outbox.ts';
 import type { PositionTracker } from './position.ts';
-import { type RowMessages, type Stamp, stampOf } from './row-messages.ts';
+import { type RowMessages, Stamp, countedOf } from './row-messages.ts';
 import { type Watched, readStatement } from './statements.ts';
+import { XaTransactions } from './xa-transactions.ts';
 
 /** Row changes that can not be had from the log: what happened, and what to do. */
 export interface Loss {
@@ -19,11 +21,7 @@ export interface AssemblerOptions {
   server: string;
   messages: RowMessages;
   tracker: PositionTracker;
-  /** See Outbox. */
-  outbox: {
-    add(fill: (to: OutgoingMessage[]) => number, counted?: { kind: string; rows: number }): void;
-    mark(action: () => void): void;
-  };
+  outbox: Pick<Outbox, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide' | 'add' | 'mark'>;
   nowMs: () => number;
   onLoss: (loss: Loss) => void;
   /** All eligible users are to be looked at again, beside what the log says. */
@@ -31,52 +29,43 @@ export interface AssemblerOptions {
   onWarning: (sentence: string) => void;
 }
 
-/** Rows of undecided XA transactions in memory; what goes above is published undecided. */
-const PREPARED_BYTES_MAX = 64 * 1024 * 1024;
-
-/** Rows of a transaction in memory until its end; from there on they go out at once. */
-const HELD_BYTES_MAX = 1024 * 1024;
+type RowsEvent = Extract<CaptureEvent, { kind: 'rows' }>;
+type BeginEvent = Extract<CaptureEvent, { kind: 'begin' }>;
 
 /**
  * From events to messages. A log can hold rows that were rolled back (MariaDB writes them where
  * the transaction made a temporary table, or wrote to a table without transactions): rows wait for
- * the end of their transaction. Those of a large one go out before, so that none needs much
- * memory; the position moves only at the end. XA transactions wait for their decision, which may
- * come much later, or never.
+ * the end of their transaction, encoded in the outbox. Those of a large one go out before, so that
+ * none needs much memory; the position moves only at the end. XA transactions wait for their
+ * decision, which may come much later, or never.
  */
 export class Assembler {
   readonly #options: AssemblerOptions;
-  #stamp: Stamp = stampOf({ gtid: null, file: '', position: 0 }, '', 0);
-  #gtid: string | null = null;
+  /** The beginning of the transaction that is being read. */
+  #begun: BeginEvent | null = null;
+  #commitMs = 0;
+  /** Made of them when the first row comes: most transactions may be of other tables. */
+  #stamp: Stamp | null = null;
   #isOpen = false;
-  #isXa = false;
-  /** Of the transaction that is being read. */
-  #held = new HeldRows();
-  readonly #prepared = new Map<string, HeldRows>();
+  readonly #transaction: OpenTransaction;
+  /** Of the XA transaction that is being read; null: it is none. */
+  #held: HeldRows | null = null;
+  readonly #xa: XaTransactions;
   /** What was said once, and is not said again. */
   readonly #said = new Set<string>();
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
+    this.#transaction = new OpenTransaction(options.outbox);
+    this.#xa = new XaTransactions(options);
   }
 
   handle(event: CaptureEvent): void {
     switch (event.kind) {
       case 'rows':
         return this.#rows(event);
-      case 'begin': {
-        const { gtid, file, position } = event;
-        // However the one before ended, its rows are not lost.
-        this.#release(this.#held, null);
-        this.#lookFor(this.#held);
-        const commitMs = event.commitMs ?? estimateCommitMs(this.#options.nowMs(), event.seconds);
-        this.#stamp = stampOf({ gtid, file, position }, this.#options.server, commitMs);
-        this.#gtid = gtid;
-        this.#isOpen = event.isOpen;
-        this.#isXa = event.isXa;
-        this.#held = new HeldRows();
-        return;
-      }
+      case 'begin':
+        return this.#begin(event);
       case 'end':
         return this.#end(this.#endAt(event));
       case 'prepare':
@@ -100,54 +89,54 @@ export class Assembler {
   }
 
   #endAt({ file, position }: { file: string; position: number }): TransactionEnd {
-    return { gtid: this.#gtid, file, position };
+    return { gtid: this.#begun?.gtid ?? null, file, position };
   }
 
-  #rows(event: Extract<CaptureEvent, { kind: 'rows' }>): void {
-    const { messages, outbox } = this.#options;
-    const held = this.#held;
-    const counted = { kind: `${event.table}.${event.operation}`, rows: 0 };
-    const append = (to: OutgoingMessage[]): number => {
-      const bytes = messages.append(event, this.#stamp, to);
-      counted.rows = event.rows.count;
-      return bytes;
-    };
-    if (!this.#isXa && held.isReleased) return outbox.add(append, counted);
-    const part = { messages: [] as OutgoingMessage[], bytes: 0, counted };
-    part.bytes = append(part.messages);
-    held.add(part);
-    const isTooMuch = this.#isXa
-      ? this.#undecidedBytes() > PREPARED_BYTES_MAX
-      : held.bytes > HELD_BYTES_MAX;
-    if (!isTooMuch) return;
-    held.isReleased = true;
-    this.#release(held, null);
+  #begin(event: BeginEvent): void {
+    // However the one before ended, its rows are not lost.
+    this.#release();
+    this.#close();
+    this.#begun = event;
+    this.#commitMs = event.commitMs ?? estimateCommitMs(this.#options.nowMs(), event.seconds);
+    this.#stamp = null;
+    this.#isOpen = event.isOpen;
+    if (event.isXa) this.#held = new HeldRows();
   }
 
-  #undecidedBytes(): number {
-    let bytes = this.#held.bytes;
-    for (const held of this.#prepared.values()) bytes += held.bytes;
-    return bytes;
+  #stampNow(): Stamp {
+    const begun = this.#begun ?? { gtid: null, file: '', position: 0 };
+    return (this.#stamp ??= new Stamp(begun, this.#options.server, this.#commitMs));
+  }
+
+  #rows(event: RowsEvent): void {
+    if (this.#held !== null) return this.#xa.hold(event, this.#stampNow(), this.#held);
+    this.#transaction.rows((to) => {
+      this.#options.messages.append(event, this.#stampNow(), to);
+      return countedOf(event);
+    });
   }
 
   #end(end: TransactionEnd): void {
     const { outbox, tracker } = this.#options;
-    this.#release(this.#held, null);
-    // Before the mark, so that it is saved with the place.
-    this.#lookFor(this.#held);
+    this.#release();
     this.#close();
     outbox.mark(() => tracker.end(end));
   }
 
+  /** What is held of the transaction that is being read counts; before the mark of its place. */
+  #release(): void {
+    this.#transaction.end();
+    if (this.#held !== null) this.#xa.commit(this.#held, null);
+  }
+
   #close(): void {
-    this.#held = new HeldRows();
-    this.#isXa = false;
+    this.#held = null;
     this.#isOpen = false;
   }
 
   /** After the rows that do not count were dropped; `isDropped`: whether all of them could be. */
   #rolledBack(isDropped: boolean): void {
-    if (isDropped && !this.#held.isReleased) return;
+    if (isDropped && !(this.#held ?? this.#transaction).isReleased) return;
     this.#options.onWarning(
       'a transaction was rolled back, of which rows are in the topics already; page views may be among them that the table does not have',
     );
@@ -155,12 +144,17 @@ export class Assembler {
 
   #prepare(xid: string, end: TransactionEnd): void {
     const { outbox, tracker } = this.#options;
-    this.#prepared.set(xid, this.#held);
+    this.#xa.prepare(xid, this.#held);
     this.#close();
     outbox.mark(() => tracker.prepare(xid, end));
   }
 
   #statement(event: Extract<CaptureEvent, { kind: 'statement' }>): void {
+    // It comes with every transaction.
+    if (event.text === 'BEGIN') {
+      this.#isOpen = true;
+      return;
+    }
     const statement = readStatement(
       event.text,
       event.schema,
@@ -170,18 +164,19 @@ export class Assembler {
     switch (statement.kind) {
       case 'begin':
         this.#isOpen = true;
-        if (/^\s*XA\b/i.test(event.text)) this.#isXa = true;
+        if (/^\s*XA\b/i.test(event.text)) this.#held ??= new HeldRows();
         return;
       case 'end':
         if (!statement.isCommitted) {
-          this.#held.take();
+          this.#held?.take();
+          this.#transaction.rollBack();
           this.#rolledBack(true);
         }
         return this.#end(this.#endAt(event));
       case 'savepoint':
-        return this.#held.savepoint(statement.name);
+        return (this.#held ?? this.#transaction).savepoint(statement.name);
       case 'rollback-to':
-        return this.#rolledBack(this.#held.rollBackTo(statement.name));
+        return this.#rolledBack((this.#held ?? this.#transaction).rollBackTo(statement.name));
       case 'xa':
         return this.#decide(statement.xid, statement.isCommitted, this.#endAt(event));
       case 'rows-as-text':
@@ -202,7 +197,7 @@ export class Assembler {
       case 'other':
     }
     // DDL is a transaction of its own, unless it stands in an open one (CREATE TABLE ... SELECT).
-    if (!this.#isOpen && !this.#isXa) this.#end(this.#endAt(event));
+    if (!this.#isOpen && this.#held === null) this.#end(this.#endAt(event));
   }
 
   #definition({ table, mayChangeRows }: { table: string; mayChangeRows: boolean }, text: string) {
@@ -220,53 +215,14 @@ export class Assembler {
         `${because}: the binlog does not tell which rows of ours, so that all eligible users are looked at again, now and after each such change`,
       );
     }
-    if (this.#isXa) this.#held.unseen = because;
+    if (this.#held !== null) this.#held.unseen = because;
     else this.#options.onEveryone(because);
   }
 
-  #lookFor({ unseen }: HeldRows): void {
-    if (unseen !== null) this.#options.onEveryone(unseen);
-  }
-
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {
-    const { outbox, tracker, onLoss } = this.#options;
-    const held = this.#prepared.get(xid);
-    if (isCommitted && held === undefined) {
-      // Prepared before the place where this capture began: its rows were never seen.
-      onLoss({
-        kind: 'start anew',
-        sentence: 'an XA transaction was committed that was prepared before the start',
-      });
-    } else if (isCommitted && held?.isReleased === true) {
-      // Its users were looked at before the commit.
-      onLoss({
-        kind: 'start anew',
-        sentence: 'an XA transaction too large to be held was committed',
-      });
-    }
-    if (held !== undefined) {
-      this.#prepared.delete(xid);
-      if (isCommitted) this.#release(held, this.#stamp);
-      if (isCommitted) this.#lookFor(held);
-    }
+    const { outbox, tracker } = this.#options;
+    this.#xa.decide(xid, isCommitted, this.#stampNow());
     this.#close();
     outbox.mark(() => tracker.decide(xid, end));
   }
-
-  /** Publishes held rows, with the commit's own time and position where it is known by now. */
-  #release(held: HeldRows, stamp: Stamp | null): void {
-    for (const { messages, bytes, counted } of held.take()) {
-      this.#options.outbox.add((to) => {
-        for (const message of messages) to.push(stamp === null ? message : stamped(message, stamp));
-        return bytes;
-      }, counted);
-    }
-  }
-}
-
-function stamped(message: OutgoingMessage, stamp: Stamp): OutgoingMessage {
-  const isView = message.headers['schema'] === stamp.pageViewHeaders['schema'];
-  const headers = isView ? stamp.pageViewHeaders : stamp.userChangeHeaders;
-  // A view's id stays what it is.
-  return { ...message, headers: { ...message.headers, ...headers }, timestampMs: stamp.commitMs };
 }

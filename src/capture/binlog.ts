@@ -4,7 +4,7 @@ import { connectionOptions } from '../database/connect.ts';
 import { preamble } from '../database/preamble.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { COLLATION_QUERIES, type Charsets, TEXTS_QUERY } from './charsets.ts';
-import { readCommitTimeMs, readEventType, readLogPosition } from './commit-time.ts';
+import { readEventType, readLogPosition } from './commit-time.ts';
 import { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
 import { type Packet, type RawConnection, onPackets } from './packets.ts';
@@ -41,10 +41,8 @@ const EVENTS = [
   'updaterows',
   'deleterows',
   'gtid',
-  'anonymousgtid',
   'mariadbgtid',
   'query',
-  'xid',
   'xaprepare',
   'heartbeat',
 ];
@@ -90,9 +88,9 @@ export function openBinlog(options: BinlogOptions): Binlog {
     options.onError(error);
   };
   const times = new EventTimes(db.timeZone);
-  const translator = new Translator(options.tables, times, onEvent);
   const charsets: Charsets = { byCollation: new Map(), texts: new Map() };
   const { tables, flavour } = options;
+  const translator = new Translator(tables, flavour, times, onEvent);
   const emit = (event: CaptureEvent): void => {
     if (event.kind === 'rotate') translator.file = event.file;
     onEvent(event);
@@ -145,13 +143,10 @@ export function openBinlog(options: BinlogOptions): Binlog {
     lastHeardMs = performance.now();
     if (isOver) return;
     const { buffer, offset, end } = packet;
-    translator.commitMs = readCommitTimeMs(buffer, offset, end) ?? translator.commitMs;
     const type = readEventType(buffer, offset, end);
     const sentence = UNREADABLE.get(type);
     if (sentence !== undefined) onEvent({ kind: 'unreadable', sentence });
     if (type === INCIDENT_EVENT) onEvent({ kind: 'incident' });
-    const checksumBytes = raw.hasChecksums === true ? CHECKSUM_BYTES : 0;
-    translator.packet = { buffer, offset, end: end - checksumBytes };
     const parent = options.parents.changedBy(buffer, offset, end);
     if (parent !== null) {
       const because = `rows of ${parent.schema}.${parent.name} were changed, which cascades into our tables`;
@@ -173,6 +168,8 @@ export function openBinlog(options: BinlogOptions): Binlog {
     if (isOver || !zongji.ready) return false;
     const isDone = raw.take(buffer, offset, end);
     zongji.useChecksum = raw.hasChecksums ?? zongji.useChecksum;
+    const checksumBytes = raw.hasChecksums === true ? CHECKSUM_BYTES : 0;
+    if (!isDone) translator.packet = { buffer, offset, end: end - checksumBytes };
     return isDone;
   };
   onPackets(connection, { before: onPacket, take, after: onHandled, failed: onError });

@@ -4,6 +4,7 @@ import { connect } from '../database/connect.ts';
 import { explainDatabaseError } from '../database/explain.ts';
 import { UnavailableError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Outages, TopicsPart } from '../observe/outages.ts';
 import type { DatabaseSettings, StartFrom } from '../settings/types.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
 import { AUDIT_INTERVAL_MS, Audit } from './audit.ts';
@@ -21,7 +22,7 @@ import { LogFailures } from './log-failures.ts';
 import { type LogPosition, parseCheckpoint, positionText } from './position.ts';
 import { type Source, readEarliest, readNow, readSource, readVisible } from './source.ts';
 import { askAbout, decideStart } from './start.ts';
-import { type CaptureStatus, LiveStatus } from './status.ts';
+import { type CaptureResync, type CaptureStatus, LiveStatus } from './status.ts';
 import { type StreamEnd, checkpointText, stream } from './stream.ts';
 import { type Definitions, readDefinitions } from './table-definitions.ts';
 
@@ -31,15 +32,20 @@ export type { CaptureStatus } from './status.ts';
 export interface CaptureDependencies {
   db: DatabaseSettings;
   publisher: Publisher;
+  /** What an outage of it is called. */
+  topicsPart: TopicsPart;
   names: TopicNames;
   /** Where to begin when no checkpoint was ever saved. */
   startFrom: StartFrom;
   /** Everyone whom the rule finds now, page by page. */
   eligibleUserIds: () => AsyncIterable<readonly (number | string)[]>;
   logger: Logger;
+  outages: Outages;
   signal: AbortSignal;
   /** Called when the state changes; the object stays the same and is always up to date. */
   onStatus?: (status: CaptureStatus) => void;
+  /** Called when everyone has to be looked at. */
+  onResync?: (reason: CaptureResync) => void;
   /** Between two looks for rows that are not in the log; AUDIT_INTERVAL_MS by default. */
   auditIntervalMs?: number;
 }
@@ -52,9 +58,14 @@ const STOP_MS_MAX = 9_000;
 
 type CycleDependencies = CaptureDependencies & { audit: Audit; logFailures: LogFailures };
 
-/** How one connection attempt ended. `waitMs`: not before that, beside what failures ask for. */
+/**
+ * How one connection attempt ended. `away`: what does not work, null where something happened that
+ * is to be said whatever came before. `waitMs`: not before that, beside what failures ask for.
+ */
 type Cycle =
-  { kind: 'stopped' } | { kind: 'again'; because: string; isTransient: boolean; waitMs?: number };
+  { kind: 'stopped' } | { kind: 'again'; because: string; away: Away | null; waitMs?: number };
+type Away = 'capture' | 'database' | TopicsPart;
+const AWAY: readonly Away[] = ['capture', 'database', 'Kafka', 'topics file'];
 
 /**
  * Publishes every change of the two tables, from the last checkpoint on (repeats are possible,
@@ -66,7 +77,7 @@ type Cycle =
  * would lose rows.
  */
 export async function runCapture(dependencies: CaptureDependencies): Promise<void> {
-  const { logger, signal } = dependencies;
+  const { logger, outages, signal } = dependencies;
   const status = new LiveStatus((now) => dependencies.onStatus?.(now));
   const topics = noteFailures(dependencies.publisher);
   const audit = new Audit(dependencies.db, dependencies.auditIntervalMs ?? AUDIT_INTERVAL_MS);
@@ -88,12 +99,13 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
     // A life in which the log was read was a success; what follows is a new trouble.
     if (status.newestMs !== heardBefore) failures = 0;
     failures += 1;
-    const backoffMs = cycle.isTransient
-      ? Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_MAX_MS)
-      : 0;
+    const { away, because } = cycle;
+    const backoffMs =
+      away === null ? 0 : Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_MAX_MS);
     const waitMs = Math.round(Math.max(backoffMs, cycle.waitMs ?? 0));
-    logger.warn(`capture: ${cycle.because}; trying again in ${waitMs} ms`);
-    status.change('reconnecting', cycle.because);
+    if (away === null) logger.warn(`capture: ${because}; starting anew`);
+    else outages.set(away, 'capture', `${because}; capture waits and tries again`);
+    status.change('reconnecting', because);
     await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
   }
 }
@@ -131,9 +143,9 @@ async function runCycle(
     if (typeof error === 'object' && error !== null && topicsFailed.has(error))
       throw hasStreamed && error instanceof UnavailableError ? endingStream(error) : error;
     if (error instanceof TopicsAwayError)
-      return { kind: 'again', because: error.message, isTransient: true };
+      return { kind: 'again', because: error.message, away: dependencies.topicsPart };
     if (isTransient(error))
-      return { kind: 'again', because: sentenceOf(error, db), isTransient: true };
+      return { kind: 'again', because: sentenceOf(error, db), away: 'database' };
     const explained = error instanceof UnavailableError ? error : explainDatabaseError(error, db);
     throw hasStreamed ? endingStream(explained) : explained;
   } finally {
@@ -159,6 +171,7 @@ async function captureOver(
   const source = await readSource(control);
   const lock = lockName(db.name, names.pageViews);
   const onWaiting = (): void => {
+    works(dependencies.outages);
     logger.info('capture: another one is active; standing by');
     status.change('waiting for lock', 'another capture is active');
   };
@@ -177,12 +190,14 @@ async function captureOver(
   if (start === null) return { kind: 'stopped' };
   const definitions = await readDefinitions(control, db);
   status.change('streaming', null);
+  works(dependencies.outages);
   logger.info(`capture: streaming from ${positionText(start.position)}`);
   const end = await stream({
     db,
     source,
     start: start.position,
     everyone: start.everyone,
+    onResync: () => dependencies.onResync?.('not-in-log'),
     eligibleUserIds,
     definitions,
     readDefinitions: () => readDefinitionsAnew(db),
@@ -201,10 +216,14 @@ async function captureOver(
       return { kind: 'stopped' };
     case 'lost':
       if (end.loss.kind === 'refused') throw refusedLoss(end.loss.sentence);
-      return { kind: 'again', because: end.loss.sentence, isTransient: false };
+      return { kind: 'again', because: end.loss.sentence, away: null };
     case 'broken':
       return await afterFailure(end, start.position, source, checkpointSource, dependencies);
   }
+}
+
+function works(outages: Outages): void {
+  for (const part of AWAY) outages.set(part, 'capture', null);
 }
 
 /** On a connection of its own: the lock's answers for the lock. */
@@ -228,13 +247,13 @@ async function afterFailure(
   const verdict = readTo === null ? null : logFailures.judge(error, readTo);
   if (verdict?.kind === 'later') {
     const because = sentenceOf(error, db);
-    return { kind: 'again', because, isTransient: true, waitMs: verdict.waitMs };
+    return { kind: 'again', because, away: 'capture', waitMs: verdict.waitMs };
   }
   if (verdict?.kind !== 'anew') throw error;
   const { sentence } = verdict;
   const value = checkpointText(position, source, { kind: 'start anew', sentence });
   await publisher.publish([], { source: checkpointSource, value }, signal);
-  return { kind: 'again', because: sentence, isTransient: true };
+  return { kind: 'again', because: sentence, away: 'capture' };
 }
 
 /** Where to stream from, after looking at everyone where that is called for; null: stopped. */
@@ -268,6 +287,7 @@ async function findStart(
   }
   const position = await readVisible(control, source);
   status.change('bootstrapping', start.because);
+  dependencies.onResync?.(start.because === null ? 'first-start' : 'log-lost');
   logger.info(
     `capture: asking for a look at every eligible user; the stream goes on from ${positionText(position)}`,
   );

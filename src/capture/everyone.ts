@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { USER_CHANGE_SCHEMA } from '../topics/messages.ts';
 import type { Outbox } from './outbox.ts';
-import { MESSAGE_BYTES, userChange } from './row-messages.ts';
+import { userChange } from './row-messages.ts';
 import { COMMIT_GAP_MS } from './source.ts';
 
 const ROOM_WAIT_MS = 50;
@@ -102,7 +102,6 @@ export class Everyone {
       const nowMs = Date.now();
       outbox.add((to) => {
         for (const id of ids) to.push(userChange(userChanges, id, 'ddl', nowMs, headers));
-        return ids.length * MESSAGE_BYTES;
       });
     }
   }

@@ -62,6 +62,7 @@ export function noteFailures(publisher: Publisher): {
     throw error;
   };
   const noting: Publisher = {
+    batch: () => publisher.batch(),
     publish: (messages, checkpoint, signal) =>
       publisher
         .publish(messages, checkpoint, signal)

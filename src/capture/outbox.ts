@@ -1,28 +1,12 @@
-import type { OutgoingMessage, Publisher } from '../topics/port.ts';
+import type { OutgoingBatch, Publisher } from '../topics/port.ts';
+import { type Batch, BatchQueue, type Counted, bytesOf, emptyBatch } from './batch-queue.ts';
 
 /** Above the high mark the binlog is paused; it goes on below the low one. */
 export const QUEUE_BYTES_HIGH = 16 * 1024 * 1024;
 export const QUEUE_BYTES_LOW = 8 * 1024 * 1024;
 
-/** One publish at most: below the 1 MB that a Kafka broker takes in one batch of a partition. */
-const BATCH_BYTES_MAX = 512 * 1024;
-
 /** A checkpoint costs a write of its own: a crash repeats at most what came since the last one. */
 const CHECKPOINT_INTERVAL_MS = 200;
-
-/** What an action in the queue is taken for: it holds a position. */
-const ACTION_BYTES = 100;
-
-interface Batch {
-  messages: OutgoingMessage[];
-  bytes: number;
-  /** Each belongs after all messages that were in the batch, or in those before, when it came. */
-  actions: (() => void)[];
-  /** Rows by kind. */
-  rows: Map<string, number>;
-}
-
-const emptyBatch = (): Batch => ({ messages: [], bytes: 0, actions: [], rows: new Map() });
 
 export interface OutboxOptions {
   publisher: Publisher;
@@ -39,12 +23,13 @@ export interface OutboxOptions {
 
 /**
  * Publishes in order, one batch after the other, gathering the next while one is under way: at
- * once when idle, in large batches under load. A checkpoint says only what was published.
+ * once when idle, in large batches under load. A checkpoint says only what was published. Of a
+ * transaction that may still be rolled back nothing is published (see BatchQueue).
  */
 export class Outbox {
   readonly #options: OutboxOptions;
-  #batches: Batch[] = [];
-  #bytes = 0;
+  readonly #queue: BatchQueue;
+  #publishingBytes = 0;
   #isFull = false;
   #isClosed = false;
   #hasUnsaved = false;
@@ -56,6 +41,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
+    this.#queue = new BatchQueue(() => options.publisher.batch());
     this.done = this.#run();
     // Whoever awaits it sees the failure; until then it is no unhandled one.
     this.done.catch(() => undefined);
@@ -68,7 +54,7 @@ export class Outbox {
 
   /** In memory, with what is being published now. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#queue.bytes + this.#publishingBytes;
   }
 
   /** How long the publish that is under way has taken so far; 0 when none is. */
@@ -76,60 +62,73 @@ export class Outbox {
     return this.#publishingSinceMs === null ? 0 : performance.now() - this.#publishingSinceMs;
   }
 
-  /** Messages are appended to the list by `fill`, which returns their bytes; then they are counted. */
-  add(fill: (to: OutgoingMessage[]) => number, counted?: { kind: string; rows: number }): void {
-    const batch = this.#openBatch();
-    const bytes = fill(batch.messages);
-    if (counted !== undefined) {
-      batch.rows.set(counted.kind, (batch.rows.get(counted.kind) ?? 0) + counted.rows);
-    }
-    batch.bytes += bytes;
-    this.#grow(bytes);
+  /** How many events may still be taken back. */
+  get undecided(): number {
+    return this.#queue.undecided;
+  }
+
+  /** From here on `rows` may be taken back, until `decide`. */
+  begin(): void {
+    this.#queue.begin();
+  }
+
+  /** The messages of one event of the transaction, which `fill` pushes; returns their bytes. */
+  rows(fill: (to: OutgoingBatch) => Counted): number {
+    const bytes = this.#queue.rows(fill);
+    this.#changed();
+    return bytes;
+  }
+
+  /** Takes back all undecided events but the first so many; returns how many bytes went. */
+  takeBack(keep = 0): number {
+    const bytes = this.#queue.takeBack(keep);
+    this.#changed();
+    return bytes;
+  }
+
+  /** What was undecided counts. */
+  decide(): void {
+    this.#queue.decide();
+    this.#wake?.();
+  }
+
+  /** Messages that belong to no transaction of the log. */
+  add(fill: (to: OutgoingBatch) => void, counted?: Counted): void {
+    this.#queue.add(fill, counted);
+    this.#changed();
   }
 
   /** `action` runs right before everything up to here is published with a checkpoint. */
   mark(action: () => void): void {
-    this.#openBatch().actions.push(action);
-    this.#grow(ACTION_BYTES);
+    this.#queue.mark(action);
     this.#hasUnsaved = true;
+    this.#changed();
   }
 
-  /** Nothing more comes: publishes the rest and saves the checkpoint. */
+  /** Nothing more comes: publishes the rest, without what is undecided, and saves the checkpoint. */
   close(): Promise<void> {
+    this.#queue.takeBack();
+    this.#queue.decide();
     this.#isClosed = true;
     this.#wake?.();
     return this.done;
   }
 
-  #openBatch(): Batch {
-    const last = this.#batches.at(-1);
-    if (last !== undefined && last.bytes < BATCH_BYTES_MAX && last.actions.length < 5_000)
-      return last;
-    const batch = emptyBatch();
-    this.#batches.push(batch);
-    return batch;
-  }
-
-  #grow(bytes: number): void {
-    this.#bytes += bytes;
-    if (!this.#isFull && this.#bytes > QUEUE_BYTES_HIGH) {
+  #changed(): void {
+    const { bytes } = this;
+    if (!this.#isFull && bytes > QUEUE_BYTES_HIGH) {
       this.#isFull = true;
       this.#options.onFull();
+    } else if (this.#isFull && bytes < QUEUE_BYTES_LOW) {
+      this.#isFull = false;
+      this.#options.onRoom();
     }
     this.#wake?.();
   }
 
-  #shrink(bytes: number): void {
-    this.#bytes -= bytes;
-    if (this.#isFull && this.#bytes < QUEUE_BYTES_LOW) {
-      this.#isFull = false;
-      this.#options.onRoom();
-    }
-  }
-
   async #run(): Promise<void> {
     for (;;) {
-      const batch = this.#batches.shift();
+      const batch = this.#queue.next();
       if (batch === undefined) {
         if (this.#isClosed && !this.#hasUnsaved) return;
         await this.#idle();
@@ -139,13 +138,15 @@ export class Outbox {
     }
   }
 
-  async #publish({ messages, bytes, actions, rows }: Batch): Promise<void> {
+  async #publish(batch: Batch): Promise<void> {
     const { publisher, source, checkpoint, signal } = this.#options;
+    const { messages, actions, rows } = batch;
+    this.#publishingBytes = bytesOf(batch);
     for (const action of actions) action();
     const isDue =
       this.#hasUnsaved &&
       (this.#isClosed || performance.now() - this.#savedMs >= CHECKPOINT_INTERVAL_MS);
-    if (messages.length > 0 || isDue) {
+    if (messages.count > 0 || isDue) {
       this.#publishingSinceMs = performance.now();
       await publisher.publish(
         messages,
@@ -156,10 +157,11 @@ export class Outbox {
     }
     if (isDue) {
       this.#savedMs = performance.now();
-      this.#hasUnsaved = this.#batches.some((later) => later.actions.length > 0);
+      this.#hasUnsaved = this.#queue.hasActions;
     }
     this.#options.onPublished(rows);
-    this.#shrink(bytes + actions.length * ACTION_BYTES);
+    this.#publishingBytes = 0;
+    this.#changed();
   }
 
   /** Until something comes, or until the checkpoint has waited long enough. */
@@ -168,7 +170,9 @@ export class Outbox {
       const dueInMs = this.#isClosed
         ? 0
         : this.#savedMs + CHECKPOINT_INTERVAL_MS - performance.now();
-      return dueInMs > 0 ? this.#sleep(dueInMs) : this.#publish(emptyBatch());
+      return dueInMs > 0
+        ? this.#sleep(dueInMs)
+        : this.#publish(emptyBatch(this.#options.publisher.batch()));
     }
     return this.#sleep(null);
   }

@@ -1,5 +1,5 @@
-import { GtidSet, MariadbGtidPosition } from '@vlasky/zongji';
 import type { TransactionEnd } from './events.ts';
+import { MariadbGtids, MysqlGtids } from './executed-gtids.ts';
 
 export type Flavour = 'mysql' | 'mariadb';
 
@@ -67,23 +67,13 @@ function watermark(flavour: Flavour, start: LogPosition): Watermark {
       current: () => ({ file, position }),
     };
   }
-  if (flavour === 'mysql') {
-    const set = GtidSet.parse(start.gtidSet);
-    return {
-      end: ({ gtid }) => {
-        if (gtid !== null) set.add(gtid);
-      },
-      current: () => ({ gtidSet: set.toString() }),
-    };
-  }
-  const domains = MariadbGtidPosition.parse(start.gtidSet);
+  const { gtidSet } = start;
+  const executed = flavour === 'mysql' ? new MysqlGtids(gtidSet) : new MariadbGtids(gtidSet);
   return {
     end: ({ gtid }) => {
-      if (gtid === null) return;
-      const [domainId, serverId, seqNo = ''] = gtid.split('-');
-      domains.add({ domainId: Number(domainId), serverId: Number(serverId), seqNo });
+      if (gtid !== null) executed.add(gtid);
     },
-    current: () => ({ gtidSet: domains.toString() }),
+    current: () => ({ gtidSet: executed.toString() }),
   };
 }
 

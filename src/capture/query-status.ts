@@ -102,9 +102,14 @@ function readNames(packet: Buffer, at: number, to: number): string[] | null {
  * and that changes from file to file.
  */
 export function readQueryText(packet: Buffer, start: number, end: number): string | null {
-  if (end - start < STATUS_OFFSET) return null;
+  const from = readQueryTextStart(packet, start, end);
+  return from > end ? null : packet.toString('utf8', from, end);
+}
+
+/** Where the text begins; after `end` where it is cut off. */
+export function readQueryTextStart(packet: Buffer, start: number, end: number): number {
+  if (end - start < STATUS_OFFSET) return end + 1;
   const schemaBytes = packet.readUInt8(start + SCHEMA_LENGTH_OFFSET);
   const statusBytes = packet.readUInt16LE(start + STATUS_LENGTH_OFFSET);
-  const from = start + STATUS_OFFSET + statusBytes + schemaBytes + 1;
-  return from > end ? null : packet.toString('utf8', from, end);
+  return start + STATUS_OFFSET + statusBytes + schemaBytes + 1;
 }

@@ -1,4 +1,5 @@
-import { crc32 } from 'node:zlib';
+import { crc32 as nodeCrc32 } from 'node:zlib';
+import { crc32 } from '../crc.ts';
 import { ByteReader, CorruptEventError } from './byte-reader.ts';
 import type { Charsets } from './charsets.ts';
 import type { EventTimes } from './event-time.ts';
@@ -10,6 +11,7 @@ import { ROWS_TYPES, type RowsType, readRowsBody, readRowsTableId } from './rows
 import { readTableMap, readTableName } from './table-map.ts';
 import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
 import { readingOf } from './table-reader.ts';
+import { TRANSACTION_TYPES, TransactionEvents } from './transaction-events.ts';
 
 /** Marker byte, then the common header of 19 bytes. */
 const BODY_OFFSET = 20;
@@ -22,6 +24,8 @@ const TABLE_MAP_EVENT = 19;
 
 const CRC32 = 1;
 const CRC32_BYTES = 4;
+/** From here on Node's own is faster, its call included. */
+const LONG_BYTES = 512;
 
 /** Every FLUSH TABLES gives a table another id; those that are used no more are forgotten. */
 const TABLES_MAX = 1_000;
@@ -41,12 +45,13 @@ type Known =
   | { kind: 'zongji' };
 
 /**
- * Reads table maps and rows from the packets of the dump. Other tables are passed over, and of
+ * Reads table maps, rows, and how transactions begin and end from the packets of the dump. Other tables are passed over, and of
  * ours the columns that are not in a message: whatever stands in them stops nothing.
  */
 export class RawEvents {
   readonly #options: RawEventsOptions;
   readonly #known = new Map<number, Known>();
+  readonly #transactions = new TransactionEvents();
   #checksumBytes: number | null = null;
 
   constructor(options: RawEventsOptions) {
@@ -66,7 +71,8 @@ export class RawEvents {
     if (end - start < BODY_OFFSET || bytes[start] !== 0) return false;
     const type = bytes[start + TYPE_OFFSET] ?? 0;
     const rows = ROWS_TYPES.get(type);
-    if (rows === undefined && type !== TABLE_MAP_EVENT) {
+    const isOurs = rows !== undefined || type === TABLE_MAP_EVENT || TRANSACTION_TYPES.has(type);
+    if (!isOurs) {
       if (type === FORMAT_DESCRIPTION_EVENT) this.#readFormat(bytes, end);
       return type === ROTATE_EVENT && this.#rotate(bytes, start, end);
     }
@@ -74,11 +80,18 @@ export class RawEvents {
     if (bytes.readUInt32LE(start + LENGTH_OFFSET) !== end - start - 1) {
       throw new CorruptEventError('it has another length than its header says');
     }
+    const from = start + BODY_OFFSET;
+    const to = end - this.#checksumBytes;
+    // One that is as it was needs no checksum.
+    if (type === TABLE_MAP_EVENT && this.#isKnownMap(bytes, from, to)) return true;
     if (this.#checksumBytes > 0 && !isSummedUp(bytes, start, end)) {
       throw new CorruptEventError('its checksum is another one');
     }
-    const [from, to] = [start + BODY_OFFSET, end - this.#checksumBytes];
-    return rows === undefined ? this.#tableMap(bytes, from, to) : this.#rows(bytes, from, to, rows);
+    if (rows !== undefined) return this.#rows(bytes, from, to, rows);
+    if (type === TABLE_MAP_EVENT) return this.#tableMap(bytes, from, to);
+    const event = this.#transactions.read(type, bytes, start, to);
+    if (event !== null) this.#options.emit(event);
+    return event !== null;
   }
 
   /** Its last five bytes: how the events of this file are summed up, and its own sum. */
@@ -97,17 +110,24 @@ export class RawEvents {
     const reader = new ByteReader(bytes, start + BODY_OFFSET, to);
     const position = reader.uint(6);
     reader.skip(2);
-    this.#options.emit({ kind: 'rotate', file: reader.text(to - reader.at), position });
+    const file = reader.text(to - reader.at);
+    this.#transactions.file = file;
+    this.#options.emit({ kind: 'rotate', file, position });
+    return true;
+  }
+
+  /** Whether a table map says again what is known. */
+  #isKnownMap(bytes: Buffer, from: number, to: number): boolean {
+    const id = readRowsTableId(bytes, from, to);
+    const known = this.#known.get(id);
+    if (known?.kind !== 'reader' || !isSame(known.map, bytes, from, to)) return false;
+    if (this.#known.size > TABLES_MAX / 2) this.#touch(id, known);
     return true;
   }
 
   #tableMap(bytes: Buffer, from: number, to: number): boolean {
-    const id = new ByteReader(bytes, from, to).uint(6);
+    const id = readRowsTableId(bytes, from, to);
     const known = this.#known.get(id);
-    if (known?.kind === 'reader' && isSame(known.map, bytes, from, to)) {
-      if (this.#known.size > TABLES_MAX / 2) this.#touch(id, known);
-      return true;
-    }
     this.#known.delete(id);
     const names = readTableName(bytes, from, to);
     const table = this.#options.tables.find(
@@ -184,7 +204,12 @@ export class RawEvents {
 /** Whether the event ends in its own CRC32. */
 function isSummedUp(bytes: Buffer, start: number, end: number): boolean {
   const last = end - CRC32_BYTES;
-  return last > start && crc32(bytes.subarray(start + 1, last)) === bytes.readUInt32LE(last);
+  if (last <= start) return false;
+  const sum =
+    last - start > LONG_BYTES
+      ? nodeCrc32(bytes.subarray(start + 1, last))
+      : crc32(bytes, start + 1, last);
+  return sum === bytes.readUInt32LE(last);
 }
 
 function isSame(map: Buffer, bytes: Buffer, from: number, to: number): boolean {

@@ -1,54 +1,98 @@
-import { isMysqlGtid } from '../database/gtid-set.ts';
 import { placeText } from '../database/log-place.ts';
 import { PAGE_VIEW_SCHEMA, USER_CHANGE_SCHEMA, type UserChangeCause } from '../topics/messages.ts';
-import type { OutgoingMessage, TopicNames } from '../topics/port.ts';
+import type { OutgoingBatch, OutgoingMessage, TopicNames, ValueWriter } from '../topics/port.ts';
+import type { Counted } from './batch-queue.ts';
 import type { CapturedTable, CaptureEvent, ChangedRows, Id } from './events.ts';
 
 type RowsEvent = Extract<CaptureEvent, { kind: 'rows' }>;
 
-/** What all messages of one transaction share. */
-export interface Stamp {
-  /** Epoch ms. */
-  commitMs: number;
-  /** Whether changes of page views say which: by their rows it is seen whether they are visible. */
-  namesViews: boolean;
-  pageViewHeaders: Readonly<Record<string, string>>;
-  userChangeHeaders: Readonly<Record<string, string>>;
-}
-
 /**
- * The header `position` is the transaction's GTID, or file:position where it begins. Where that is
- * no GTID of MySQL, whose set of executed ones says what is visible, `log_position` tells in
- * which server's log it is, and where.
+ * What all messages of one transaction share. The header `position` is its GTID, or file:position
+ * where it begins. Where that is no GTID of MySQL, whose set of executed ones says what is visible,
+ * `log_position` tells in which server's log it is, and where.
  */
-export function stampOf(
-  { gtid, file, position }: { gtid: string | null; file: string; position: number },
-  server: string,
-  commitMs: number,
-): Stamp {
-  const headers = {
-    position: gtid ?? `${file}:${position}`,
-    ...(isMysqlGtid(gtid) ? {} : { log_position: placeText(server, { file, position }) }),
-  };
-  return {
-    commitMs,
-    namesViews: gtid === null,
-    pageViewHeaders: { schema: PAGE_VIEW_SCHEMA, ...headers },
-    userChangeHeaders: { schema: USER_CHANGE_SCHEMA, ...headers },
-  };
+export class Stamp {
+  /** Epoch ms. */
+  readonly commitMs: number;
+  /** Whether changes of page views say which: by their rows it is seen whether they are visible. */
+  readonly namesViews: boolean;
+  readonly #position: Readonly<Record<string, string>>;
+  #pageViewHeaders: Readonly<Record<string, string>> | null = null;
+  #userChangeHeaders: Readonly<Record<string, string>> | null = null;
+
+  /** `server`: whose log it is. */
+  constructor(
+    { gtid, file, position }: { gtid: string | null; file: string; position: number },
+    server: string,
+    commitMs: number,
+  ) {
+    this.commitMs = commitMs;
+    this.namesViews = gtid === null;
+    // One of MariaDB has hyphens alone.
+    this.#position = gtid?.includes(':')
+      ? { position: gtid }
+      : {
+          position: gtid ?? `${file}:${position}`,
+          log_position: placeText(server, { file, position }),
+        };
+  }
+
+  get pageViewHeaders(): Readonly<Record<string, string>> {
+    return (this.#pageViewHeaders ??= { schema: PAGE_VIEW_SCHEMA, ...this.#position });
+  }
+
+  get userChangeHeaders(): Readonly<Record<string, string>> {
+    return (this.#userChangeHeaders ??= { schema: USER_CHANGE_SCHEMA, ...this.#position });
+  }
 }
 
-/** Sizes are for the queue's bound: characters, and what a message costs beside them. */
-export const MESSAGE_BYTES = 200;
+const KINDS = {
+  customers: {
+    insert: 'customers.insert',
+    update: 'customers.update',
+    delete: 'customers.delete',
+  },
+  page_views: {
+    insert: 'page_views.insert',
+    update: 'page_views.update',
+    delete: 'page_views.delete',
+  },
+} as const;
 
-/** A view that takes more is written apart, so that one large text keeps no memory. */
-const SCRATCH_BYTES = 64 * 1024;
+/** What an event is counted as, once its rows were read. */
+export function countedOf({ table, operation, rows }: RowsEvent): Counted {
+  return { kind: KINDS[table][operation], rows: rows.count };
+}
+
+/** An XA transaction's message with the time and the place of its commit. */
+export function stamped(message: OutgoingMessage, stamp: Stamp): OutgoingMessage {
+  const isView = message.headers['schema'] === stamp.pageViewHeaders['schema'];
+  const headers = isView ? stamp.pageViewHeaders : stamp.userChangeHeaders;
+  // A view's id stays what it is.
+  return { ...message, headers: { ...message.headers, ...headers }, timestampMs: stamp.commitMs };
+}
+
+/** The row at hand as the value of a page view's message. */
+class View implements ValueWriter {
+  rows: ChangedRows;
+
+  constructor(rows: ChangedRows) {
+    this.rows = rows;
+  }
+
+  bytesMax(): number {
+    return this.rows.viewBytesMax();
+  }
+
+  write(target: Buffer, at: number): number {
+    return this.rows.writeView(target, at);
+  }
+}
 
 /** Makes the topics' messages of changed rows. */
 export class RowMessages {
   readonly #names: TopicNames;
   readonly #onRow: (table: CapturedTable, id: Id | null) => void;
-  readonly #scratch = Buffer.allocUnsafe(SCRATCH_BYTES);
 
   /** `onRow` is told of every row that is inserted or updated. */
   constructor(
@@ -64,42 +108,35 @@ export class RowMessages {
    * an inserted page view itself, every other change the users to look at again. A page view
    * without a user concerns nobody and makes no message.
    */
-  append(event: RowsEvent, stamp: Stamp, to: OutgoingMessage[]): number {
-    let bytes = 0;
+  append(event: RowsEvent, stamp: Stamp, to: OutgoingBatch): void {
+    if (event.operation === 'insert' && event.table === 'page_views') {
+      return this.#pageViews(event.rows, stamp, to);
+    }
     const { table, operation, rows } = event;
     const cause: UserChangeCause =
       table === 'customers'
         ? `customers.${operation}`
         : `page_views.${operation as 'update' | 'delete'}`;
-    const isView = operation === 'insert' && table === 'page_views';
     while (rows.next()) {
       const id = rows.id();
       if (operation !== 'delete') this.#onRow(table, id);
       const user = rows.user();
-      if (isView) {
-        if (user !== null) bytes += this.#pageView(rows, user, stamp, to);
-        continue;
-      }
-      bytes += this.#userChange(user, cause, id, stamp, to);
+      this.#userChange(user, cause, id, stamp, to);
       if (operation !== 'update') continue;
       const before = rows.userBefore();
-      if (before !== user) bytes += this.#userChange(before, cause, id, stamp, to);
+      if (before !== user) this.#userChange(before, cause, id, stamp, to);
     }
-    return bytes;
   }
 
-  #pageView(rows: ChangedRows, user: Id, stamp: Stamp, to: OutgoingMessage[]): number {
-    const most = rows.viewBytesMax();
-    const target = most <= SCRATCH_BYTES ? this.#scratch : Buffer.allocUnsafe(most);
-    const value = target.toString('utf8', 0, rows.writeView(target, 0));
-    to.push({
-      topic: this.#names.pageViews,
-      key: String(user),
-      value,
-      timestampMs: stamp.commitMs,
-      headers: stamp.pageViewHeaders,
-    });
-    return value.length + MESSAGE_BYTES;
+  #pageViews(rows: ChangedRows, stamp: Stamp, to: OutgoingBatch): void {
+    const { commitMs, pageViewHeaders } = stamp;
+    const topic = this.#names.pageViews;
+    const view = new View(rows);
+    while (rows.next()) {
+      this.#onRow('page_views', rows.id());
+      const user = rows.user();
+      if (user !== null) to.pushWritten(topic, user, view, commitMs, pageViewHeaders);
+    }
   }
 
   #userChange(
@@ -107,16 +144,15 @@ export class RowMessages {
     cause: UserChangeCause,
     id: Id | null,
     stamp: Stamp,
-    to: OutgoingMessage[],
-  ): number {
-    if (user === null) return 0;
+    to: OutgoingBatch,
+  ): void {
+    if (user === null) return;
     const { commitMs, namesViews, userChangeHeaders } = stamp;
     const headers =
       namesViews && cause.startsWith('page_views')
         ? { ...userChangeHeaders, page_view_id: String(id) }
         : userChangeHeaders;
     to.push(userChange(this.#names.userChanges, user, cause, commitMs, headers));
-    return MESSAGE_BYTES;
   }
 }
 

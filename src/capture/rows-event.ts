@@ -41,7 +41,7 @@ export interface RowsBody {
   bitmapAfter: Buffer;
 }
 
-/** The id of the table that a rows event is of. @throws CorruptEventError */
+/** The id of the table that a rows event or a table map is of. @throws CorruptEventError */
 export function readRowsTableId(bytes: Buffer, start: number, end: number): number {
   return new ByteReader(bytes, start, end).uint(6);
 }

@@ -1,4 +1,13 @@
-export type CaptureState = 'waiting for lock' | 'bootstrapping' | 'streaming' | 'reconnecting';
+export const CAPTURE_STATES = [
+  'waiting for lock',
+  'bootstrapping',
+  'streaming',
+  'reconnecting',
+] as const;
+export type CaptureState = (typeof CAPTURE_STATES)[number];
+
+/** Why everyone is looked at: at the first start, since the log was lost, or not in the log. */
+export type CaptureResync = 'first-start' | 'log-lost' | 'not-in-log';
 
 /** What a capture shows of itself. One object for its whole life: read it when asked. */
 export interface CaptureStatus {
@@ -48,7 +57,9 @@ export class LiveStatus implements CaptureStatus {
   }
 
   get positionAgeSeconds(): number | null {
-    return this.newestMs === null ? null : Math.max(0, (Date.now() - this.newestMs) / 1000);
+    // Who stands by hears nothing of the log.
+    if (this.newestMs === null || this.state === 'waiting for lock') return null;
+    return Math.max(0, (Date.now() - this.newestMs) / 1000);
   }
 
   change(state: CaptureState, reason: string | null): void {

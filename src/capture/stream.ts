@@ -10,7 +10,7 @@ import { Everyone } from './everyone.ts';
 import { Outbox } from './outbox.ts';
 import { ParentWatch } from './parent-watch.ts';
 import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
-import { MESSAGE_BYTES, RowMessages, userChange } from './row-messages.ts';
+import { RowMessages, userChange } from './row-messages.ts';
 import { type Source, tablesOf } from './source.ts';
 import type { Definitions } from './table-definitions.ts';
 import type { Watched } from './statements.ts';
@@ -38,6 +38,8 @@ export interface StreamOptions {
   readDefinitions: () => Promise<Definitions>;
   /** Why all eligible users are to be asked for from the start, or null. */
   everyone: string | null;
+  /** Called when everyone has to be looked at. */
+  onResync: () => void;
   warn: (sentence: string) => void;
   debug: (error: unknown, sentence: string) => void;
   /** A stop was asked for. */
@@ -107,10 +109,14 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     outbox,
     nowMs: Date.now,
     onLoss,
-    onEveryone: (because) => everyone.ask(because),
+    onEveryone: (because) => askForEveryone(because),
     onWarning: options.warn,
   });
-  if (options.everyone !== null) everyone.ask(options.everyone);
+  const askForEveryone = (because: string): void => {
+    options.onResync();
+    everyone.ask(because);
+  };
+  if (options.everyone !== null) askForEveryone(options.everyone);
   audit.begin(positionText(start));
   let quietSinceMs = performance.now();
   const binlog = openBinlog({
@@ -187,7 +193,6 @@ function makeGood({ table, ids, userIds }: Unlogged, outbox: Outbox, options: St
       for (const id of userIds) {
         to.push(userChange(options.names.userChanges, id, 'audit', nowMs, headers));
       }
-      return userIds.length * MESSAGE_BYTES;
     },
     { kind: `${table}.audit`, rows: ids.length },
   );

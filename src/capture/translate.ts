@@ -3,6 +3,7 @@ import { DecodedRows } from './decoded-rows.ts';
 import type { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
 import { TYPE } from './mysql-types.ts';
+import type { Flavour } from './position.ts';
 import {
   type QueryStatus,
   UNKNOWN_STATUS,
@@ -51,13 +52,11 @@ export interface ZongjiEvent {
 type Tables = readonly { schema: string; name: string; table: CapturedTable }[];
 
 /**
- * Turns zongji's events into ours, one by one and in order. Of rows it gets only those that
- * RawEvents leaves to it.
+ * Turns zongji's events into ours, one by one and in order. It gets only those that RawEvents leaves
+ * to it: tagged GTIDs, XA, statements, and rows of tables with rarer types.
  */
 export class Translator {
   #file = '';
-  /** The commit time found in the packet of the GTID event that comes next, else null. */
-  commitMs: number | null = null;
   /** The packet whose event comes next, without its checksum. */
   packet: { buffer: Buffer; offset: number; end: number } | null = null;
   readonly #tables: Tables;
@@ -65,10 +64,16 @@ export class Translator {
   readonly #emit: (event: CaptureEvent) => void;
   /** By table id, which a table keeps until its definition changes. */
   readonly #plans = new Map<number, TablePlan>();
-  #isMariadb = false;
+  readonly #isMariadb: boolean;
 
-  constructor(tables: Tables, times: EventTimes, emit: (event: CaptureEvent) => void) {
+  constructor(
+    tables: Tables,
+    flavour: Flavour,
+    times: EventTimes,
+    emit: (event: CaptureEvent) => void,
+  ) {
     this.#tables = tables;
+    this.#isMariadb = flavour === 'mariadb';
     this.#times = times;
     this.#emit = emit;
   }
@@ -97,13 +102,8 @@ export class Translator {
       case 'TableMap':
         return this.#tableMap(event);
       case 'Gtid':
-      case 'AnonymousGtid':
-        return this.#begin(event);
       case 'MariadbGtid':
-        this.#isMariadb = true;
         return this.#begin(event);
-      case 'Xid':
-        return this.#emit({ kind: 'end', file, position });
       case 'Query':
         return this.#emit({
           kind: 'statement',
@@ -126,19 +126,14 @@ export class Translator {
     if (this.packet === null) return { text: query, status: UNKNOWN_STATUS };
     const { buffer, offset, end } = this.packet;
     const text = readQueryText(buffer, offset, end) ?? query;
-    // Before every transaction: it is not worth the time.
-    const status = text === 'BEGIN' ? UNKNOWN_STATUS : readQueryStatus(buffer, offset, end);
-    return { text, status };
+    return { text, status: readQueryStatus(buffer, offset, end) };
   }
 
   #begin(event: ZongjiEvent): void {
-    const isAnonymous = event.getTypeName() === 'AnonymousGtid';
-    const { commitMs } = this;
-    this.commitMs = null;
     this.#emit({
       kind: 'begin',
-      gtid: isAnonymous ? null : event.gtid,
-      commitMs,
+      gtid: event.gtid,
+      commitMs: null,
       seconds: event.timestamp / 1000,
       // MariaDB writes no BEGIN: its GTID event says whether a commit will follow.
       isOpen: event.standalone === false,

@@ -80,7 +80,7 @@ function beginning(options: BackfillOptions, file: ResumeFile, logger: Logger): 
 
 /** The rule's query → Iterable, once. */
 export async function backfill(context: CommandContext, options: BackfillOptions): Promise<number> {
-  const { settings, logger, print } = context;
+  const { settings, logger, say } = context;
   await using database = await openDatabase(settings.db);
   const resumeFile = new ResumeFile(settings.topics.stateDir, ruleFingerprint(settings));
   const afterId = beginning(options, resumeFile, logger);
@@ -95,9 +95,9 @@ export async function backfill(context: CommandContext, options: BackfillOptions
     looksMax: 1,
   });
   resumeFile.begin(afterId);
-  const run: Run = { batch, done: new InFlight(), found: 0, onFinish: () => undefined };
+  const run: Run = { batch, done: new InFlight(), found: 0, passedOver: 0 };
   const finished = await sendAll(context, options, { rule, afterId, resumeFile, run });
-  if (finished && run.found === 0) print(NOBODY);
+  if (finished && run.found === 0) say(NOBODY);
   return batch.exitCode(finished);
 }
 
@@ -108,7 +108,8 @@ interface Run {
   done: InFlight<string>;
   /** Users that the rule has found so far. */
   found: number;
-  onFinish: () => void;
+  /** Of those, users with nothing to send by the time it was their turn. */
+  passedOver: number;
 }
 
 interface SendOptions {
@@ -120,26 +121,26 @@ interface SendOptions {
 
 /** Whether all were sent; false when it was stopped before. */
 async function sendAll(
-  { logger, signal }: CommandContext,
+  { logger, outages, screen, signal }: CommandContext,
   { bulk, limit }: BackfillOptions,
   { rule, afterId, resumeFile, run }: SendOptions,
 ): Promise<boolean> {
   const { batch, done } = run;
-  let isSaved = true;
   const save = (): void => {
     try {
       resumeFile.save(done.finishedPosition ?? afterId);
-      isSaved = true;
+      outages.set('resume file', 'backfill', null);
     } catch (error) {
-      if (isSaved) logger.warn({ err: error }, 'how far it is can not be saved; trying again');
-      isSaved = false;
+      const { message } = error as Error;
+      const sentence = `how far it is can not be saved (${message}); trying again`;
+      outages.set('resume file', 'backfill', sentence);
     }
   };
   const saves = setInterval(save, SAVE_EVERY_MS);
-  using progress = new Progress('users');
+  const usersDone = (): number => batch.usersDone + run.passedOver;
+  using progress = new Progress({ what: 'users', done: usersDone, screen, logger });
   const onTotal = (total: number): void => progress.setTotal(total);
   using count = new CountBeside({ rule, afterId, limit, onTotal, logger });
-  run.onFinish = () => progress.set(batch.totals.processed);
   let finished = false;
   try {
     const source = pages(rule, afterId, limit);
@@ -157,7 +158,7 @@ async function sendAll(
 }
 
 async function dryRun(
-  { print, signal }: CommandContext,
+  { print, say, signal }: CommandContext,
   source: AsyncIterable<EligibleUser[]>,
 ): Promise<number> {
   let found = 0;
@@ -166,11 +167,11 @@ async function dryRun(
     for (const user of page) print(dryRunLine(user));
     if (signal.aborted) return STOPPED_EXIT_CODE;
   }
-  if (found === 0) print(NOBODY);
+  if (found === 0) say(NOBODY);
   return 0;
 }
 
-function lookAt(userId: string, finish: () => void): WorkItem {
+function lookAt(userId: string, finish: WorkItem['finish']): WorkItem {
   return {
     userId,
     viewId: null,
@@ -182,6 +183,14 @@ function lookAt(userId: string, finish: () => void): WorkItem {
   };
 }
 
+/** What became of a user's item: where nothing was sent, no delivery counts it. */
+function finisher(run: Run, finish: () => void): WorkItem['finish'] {
+  return (outcome) => {
+    finish();
+    if (outcome === 'ineligible' || outcome === 'superseded') run.passedOver += 1;
+  };
+}
+
 async function sendSingly(run: Run, source: AsyncIterable<EligibleUser[]>): Promise<void> {
   const { batch, done } = run;
   for await (const page of source) {
@@ -189,10 +198,10 @@ async function sendSingly(run: Run, source: AsyncIterable<EligibleUser[]>): Prom
     run.found += page.length;
     const items = page.map((user): WorkItem => {
       const tracked = done.add(user.userId);
-      return lookAt(user.userId, () => {
-        done.finish(tracked);
-        run.onFinish();
-      });
+      return lookAt(
+        user.userId,
+        finisher(run, () => done.finish(tracked)),
+      );
     });
     batch.engine.accept(items);
     await batch.engine.room();
@@ -207,12 +216,11 @@ async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promis
     const tracked = page.map(({ userId }) => ({ userId, item: done.add(userId) }));
     const sending = bulk.send(page, onUpdated).then((failing) => {
       for (const { userId, item } of tracked) {
-        const finish = (): void => {
-          done.finish(item);
-          run.onFinish();
-        };
-        if (failing.has(userId)) batch.engine.accept([lookAt(userId, finish)]);
-        else finish();
+        if (!failing.has(userId)) done.finish(item);
+        else {
+          const finish = finisher(run, () => done.finish(item));
+          batch.engine.accept([lookAt(userId, finish)]);
+        }
       }
     });
     return batch.sendBeside(sending);

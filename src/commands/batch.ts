@@ -1,9 +1,11 @@
 import type { Database } from '../database/open.ts';
 import { deadLetterOf, keepDeadLetters } from '../delivery/dead-letter.ts';
 import { type UserDelivery, deliverUser } from '../delivery/deliver-user.ts';
+import { DeliveryLines } from '../delivery/delivery-lines.ts';
 import { ENGINE_DEFAULTS, Engine } from '../delivery/engine.ts';
 import type { Patience } from '../delivery/failing-users.ts';
 import { Sender } from '../delivery/sender.ts';
+import { watchedLetters } from '../delivery/watched-letters.ts';
 import { SentMemory } from '../delivery/sent-memory.ts';
 import { lookAt } from '../delivery/visibility.ts';
 import { UnavailableError } from '../errors.ts';
@@ -16,7 +18,7 @@ import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
 import { ResultsFile } from './results-file.ts';
 import { STOPPED_EXIT_CODE } from './shutdown.ts';
-import { NO_TOTALS, type Totals, summaryLines, withDelivery } from './totals.ts';
+import { NO_TOTALS, type Totals, summaryFields, summaryText, withDelivery } from './totals.ts';
 
 /** How long work with an end waits for a service that does not answer, before it exits 3. */
 export const GIVE_UP_MS = 60_000;
@@ -54,13 +56,14 @@ export class Batch implements AsyncDisposable {
   readonly rule: Rule;
   readonly memory = new SentMemory(MEMORY_USERS_MAX);
   readonly #context: CommandContext;
-  readonly #options: BatchOptions;
   readonly #results: ResultsFile;
   readonly #fatal = Promise.withResolvers<never>();
   readonly #flushes: NodeJS.Timeout;
   #databaseDownSinceMs: number | null = null;
   #gateTimer: NodeJS.Timeout | null = null;
   readonly #giveUpMs: number;
+  readonly #lines: DeliveryLines;
+  readonly #letters: Pick<DeadLetterStore, 'add'>;
   #totals: Totals = NO_TOTALS;
   /** Sent, and still to be looked at once more: a user that is sent again counts once. */
   readonly #unverified = new Map<string, UserDelivery>();
@@ -69,17 +72,20 @@ export class Batch implements AsyncDisposable {
   #beside: Promise<unknown> = Promise.resolve();
 
   constructor(context: CommandContext, options: BatchOptions) {
-    const { settings, logger } = context;
+    const { settings, logger, outages } = context;
     this.#context = context;
-    this.#options = options;
+    this.#lines = new DeliveryLines(logger);
     this.#giveUpMs = options.giveUpMs ?? GIVE_UP_MS;
     this.#results = new ResultsFile(settings.resultsDir);
     this.#fatal.promise.catch(() => undefined);
+    this.#letters = watchedLetters(options.deadLetters, (reason) =>
+      outages.set('dead letters', 'store', reason),
+    );
     this.rule = new Rule(options.query, settings.rule);
     this.sender = new Sender({
       settings: settings.iterable,
       metrics: createMetrics(),
-      logger,
+      outages,
       connectionsMax: ENGINE_DEFAULTS.deliveriesMax,
       onGateChange: (state) => this.#gateChanged(state),
     });
@@ -93,7 +99,15 @@ export class Batch implements AsyncDisposable {
         isThere: async () => (await this.sender.key.ask()) === 'accepted',
         ...this.sender.pace,
         memory: this.memory,
-        onDelivery: (delivery) => this.#delivered(delivery),
+        onFailed: (failed, newest) => this.#lines.failed(failed, newest),
+        onPassedOver: (userId, ...look) => {
+          // The look after a delivery, which has its line.
+          if (!this.#unverified.has(userId)) this.#lines.passedOver(userId, ...look);
+        },
+        onDelivery: (delivery, newest) => {
+          this.#lines.delivered(delivery, newest);
+          return this.#delivered(delivery);
+        },
         onVerified: (userId) => this.#verified(userId),
         onTrouble: (error) => this.#databaseTrouble(error),
         now: () => performance.now(),
@@ -108,6 +122,16 @@ export class Batch implements AsyncDisposable {
       },
     );
     this.#flushes = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
+  }
+
+  /** Users with both calls behind them, whether they were looked at once more or not. */
+  get usersDone(): number {
+    return this.#totals.processed + this.#unverified.size;
+  }
+
+  /** Of those, users who are still to be looked at once more. */
+  get usersUnverified(): number {
+    return this.#unverified.size;
   }
 
   get totals(): Totals {
@@ -136,16 +160,17 @@ export class Batch implements AsyncDisposable {
    * @throws StoppedError when it ends before the dead letter is durable.
    */
   async record(delivery: UserDelivery): Promise<void> {
+    this.#lines.delivered(delivery);
     await this.#keepRefusal(delivery);
     this.#count(delivery);
   }
 
   /** Keeps dead letters. @throws StoppedError when it ends before they are durable. */
   async keep(letters: readonly DeadLetter[]): Promise<void> {
-    const { logger, signal } = this.#context;
+    const { signal } = this.#context;
     const patience = AbortSignal.any([signal, AbortSignal.timeout(this.#giveUpMs)]);
     try {
-      await keepDeadLetters(this.#options.deadLetters, letters, logger, patience);
+      await keepDeadLetters(this.#letters, letters, patience);
     } catch (error) {
       if (!signal.aborted) {
         this.#giveUp(
@@ -176,10 +201,11 @@ export class Batch implements AsyncDisposable {
     for (const userId of this.#unverified.keys()) this.#verified(userId);
     this.#flush();
     if (notAttempted === null) return;
-    const left = notAttempted(this.#totals.processed);
-    for (const line of summaryLines(this.#totals, left, this.#results.path)) {
-      this.#context.print(line);
-    }
+    const totals = this.#totals;
+    const left = notAttempted(totals.processed);
+    const summary = { totals, notAttempted: left, file: this.#results.path };
+    this.#context.say(summaryText(summary), summaryFields(summary));
+    this.#context.logger.debug(summaryFields(summary), 'summary');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -195,7 +221,7 @@ export class Batch implements AsyncDisposable {
     const letter = deadLetterOf(delivery, Date.now());
     if (letter === null) return;
     await this.keep([letter]);
-    this.#context.logger.warn({ userId: letter.userId, id: letter.id }, letter.reason);
+    this.#context.logger.warn({ user_id: letter.userId, id: letter.id }, letter.reason);
   }
 
   async #delivered(delivery: UserDelivery): Promise<void> {
@@ -258,16 +284,12 @@ export class Batch implements AsyncDisposable {
 
   #databaseTrouble(error: unknown): void {
     const now = performance.now();
-    if (error === null) {
-      this.#databaseDownSinceMs = null;
-      return this.#context.logger.info('the database answers again');
-    }
+    const message = error === null ? null : (error as Error).message;
+    this.#context.outages.set('database', 'rule', message);
+    if (error === null) return void (this.#databaseDownSinceMs = null);
     this.#databaseDownSinceMs ??= now;
-    this.#context.logger.warn({ err: error }, 'the rule can not be asked; trying again');
     if (now - this.#databaseDownSinceMs < this.#giveUpMs) return;
-    this.#giveUp(
-      `the database has not answered for ${this.#giveUpMs / 1000} s: ${(error as Error).message}`,
-    );
+    this.#giveUp(`the database has not answered for ${this.#giveUpMs / 1000} s: ${message}`);
   }
 
   #giveUp(message: string): void {

@@ -1,22 +1,36 @@
 import { UnavailableError, UsageError } from '../errors.ts';
 import { type OpenLog, openLog } from '../observe/log.ts';
 import type { Logger } from '../observe/logger.ts';
+import { jsonLine } from '../observe/json-line.ts';
+import { Outages } from '../observe/outages.ts';
+import { Screen } from '../observe/screen.ts';
 import { type LoadOptions, loadSettings } from '../settings/load.ts';
 import { secretRemover } from '../plain-text.ts';
-import type { Settings } from '../settings/types.ts';
+import type { LogSettings, Settings } from '../settings/types.ts';
+import { isJsonFormat } from './console-format.ts';
 import { listenForSignals } from './shutdown.ts';
 
 /** What every command gets. */
 export interface CommandContext {
+  /** Of the program. */
+  version: string;
   settings: Settings;
   logger: Logger;
+  outages: Outages;
   /** Aborted when the program is asked to stop. */
   signal: AbortSignal;
-  /** A line of results, on stdout. */
+  /** The terminal, where people read the log on one. */
+  screen: Screen | null;
+  /** A line of results, on stdout as it is. */
   print: (line: string) => void;
+  /** A sentence about the work, on stdout; a record where LOG_FORMAT=json asks for it. */
+  say: (sentence: string, fields?: Readonly<Record<string, unknown>>) => void;
 }
 
 export interface CommandOptions extends Pick<LoadOptions, 'need' | 'alsoNeeds'> {
+  version: string;
+  /** As it is called, for its log file. */
+  command: string;
   config: string | null;
   /** Exit code where a stop finds more to send. */
   stoppedExitCode?: number;
@@ -40,7 +54,11 @@ export async function runCommand(
   secrets.push(settings.topics.kafka?.sasl?.password ?? '');
   secrets.push(...proxySecrets(settings.iterable.proxy?.url));
   const withoutSecrets = secretRemover(secrets);
-  await using log = openLog(settings.log, process.stderr.isTTY, secrets);
+  const isJson = isJsonFormat(settings.log.format);
+  const screen = !isJson && process.stderr.isTTY ? new Screen(process.stderr) : null;
+  const file = logFile(settings.log, options.command);
+  await using log = openLog({ ...settings.log, file }, { isPretty: !isJson, screen }, secrets);
+  using outages = new Outages(log.logger);
   using _crash = onCrash((error) => {
     log.logger.fatal({ err: error }, 'unexpected error');
     void closeAndExit(log);
@@ -51,14 +69,32 @@ export async function runCommand(
   );
   for (const sentence of strangers) log.logger.warn(sentence);
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  const say: CommandContext['say'] = (sentence, fields = {}) => {
+    const isRecord = settings.log.format === 'json';
+    process.stdout.write(isRecord ? jsonLine('info', sentence, fields) : `${sentence}\n`);
+  };
   try {
-    return await body({ settings, logger: log.logger, signal: shutdown.signal, print });
+    return await body({
+      version: options.version,
+      settings,
+      logger: log.logger,
+      outages,
+      signal: shutdown.signal,
+      screen,
+      print,
+      say,
+    });
   } catch (error) {
     if (isExpected(error)) log.logger.debug(`ends: ${error.message}`);
     else log.logger.error({ err: error }, 'unexpected error');
     if (error instanceof Error) error.message = withoutSecrets(error.message);
     throw error;
   }
+}
+
+/** Several commands of one folder would write, and rotate, one file. */
+function logFile({ file }: LogSettings, command: string): string | null {
+  return file === '' ? `./logs/${command}.log` : file;
 }
 
 /** A proxy's password as it is written in its URL, and as it is. */

@@ -6,6 +6,7 @@ import { openTopics } from '../topics/open.ts';
 import type { DeadLetter, KeptLetter, Topics } from '../topics/port.ts';
 import { Batch, untilStopped } from './batch.ts';
 import type { CommandContext } from './context.ts';
+import { Progress } from './progress.ts';
 import { RetriedLetters } from './retried-letters.ts';
 
 /** Which dead letters a command is about. */
@@ -50,10 +51,10 @@ function line(letter: DeadLetter): string {
 
 /** Prints the deliveries that were refused for good: a line each, or JSON. */
 export async function listDeadLetters(
-  { settings, logger, print, signal }: CommandContext,
+  { settings, logger, outages, print, signal }: CommandContext,
   json: boolean,
 ): Promise<number> {
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   let isFirst = true;
   for await (const kept of topics.deadLetters.list()) {
@@ -69,17 +70,17 @@ export async function listDeadLetters(
 }
 
 export async function discardDeadLetters(
-  { settings, logger, print }: CommandContext,
+  { settings, logger, outages, say }: CommandContext,
   selection: Selection,
 ): Promise<number> {
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   let discarded = 0;
   for await (const kept of (await select(topics, selection)).letters) {
     await topics.deadLetters.remove(kept);
     discarded += kept.length;
   }
-  print(`Discarded: ${discarded}`);
+  say(`Discarded: ${discarded}`, { discarded });
   return 0;
 }
 
@@ -94,9 +95,9 @@ export async function retryDeadLetters(
   selection: Selection,
   rateShare: number,
 ): Promise<number> {
-  const { settings, logger, signal, print } = context;
+  const { settings, logger, outages, signal, screen, say } = context;
   await using database = await openDatabase(settings.db);
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   const { count, letters } = await select(topics, selection);
   await using batch = new Batch(context, {
@@ -122,13 +123,16 @@ export async function retryDeadLetters(
   })();
   let finished = false;
   try {
+    const done = (): number => retried.finished + batch.usersUnverified;
+    using progress = new Progress({ what: 'dead letters', done, screen, logger });
+    progress.setTotal(count);
     finished = await untilStopped(work, batch.fatal, signal);
   } finally {
     await batch.end(() => (finished ? 0 : count - unreadable - retried.finished));
     await retried.removed();
   }
   if (unreadable > 0)
-    print(`Can not be retried (unreadable messages): ${unreadable}; discard them`);
+    say(`Can not be retried (unreadable messages): ${unreadable}; discard them`, { unreadable });
   const exitCode = batch.exitCode(finished);
   return unreadable > 0 ? Math.max(exitCode, 1) : exitCode;
 }

@@ -8,10 +8,10 @@ export interface LazyDeadLetters extends Pick<DeadLetterStore, 'add'>, AsyncDisp
  * Opens the topics when the first letter comes: a run without refusals needs no broker. A broker
  * that was away is asked anew by the next letter.
  */
-export function lazyDeadLetters({ settings, logger }: CommandContext): LazyDeadLetters {
+export function lazyDeadLetters({ settings, logger, outages }: CommandContext): LazyDeadLetters {
   let opening: Promise<Topics> | null = null;
   const open = async (): Promise<Topics> => {
-    const topics = await openTopics(settings.topics, logger);
+    const topics = await openTopics(settings.topics, logger, outages);
     try {
       await topics.ensureTopics();
       return topics;

@@ -1,15 +1,19 @@
+import type { Gauge } from 'prom-client';
 import type { CaptureStatus } from '../capture/capture.ts';
+import { CAPTURE_STATES } from '../capture/status.ts';
 import type { Sender } from '../delivery/sender.ts';
 import type { DeliveryStream } from '../delivery/stream.ts';
 import { Figure } from '../observe/figure.ts';
 import type { Observed } from '../observe/http-server.ts';
 import { type Metrics, OUTCOMES } from '../observe/metrics.ts';
 import { type Part, Readiness, type Trouble } from '../observe/readiness.ts';
+import type { DeadLetterStore } from '../topics/port.ts';
+import type { StreamFigures } from './status-line.ts';
 
 /** A publish that takes longer waits for a broker, or for room on the disk. */
 const PUBLISHING_SECONDS_MAX = 5;
 /** A page answers within a second, whatever hangs; this leaves the rest of it to all else. */
-const LAG_MS_MAX = 600;
+const FIGURE_MS_MAX = 600;
 
 /** An answer of a broker that takes longer does not come. */
 const WAIT_SECONDS_MAX = 10;
@@ -18,6 +22,7 @@ interface Delivering {
   stream: DeliveryStream;
   sender: Sender;
   lag: Figure<ReadonlyMap<string, number>>;
+  letters: Figure<number>;
 }
 
 /** What a running stream shows of itself: /readyz, /status and /metrics. */
@@ -44,8 +49,13 @@ export class LiveState implements Observed {
     this.#capture = status;
   }
 
-  watch(stream: DeliveryStream, sender: Sender): void {
-    this.#deliver = { stream, sender, lag: new Figure(() => stream.lag(), LAG_MS_MAX) };
+  watch(stream: DeliveryStream, sender: Sender, deadLetters: Pick<DeadLetterStore, 'count'>): void {
+    this.#deliver = {
+      stream,
+      sender,
+      lag: new Figure(() => stream.lag(), FIGURE_MS_MAX),
+      letters: new Figure(() => deadLetters.count(), FIGURE_MS_MAX),
+    };
   }
 
   troubles(): Trouble[] {
@@ -71,39 +81,68 @@ export class LiveState implements Observed {
     return status;
   }
 
+  /** For the line below the log. */
+  async figures(): Promise<StreamFigures> {
+    const troubles = this.troubles().map(({ part }) => part);
+    const rows = this.#capture === null ? null : Object.values(this.#capture.capturedRows);
+    const captured = rows === null ? null : rows.reduce((sum, count) => sum + count, 0);
+    const none = { waiting: null, sent: null, refused: null, lag: null, lastDeliveryMs: null };
+    if (this.#deliver === null) return { troubles, captured, ...none };
+    const { stream, lag } = this.#deliver;
+    const [counted, waiting] = await Promise.all([this.#metrics.deliveries.get(), lag.read()]);
+    const count = (outcome: string): number =>
+      counted.values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;
+    const [last] = stream.recent.list();
+    // What is delivered says more, and the line is short.
+    return {
+      troubles,
+      captured: null,
+      waiting: stream.inFlight.messages,
+      sent: count('sent'),
+      refused: count('refused'),
+      lag: waiting && [...waiting.values()].reduce((sum, messages) => sum + messages, 0),
+      lastDeliveryMs: last === undefined ? null : Date.parse(last.time),
+    };
+  }
+
   async metrics(): Promise<string> {
-    const { topicLag, memoryOfSent, ready, registry } = this.#metrics;
+    const { ready, registry } = this.#metrics;
     ready.set(this.troubles().length === 0 ? 1 : 0);
     if (this.#capture !== null) this.#captureMetrics(this.#capture);
-    if (this.#deliver !== null) {
-      const { stream, lag } = this.#deliver;
-      memoryOfSent.set(stream.memory.size);
-      const waiting = await lag.read();
-      topicLag.reset();
-      for (const [topic, messages] of waiting ?? []) topicLag.set({ topic }, messages);
-    }
+    if (this.#deliver !== null) await this.#deliverMetrics(this.#deliver);
     return registry.metrics();
   }
 
-  #captureMetrics({ positionAgeSeconds, capturedRows: counted }: CaptureStatus): void {
-    const { capturePositionAge, capturedRows } = this.#metrics;
-    if (positionAgeSeconds === null) capturePositionAge.remove();
-    else capturePositionAge.set(positionAgeSeconds);
+  async #deliverMetrics({ stream, lag, letters }: Delivering): Promise<void> {
+    const { topicLag, memoryOfSent, deadLetters, rateShare } = this.#metrics;
+    const [waiting, kept] = await Promise.all([lag.read(), letters.read()]);
+    topicLag.reset();
+    for (const [topic, messages] of waiting ?? []) topicLag.set({ topic }, messages);
+    setKnown(deadLetters, kept);
+    setKnown(rateShare, stream.share);
+    memoryOfSent.set(stream.memory.size);
+  }
+
+  #captureMetrics({ state, positionAgeSeconds, capturedRows: counted }: CaptureStatus): void {
+    const { capturePositionAge, capturedRows, captureState } = this.#metrics;
+    setKnown(capturePositionAge, positionAgeSeconds);
+    for (const one of CAPTURE_STATES) captureState.set({ state: one }, one === state ? 1 : 0);
     // Capture counts by itself; the registry shows its count.
     capturedRows.reset();
     for (const [kind, rows] of Object.entries(counted)) capturedRows.inc({ kind }, rows);
   }
 
-  async #deliverStatus({ stream, sender, lag }: Delivering): Promise<object> {
+  async #deliverStatus({ stream, sender, lag, letters }: Delivering): Promise<object> {
     const counted = await this.#metrics.deliveries.get();
     const outcomes = OUTCOMES.map((outcome) => [
       outcome,
       counted.values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0,
     ]);
-    const waiting = await lag.read();
+    const [waiting, kept] = await Promise.all([lag.read(), letters.read()]);
     return {
       share_of_rate: stream.share,
       ...(waiting === null ? {} : { lag_messages: Object.fromEntries(waiting) }),
+      ...(kept === null ? {} : { dead_letters: kept }),
       in_flight: stream.inFlight,
       waits_for: stream.waits,
       calls_in_flight: sender.calls.inFlight,
@@ -113,6 +152,11 @@ export class LiveState implements Observed {
       last_deliveries: stream.recent.list(),
     };
   }
+}
+
+function setKnown(gauge: Gauge, value: number | null): void {
+  if (value === null) gauge.remove();
+  else gauge.set(value);
 }
 
 /** A capture that stands by is as ready as one that streams: it takes over by itself. */

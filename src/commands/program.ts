@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { UsageError } from '../errors.ts';
+import { jsonLine } from '../observe/json-line.ts';
 import { HELP_COLUMNS, settingsHelp } from '../settings/help.ts';
 import { backfill } from './backfill.ts';
+import { isJsonConsole } from './console-format.ts';
 import { type CommandContext, type CommandOptions, runCommand } from './context.ts';
 import { discardDeadLetters, listDeadLetters, retryDeadLetters } from './dead-letters.ts';
 import { doctor } from './doctor.ts';
@@ -49,9 +51,19 @@ export function buildProgram(version: string, exit: Exit): Command {
       getErrHelpWidth: () => Math.min(process.stderr.columns ?? HELP_COLUMNS, HELP_COLUMNS),
     })
     .exitOverride();
-  const run = async (options: Omit<CommandOptions, 'config'>, body: Body): Promise<void> => {
+  let command = '';
+  program.hook('preAction', (_program, action) => {
+    command = topName(action);
+  });
+  program.configureOutput({
+    outputError: (text, write) => {
+      const { config } = program.opts<{ config?: string }>();
+      write(isJsonConsole(config ?? null) ? jsonLine('error', plainError(text)) : text);
+    },
+  });
+  const run: Run = async (options, body) => {
     const { config } = program.opts<{ config?: string }>();
-    exit.code = await runCommand({ ...options, config: config ?? null }, body);
+    exit.code = await runCommand({ ...options, version, command, config: config ?? null }, body);
   };
   addStreamCommands(program, run);
   addBatchCommands(program, run);
@@ -63,7 +75,24 @@ export function buildProgram(version: string, exit: Exit): Command {
   return program;
 }
 
-type Run = (options: Omit<CommandOptions, 'config'>, body: Body) => Promise<void>;
+type Run = (
+  options: Omit<CommandOptions, 'command' | 'config' | 'version'>,
+  body: Body,
+) => Promise<void>;
+
+/** `dead-letters` for `dead-letters list`. */
+function topName(command: Command): string {
+  const { parent } = command;
+  return parent === null || parent.parent === null ? command.name() : topName(parent);
+}
+
+/** Commander's text for people, as one sentence. */
+function plainError(text: string): string {
+  return text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ');
+}
 
 function inheritExit(command: Command): void {
   command.exitOverride();

@@ -60,16 +60,16 @@ async function offsetsAt(
 
 /** Delivers part of the topic again; the live group's offsets stay as they are. */
 export async function replay(context: CommandContext, options: ReplayOptions): Promise<number> {
-  const { settings, logger, signal, print } = context;
+  const { settings, logger, outages, signal, screen, say } = context;
   checkSpan(options);
   await using database = await openDatabase(settings.db);
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   const { ranges: wanted, warnings, isEmpty } = await chosen(topics, options, signal);
   for (const sentence of warnings) logger.warn(sentence);
   const total = wanted.reduce((sum, { begin, end }) => sum + end - begin, 0);
   if (total === 0) {
     const { pageViews } = topics.names;
-    print(
+    say(
       isEmpty
         ? `${pageViews} holds no messages: there is nothing to replay`
         : `No message of ${pageViews} is from this time`,
@@ -90,7 +90,9 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
   let finishedMessages = 0;
   let finished = false;
   try {
-    using progress = new Progress('messages');
+    // A message whose user is still to be looked at once more is done.
+    const done = (): number => finishedMessages + batch.usersUnverified;
+    using progress = new Progress({ what: 'messages', done, screen, logger });
     progress.setTotal(total);
     const intake = new Intake({
       engine: batch.engine,
@@ -99,7 +101,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
       pages: settings.rule.pages,
       lookbackDays: settings.rule.lookbackDays,
       deadLetters: { add: (letters) => batch.keep(letters) },
-      onOutcome: (_outcome, messages) => progress.set((finishedMessages += messages)),
+      onOutcome: (_outcome, messages) => void (finishedMessages += messages),
       onUnreadable: (letter) => logger.warn({ id: letter.id }, letter.reason),
       now: () => performance.now(),
       nowEpoch: () => Date.now(),
@@ -117,12 +119,12 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     const unfinishedUsers = batch.engine.usersUnfinished;
     await batch.end(() => (finished ? 0 : unfinishedUsers));
     if (!finished) {
-      print(
+      say(
         `Messages finished: ${finishedMessages} of ${total}; start the same replay again to send the rest`,
       );
     }
   }
-  if (finished && batch.totals.processed === 0) print('No eligible user in this part of the topic');
+  if (finished && batch.totals.processed === 0) say('No eligible user in this part of the topic');
   return batch.exitCode(finished);
 }
 

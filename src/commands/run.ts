@@ -8,12 +8,14 @@ import { Sender } from '../delivery/sender.ts';
 import { DeliveryStream } from '../delivery/stream.ts';
 import { UnavailableError } from '../errors.ts';
 import { serveObserved } from '../observe/http-server.ts';
-import { createMetrics } from '../observe/metrics.ts';
+import { addProcessMetrics, createMetrics } from '../observe/metrics.ts';
+import type { TopicsPart } from '../observe/outages.ts';
 import { probed } from '../observe/probe.ts';
 import { openTopics } from '../topics/open.ts';
 import type { CommandContext } from './context.ts';
 import { LiveState } from './live-state.ts';
 import { aborted } from './shutdown.ts';
+import { showStatus } from './status-line.ts';
 
 /** Which halves of the pipeline run in this process. */
 export interface Parts {
@@ -25,18 +27,25 @@ export interface Parts {
 const BOOTSTRAP_PAGE_CUSTOMERS = 2_000;
 const CONNECTIONS_MAX = 1_000;
 const PROBE_MS_MAX = 5_000;
+const DATABASE_PROBE = { everyMs: 2_000, lateMs: 3_000, late: 'the database does not answer' };
+/** Together with the grace of an outage: it is said within two seconds. */
+const KAFKA_PROBE = { everyMs: 500, lateMs: 500 };
 
 /** `run`, `capture` and `deliver`: until a signal, or until it can not go on. */
 export async function runStream(context: CommandContext, parts: Parts): Promise<number> {
-  const { settings, logger, signal } = context;
+  const { settings, logger, outages, signal } = context;
+  const topicsPart: TopicsPart = settings.topics.kafka === null ? 'topics file' : 'Kafka';
   const metrics = createMetrics();
+  addProcessMetrics(metrics.registry, context.version);
   const state = new LiveState(metrics, parts);
   await using database = await openDatabase(settings.db);
-  await using topics = await openTopics(settings.topics, logger);
+  await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   logger.info(`topics: ${topics.description}`);
   await using http = await serveObserved(settings.http, state);
   if (http !== null) logger.info(`status at ${http.url}`);
+  const { screen } = context;
+  using _line = screen === null ? null : showStatus(screen, () => state.figures());
   const ending = new AbortController();
   const stopCapture = AbortSignal.any([signal, ending.signal]);
   const running: Promise<unknown>[] = [aborted(signal)];
@@ -45,7 +54,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
     ? new Sender({
         settings: settings.iterable,
         metrics,
-        logger,
+        outages,
         connectionsMax: CONNECTIONS_MAX,
         mayStart: () => stream?.isCurrent ?? true,
         onGateChange: (gate) =>
@@ -53,12 +62,24 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       })
     : null;
   await using publisher = parts.capture ? await topics.publisher() : null;
-  using _probe = parts.deliver
+  using _database = parts.deliver
     ? probed(
         () => database.query('SELECT 1', {}, PROBE_MS_MAX),
-        (reason) => state.set('database', 'probe', reason),
+        (reason) => {
+          state.set('database', 'probe', reason);
+          outages.set('database', 'probe', reason);
+        },
+        DATABASE_PROBE,
       )
     : null;
+  using _kafka =
+    topicsPart === 'Kafka'
+      ? probed(
+          () => topics.bounds([topics.names.pageViews]),
+          (reason) => outages.set('Kafka', 'probe', reason),
+          { ...KAFKA_PROBE, late: `${topics.description} does not answer` },
+        )
+      : null;
   let capture: Promise<void> = Promise.resolve();
   const rule = new Rule(database.query, settings.rule);
   const eligibleUserIds = async function* (): AsyncGenerator<string[]> {
@@ -80,14 +101,17 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       sender,
       metrics,
       logger,
-      onTrouble: (part, reason) => state.set(part, 'delivery', reason),
+      onTrouble: (part, reason) => {
+        state.set(part, 'delivery', reason);
+        outages.set(part === 'topics' ? topicsPart : part, 'delivery', reason);
+      },
       lookAtEveryone: async (cause, stopping) => {
         await using temporary = publisher === null ? await topics.publisher() : null;
         const to = publisher ?? temporary;
         if (to !== null) await publishLooks(to, topics.names, eligibleUserIds(), cause, stopping);
       },
     });
-    state.watch(stream, sender);
+    state.watch(stream, sender, topics.deadLetters);
     await stream.start();
     running.push(stream.failed);
   }
@@ -95,12 +119,15 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
     capture = runCapture({
       db: settings.db,
       publisher,
+      topicsPart,
       names: topics.names,
       startFrom: settings.startFrom,
       eligibleUserIds,
       logger,
+      outages,
       signal: stopCapture,
       onStatus: (status) => state.captureStatus(status),
+      onResync: (reason) => metrics.resyncs.inc({ reason }),
     });
     running.push(capture);
   }

@@ -59,7 +59,7 @@ export async function setupDatabase(context: CommandContext, reset: boolean): Pr
       ? error
       : (denied(error, db, reset) ?? explainDatabaseError(error, db));
   }
-  context.print(
+  context.say(
     `Created customers and page_views in ${db.name} at ${db.host}:${db.port}, with seed data`,
   );
   return 0;

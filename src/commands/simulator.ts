@@ -12,7 +12,7 @@ export interface SimulatorFlags {
 
 /** A local Iterable until stopped; HTTP_HOST is the address it binds to. */
 export async function simulator(context: CommandContext, flags: SimulatorFlags): Promise<number> {
-  const { settings, logger, signal, print } = context;
+  const { settings, logger, signal, say } = context;
   await using server = await startSimulator({
     ...simulatorDefaults,
     host: settings.http.host,
@@ -21,11 +21,13 @@ export async function simulator(context: CommandContext, flags: SimulatorFlags):
     allowedHosts: ['simulator'],
     log: logger,
   });
-  print(`Iterable simulator at ${server.url}`);
-  print(
-    `  use it with   ITERABLE_API_BASE_URL=${server.url} ITERABLE_API_KEY=${flags.key ?? 'any'}`,
+  const { url } = server;
+  say(
+    `Iterable simulator at ${url}
+  use it with   ITERABLE_API_BASE_URL=${url} ITERABLE_API_KEY=${flags.key ?? 'any'}
+  what it holds ${url}/`,
+    { url },
   );
-  print(`  what it holds ${server.url}/`);
   await aborted(signal);
   return 0;
 }

@@ -24,11 +24,15 @@ export function withDelivery(totals: Totals, delivery: UserDelivery): Totals {
 }
 
 /** The summary that ends a backfill or replay; what was not attempted may not be known to a man. */
-export function summaryLines(
-  totals: Totals,
-  notAttempted: number | string,
-  file: string | null,
-): string[] {
+export interface Summary {
+  totals: Totals;
+  notAttempted: number | string;
+  /** The results, or null. */
+  file: string | null;
+}
+
+/** For people. */
+export function summaryText({ totals, notAttempted, file }: Summary): string {
   const lines = [
     'Summary',
     `  Total users processed:              ${totals.processed}`,
@@ -38,5 +42,17 @@ export function summaryLines(
     `  Not attempted:                      ${notAttempted}`,
   ];
   if (file !== null) lines.push(`Results: ${file}`);
-  return lines;
+  return lines.join('\n');
+}
+
+/** For programs. */
+export function summaryFields({ totals, notAttempted, file }: Summary): Record<string, unknown> {
+  return {
+    total_users: totals.processed,
+    successful: totals.successful,
+    partial_failures: totals.partial,
+    total_failures: totals.failed,
+    not_attempted: notAttempted,
+    ...(file === null ? {} : { results: file }),
+  };
 }

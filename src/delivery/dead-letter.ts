@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../iterable/calls.ts';
-import type { Logger } from '../observe/logger.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import { SET_ASIDE, type UserDelivery } from './deliver-user.ts';
 
@@ -40,16 +39,12 @@ export function deadLetterOf(delivery: UserDelivery, nowEpochMs: number): DeadLe
 export async function keepDeadLetters(
   store: Pick<DeadLetterStore, 'add'>,
   letters: readonly DeadLetter[],
-  logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let failures = 0; ; failures++) {
+  for (;;) {
     try {
       return await store.add(letters);
     } catch (error) {
-      if (failures === 0 && !signal.aborted) {
-        logger.error({ err: error }, 'a dead letter can not be kept; trying again');
-      }
       await sleep(KEEP_RETRY_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) throw error;
     }

@@ -1,6 +1,7 @@
 import { PATIENCE } from './failing-users.ts';
 import type { Look, LookAnswer } from './looks.ts';
 import type { SendingDeps, SendingOptions } from './sending.ts';
+import type { LookOutcome, WorkItem } from './work.ts';
 
 export interface EngineDeps extends SendingDeps {
   /** What the rule says of these users now, and what can be seen of the looks: of one server. */
@@ -9,6 +10,13 @@ export interface EngineDeps extends SendingDeps {
   waitingForBudget: () => number;
   /** Users a second that the rate budget lets through; 0 while nothing may start. */
   budgetPerSecond: () => number;
+  /** Told of a look that found nothing to send for these items, before they are finished. */
+  onPassedOver?: (
+    userId: string,
+    pageViewId: string | null,
+    outcome: LookOutcome,
+    items: readonly WorkItem[],
+  ) => void;
   /** Told when a look fails (the database), and with null when one works again. */
   onTrouble: (error: unknown) => void;
   nowEpoch: () => number;

@@ -222,7 +222,9 @@ export class Engine {
     };
     if (seen.length + unsure.length === 0) return again([]);
     if (row === null || memory.holds(row)) {
-      this.#finish(seen, row === null ? 'ineligible' : 'superseded');
+      const outcome = row === null ? 'ineligible' : 'superseded';
+      if (seen.length > 0) this.#deps.onPassedOver?.(user.userId, chosen, outcome, seen);
+      this.#finish(seen, outcome);
       this.#sending.failing.cleared(user.userId);
       return again(unsure);
     }

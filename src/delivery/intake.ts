@@ -77,6 +77,7 @@ function itemOf(
     gtid: request.gtid ?? message.headers['position'] ?? null,
     logPosition: message.headers['log_position'] ?? null,
     row: changedRow(request, message),
+    source: { topic: message.topic, partition: message.partition, offset: message.offset },
     committedAtMs: message.timestampMs,
     seenAtMs,
     finish,

@@ -1,4 +1,5 @@
 import type { EligibleUser } from '../rule/eligible-user.ts';
+import type { TopicOffset } from '../topics/port.ts';
 
 /** The row that a change is about. */
 export interface ChangedRow {
@@ -20,6 +21,8 @@ export interface Look {
   logPosition?: string | null;
   /** For a change: its row, where the message says so. */
   row?: ChangedRow | null;
+  /** The message that it is made of, where there is one. */
+  source?: TopicOffset | null;
   /** When the row was committed, epoch ms. */
   committedAtMs: number;
   /** When this instance first saw it, monotonic ms. */

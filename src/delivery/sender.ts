@@ -4,7 +4,7 @@ import { IterableCalls } from '../iterable/calls.ts';
 import { type Endpoint, IterableHttp } from '../iterable/http.ts';
 import { KeyQuestion } from '../iterable/key-question.ts';
 import { RateBudget } from '../iterable/rate-budget.ts';
-import type { Logger } from '../observe/logger.ts';
+import type { Outages } from '../observe/outages.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { IterableSettings } from '../settings/types.ts';
 import type { EngineDeps } from './engine.ts';
@@ -16,10 +16,20 @@ const TRACK_BULK_PER_SECOND = 10;
 const STOP_GRACE_MS = 6_000;
 const STOP_CUT_MS = 500;
 
+/** What closes the gate, and what comes of it. */
+const AWAY: Readonly<Record<NonNullable<GateState['reason']>, (detail: string) => string>> = {
+  down: (detail) =>
+    `Iterable does not answer as it should (${detail}); sending waits and tries again. If Iterable is not down, check ITERABLE_API_BASE_URL`,
+  'key-refused': (detail) =>
+    `Iterable refuses the API key (${detail}): nothing is sent until it accepts it; check ITERABLE_API_KEY (a server-side key) and ITERABLE_API_BASE_URL (US or EU)`,
+  'slow-down': (detail) =>
+    `Iterable says that its rate limit is exceeded (${detail}); sending pauses`,
+};
+
 export interface SenderOptions {
   settings: IterableSettings;
   metrics: Metrics;
-  logger: Logger;
+  outages: Outages;
   connectionsMax: number;
   onGateChange?: (state: GateState) => void;
   /** Whether this instance may still send (see GroupMember.isCurrent). Default: always. */
@@ -35,7 +45,7 @@ export class Sender implements AsyncDisposable {
   readonly budgets: Readonly<Record<Endpoint, RateBudget>>;
 
   constructor(options: SenderOptions) {
-    const { settings, metrics, logger } = options;
+    const { settings, metrics, outages } = options;
     const now = (): number => performance.now();
     const mayStart = options.mayStart ?? (() => true);
     const budget = (limitPerSecond: number): RateBudget =>
@@ -46,7 +56,7 @@ export class Sender implements AsyncDisposable {
       now,
       random: Math.random,
       onChange: (state) => {
-        logGate(logger, state);
+        noteGate(outages, state);
         options.onGateChange?.(state);
       },
     });
@@ -63,7 +73,10 @@ export class Sender implements AsyncDisposable {
       budgets: this.budgets,
       random: Math.random,
       onAnswer: (endpoint, status) => {
-        metrics.iterableRequests.inc({ endpoint: endpoint.slice('/api/'.length), status });
+        metrics.iterableRequests.inc({ endpoint: shortName(endpoint), status });
+      },
+      onRetry: (endpoint, reason) => {
+        metrics.retries.inc({ endpoint: shortName(endpoint), reason });
       },
     });
   }
@@ -114,23 +127,15 @@ export async function within(promise: Promise<void>, ms: number): Promise<void> 
   timer.abort();
 }
 
-function logGate(logger: Logger, state: GateState): void {
-  switch (state.reason) {
-    case null:
-      return logger.info('Iterable accepts calls again');
-    case 'key-refused':
-      return logger.error(
-        { detail: state.detail },
-        'Iterable refuses the API key: nothing is sent until it accepts it; check ITERABLE_API_KEY (a server-side key) and ITERABLE_API_BASE_URL (US or EU)',
-      );
-    case 'slow-down':
-      return logger.warn(
-        { detail: state.detail },
-        'Iterable says that its rate limit is exceeded; sending pauses',
-      );
-    case 'down':
-      return logger.warn(
-        `Iterable does not answer as it should (${state.detail}); sending waits and tries again. If Iterable is not down, check ITERABLE_API_BASE_URL`,
-      );
-  }
+function shortName(endpoint: Endpoint): string {
+  return endpoint.slice('/api/'.length);
+}
+
+function noteGate(outages: Outages, { reason, detail }: GateState): void {
+  const sentence = reason === null ? null : AWAY[reason](detail ?? 'no detail');
+  const isSlow = reason === 'slow-down';
+  outages.set('iterable', 'gate', isSlow ? null : sentence, {
+    isAdvice: reason === 'key-refused',
+  });
+  outages.set('rate limit', 'gate', isSlow ? sentence : null);
 }

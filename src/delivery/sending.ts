@@ -37,6 +37,8 @@ export interface SendingDeps {
    * the items stay unfinished; with StoppedError that is no trouble.
    */
   onDelivery: (delivery: UserDelivery, newest: WorkItem) => Promise<void>;
+  /** Told of every try in which a call failed. */
+  onFailed?: (failed: FailedDelivery, newest: WorkItem) => void;
   /** Told when the look after a delivery (`verifies`) found nothing to send any more. */
   onVerified?: (userId: string) => void;
   onTrouble: (error: unknown) => void;
@@ -93,6 +95,7 @@ export class Sending {
     this.#deps.memory.forget(row.userId);
     try {
       const tried = await this.#deps.deliver(row, wanted, this.failing.has(row.userId));
+      if ('failure' in tried) this.#deps.onFailed?.(tried, newest);
       const delivery = 'failure' in tried ? await this.#afterFailure(tried) : tried;
       if (typeof delivery === 'number') {
         return { again: [...seen.map(settled), ...unsure], delayMs: delivery };

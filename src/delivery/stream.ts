@@ -4,9 +4,17 @@ import { Rule } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RuleSettings, TopicFormat } from '../settings/types.ts';
-import type { GroupMember, MemberHandlers, ReceivedMessage, Topics, Wait } from '../topics/port.ts';
+import type {
+  GroupMember,
+  MemberHandlers,
+  ReceivedMessage,
+  TopicOffset,
+  Topics,
+  Wait,
+} from '../topics/port.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
+import { DeliveryLines } from './delivery-lines.ts';
 import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
 import { Intake } from './intake.ts';
 import { LateLooks } from './late-looks.ts';
@@ -67,6 +75,7 @@ export class DeliveryStream {
   constructor(deps: StreamDeps, options: EngineOptions = ENGINE_DEFAULTS) {
     this.#deps = deps;
     const rule = new Rule(deps.query, deps.rule);
+    const lines = new DeliveryLines(deps.logger);
     const clocks = { now: () => performance.now(), nowEpoch: () => Date.now() };
     const deadLetters = watchedLetters(deps.topics.deadLetters, (reason) =>
       deps.onTrouble('dead letters', reason),
@@ -78,7 +87,7 @@ export class DeliveryStream {
       logger: deps.logger,
     });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
-      keepDeadLetters(deadLetters, letters, deps.logger, this.#stop.signal);
+      keepDeadLetters(deadLetters, letters, this.#stop.signal);
     this.#late = new LateLooks({ ...clocks, accept: (items) => this.#engine.accept(items) });
     this.#engine = new Engine(
       {
@@ -93,12 +102,15 @@ export class DeliveryStream {
         ...deps.sender.pace,
         memory: this.memory,
         onTrouble: (error) => this.#databaseTrouble(error),
+        onFailed: (failed, newest) => lines.failed(failed, newest),
+        onPassedOver: (...look) => lines.passedOver(...look),
         onDelivery: async (delivery, newest) => {
           const now = Date.now();
+          lines.delivered(delivery, newest);
           const letter = deadLetterOf(delivery, now);
           if (letter !== null) {
             await keep([letter]);
-            deps.logger.warn({ userId: letter.userId, id: letter.id }, letter.reason);
+            deps.logger.warn({ user_id: letter.userId, id: letter.id }, letter.reason);
           }
           this.recent.add(delivery, now - newest.committedAtMs);
           if (!isSent(delivery)) return;
@@ -173,9 +185,9 @@ export class DeliveryStream {
       onLost: (begins) => {
         // Where the log begins anew, the numbers of before mean something else.
         this.#intake.progress.restart(begins);
-        this.#resync.ask(begins, 'retention');
+        this.#resyncOf(begins, 'retention');
       },
-      onOtherMark: (places) => this.#resync.ask(places, 'rule'),
+      onOtherMark: (places) => this.#resyncOf(places, 'rule'),
     };
     this.#member = await topics.join(groupId, names, handlers, fingerprint);
     this.#commits = setInterval(() => {
@@ -232,22 +244,21 @@ export class DeliveryStream {
       this.#failedCommits += 1;
       const { message } = error as Error;
       this.#deps.onTrouble('topics', `the offsets can not be saved: ${message}`);
-      if (this.#failedCommits > 1) return;
-      this.#deps.logger.warn({ err: error }, 'offsets could not be committed; trying again');
     }
   }
 
+  #resyncOf(places: readonly TopicOffset[], reason: ResyncCause): void {
+    this.#deps.metrics.resyncs.inc({ reason });
+    this.#resync.ask(places, reason);
+  }
+
   #databaseTrouble(error: unknown): void {
-    const { logger, onTrouble } = this.#deps;
-    if (error === null) logger.info('the database answers again');
-    else logger.warn({ err: error }, 'the rule can not be asked; delivery waits');
-    onTrouble('database', error === null ? null : (error as Error).message);
+    this.#deps.onTrouble('database', error === null ? null : (error as Error).message);
   }
 
   #resyncTrouble(error: unknown): void {
-    const { logger, onTrouble } = this.#deps;
+    const { onTrouble } = this.#deps;
     if (error === null) return onTrouble('resync', null);
-    logger.warn({ err: error }, 'a look at everyone can not be asked for; trying again');
     onTrouble('resync', `a look at everyone can not be asked for: ${(error as Error).message}`);
   }
 }

@@ -5,13 +5,19 @@ import type { Endpoint, IterableHttp } from './http.ts';
 import type { KeyQuestion } from './key-question.ts';
 import type { RateBudget, Start } from './rate-budget.ts';
 import type { Verdict } from './read-response.ts';
+import { type RetryReason, retryReason } from './retry-reason.ts';
 import { CALL_RETRIES, retryDelayMs } from './retry-schedule.ts';
 
 /** What a call came to in the end: Iterable took it, or never will. */
-export type Outcome = Extract<Verdict, { kind: 'ok' | 'refused' }>;
+export type Outcome = Extract<Verdict, { kind: 'ok' | 'refused' }> & Took;
+
+interface Took {
+  /** How long the last try was out, in ms; left out where there was none. */
+  ms?: number;
+}
 
 /** A try that Iterable has not decided: worth another one, not before `retryAfterMs` if it says so. */
-export interface Failure {
+export interface Failure extends Took {
   kind: 'failed';
   /** null where there was no answer. */
   status: number | null;
@@ -41,6 +47,8 @@ export interface CallsOptions {
   random: () => number;
   /** Told of every answer: `status` is the HTTP status, or `error` when there was none. */
   onAnswer: (endpoint: Endpoint, status: number | 'error') => void;
+  /** Told of every call that has to be made again. */
+  onRetry?: (endpoint: Endpoint, reason: RetryReason) => void;
 }
 
 /**
@@ -74,12 +82,12 @@ export class IterableCalls {
   ): Promise<Outcome | Failure> {
     const body = JSON.stringify(payload);
     for (let attempt = 1, slowDowns = 1; ; attempt++) {
-      const verdict = await this.#once(endpoint, body, caller, () => isWanted(attempt));
-      if (verdict.kind === 'ok' || verdict.kind === 'refused') return verdict;
+      const { verdict, ms } = await this.#once(endpoint, body, caller, () => isWanted(attempt));
+      if (verdict.kind === 'ok' || verdict.kind === 'refused') return { ...verdict, ms };
       if (verdict.kind === 'unauthorised') continue;
       const { status, message, retryAfterMs } = verdict;
       if (status !== 429 || slowDowns >= SLOW_DOWNS_MAX) {
-        return { kind: 'failed', status, message, retryAfterMs };
+        return { kind: 'failed', status, message, retryAfterMs, ms };
       }
       await this.backOff(slowDowns, retryAfterMs);
       slowDowns += 1;
@@ -109,18 +117,22 @@ export class IterableCalls {
     body: string,
     caller: Caller,
     isWanted: () => boolean,
-  ): Promise<Verdict> {
-    const { gate, budgets, http, onAnswer } = this.#options;
+  ): Promise<{ verdict: Verdict; ms: number }> {
+    const { gate, budgets, http, onAnswer, onRetry } = this.#options;
     const { probe, start } = await this.#admitted(budgets[endpoint], caller, isWanted);
     this.#inFlight += 1;
+    const beganMs = performance.now();
     const answer = await http.post(endpoint, body);
+    const ms = performance.now() - beganMs;
     this.#inFlight -= 1;
     if (answer.status !== null) budgets[endpoint].answered(start);
     onAnswer(endpoint, answer.status ?? 'error');
     if (answer.status === 429) budgets[endpoint].leaveMoreRoom();
     const verdict = answer.kind === 'unauthorised' ? await this.#ofKeyOrRecord(answer) : answer;
+    const reason = retryReason(verdict);
+    if (reason !== null) onRetry?.(endpoint, reason);
     if (gate.report(verdict, probe, caller)) void this.#askWhetherThere();
-    return verdict;
+    return { verdict, ms };
   }
 
   /**

@@ -120,7 +120,7 @@ export class Widening {
 }
 
 /** An answer this much later than others says no more of when its call has arrived. */
-const LATE_MS_MAX = 250;
+const LATE_MS_MAX = 100;
 /** So many calls that follow one another are late when the way to the server stood still. */
 const NEIGHBOURS = 3;
 /** Of so many answers it is known how long they took. */

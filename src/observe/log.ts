@@ -1,13 +1,15 @@
 import { basename, dirname } from 'node:path';
 import { closeSync, openSync } from 'node:fs';
 import pino from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 import { createStream } from 'rotating-file-stream';
 import { UsageError } from '../errors.ts';
 import { makeFolder } from '../folders.ts';
 import { oneLine, plainJson, secretRemover, withoutAddresses } from '../plain-text.ts';
 import type { LogSettings } from '../settings/types.ts';
+import { jsonLine } from './json-line.ts';
 import type { Logger } from './logger.ts';
+import type { Screen } from './screen.ts';
 
 /** Fields whose value is a secret, wherever in an object they are (an error may carry its connection's). */
 const SECRET_FIELD = /^(.*passw(or)?d.*|pwd|api[-_]?key|authorization|secret)$/i;
@@ -35,7 +37,7 @@ interface Audience {
   withoutSecrets: (text: string) => string;
   /** Below this level a line may name addresses. */
   addressesBelow: number;
-  isTerminal: boolean;
+  isPretty: boolean;
 }
 
 /**
@@ -43,31 +45,41 @@ interface Audience {
  * is one line, whatever its values hold.
  */
 function guarded(stream: pino.DestinationStream, audience: Audience): pino.DestinationStream {
-  const { withoutSecrets, addressesBelow, isTerminal } = audience;
+  const { withoutSecrets, addressesBelow, isPretty } = audience;
   return {
     write(line: string) {
-      const record = JSON.parse(line) as { level: number };
+      const record = JSON.parse(line) as { level: string };
+      const level = pino.levels.values[record.level] ?? INFO;
       const clean = (text: string): string => {
         const withoutKeys = withoutSecrets(text);
-        const open = record.level < addressesBelow ? withoutKeys : withoutAddresses(withoutKeys);
+        const open = level < addressesBelow ? withoutKeys : withoutAddresses(withoutKeys);
         // The printer for people prints what stands in a text; JSON escapes it by itself.
-        return isTerminal ? oneLine(open) : open;
+        return isPretty ? oneLine(open) : open;
       };
       stream.write(`${plainJson(cleaned(record, clean))}\n`);
     },
   };
 }
 
-/** stderr: stdout belongs to results. People read lines on a terminal; programs read JSON. */
-function consoleStream(isTerminal: boolean): pino.DestinationStream {
-  if (!isTerminal) return pino.destination({ fd: 2, sync: true });
-  return pretty({
-    destination: 2,
-    sync: true,
+/** stderr: stdout belongs to results. People read lines; programs read JSON. */
+function consoleStream({ isPretty, screen }: LogConsole): pino.DestinationStream {
+  if (!isPretty) return pino.destination({ fd: 2, sync: true });
+  const format = prettyFactory({
+    colorize: screen !== null,
     ignore: 'pid,hostname',
     translateTime: 'SYS:HH:MM:ss',
     singleLine: true,
   });
+  const out = screen ?? pino.destination({ fd: 2, sync: true });
+  return { write: (line: string) => void out.write(format(line)) };
+}
+
+/** Where the console's lines go. */
+export interface LogConsole {
+  /** For people; else JSON. */
+  isPretty: boolean;
+  /** null: no terminal. */
+  screen: Screen | null;
 }
 
 /**
@@ -76,23 +88,30 @@ function consoleStream(isTerminal: boolean): pino.DestinationStream {
  * logged; addresses only in the file, below INFO.
  */
 export function openLog(
-  settings: LogSettings,
-  isTerminal: boolean,
+  settings: Pick<LogSettings, 'level' | 'file'>,
+  console: LogConsole,
   secrets: readonly string[],
 ): OpenLog {
   const withoutSecrets = secretRemover(secrets);
   const streams: pino.StreamEntry[] = [];
+  const { isPretty } = console;
   if (settings.level !== 'silent') {
-    const audience = { withoutSecrets, addressesBelow: 0, isTerminal };
-    streams.push({ level: settings.level, stream: guarded(consoleStream(isTerminal), audience) });
+    const audience = { withoutSecrets, addressesBelow: 0, isPretty };
+    streams.push({ level: settings.level, stream: guarded(consoleStream(console), audience) });
   }
-  const file = settings.file === null ? null : openFile(settings.file);
+  const say = (text: string): void => sayBeside(console, text);
+  const file = settings.file === null ? null : openFile(settings.file, say);
   if (file !== null) {
-    const audience = { withoutSecrets, addressesBelow: INFO, isTerminal: false };
+    const audience = { withoutSecrets, addressesBelow: INFO, isPretty: false };
     streams.push({ level: 'debug', stream: guarded(file, audience) });
   }
   const logger = pino(
-    { level: 'debug', base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      level: file === null ? settings.level : 'debug',
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     pino.multistream(streams),
   );
   return {
@@ -103,7 +122,14 @@ export function openLog(
   };
 }
 
-function openFile(path: string): ReturnType<typeof createStream> {
+/** What the log itself has to say of its file. */
+function sayBeside({ isPretty, screen }: LogConsole, text: string): void {
+  const line = isPretty ? `${text}\n` : jsonLine('warn', text);
+  if (screen === null) process.stderr.write(line);
+  else screen.write(line);
+}
+
+function openFile(path: string, say: (text: string) => void): ReturnType<typeof createStream> {
   try {
     makeFolder(dirname(path));
     closeSync(openSync(path, 'a', 0o600));
@@ -119,7 +145,7 @@ function openFile(path: string): ReturnType<typeof createStream> {
   let complained = false;
   // A full disk must not stop the work: the console still has the log.
   stream.on('error', (error: Error) => {
-    if (!complained) process.stderr.write(`log file ${path}: ${error.message}\n`);
+    if (!complained) say(`log file ${path}: ${error.message}`);
     complained = true;
   });
   return stream;

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { LookOutcome } from '../delivery/engine.ts';
 
 const PREFIX = 'iterable_sync_';
@@ -15,6 +15,11 @@ export interface Metrics {
   unreadableMessages: Counter;
   memoryOfSent: Gauge;
   ready: Gauge;
+  captureState: Gauge<'state'>;
+  deadLetters: Gauge;
+  rateShare: Gauge;
+  retries: Counter<'endpoint' | 'reason'>;
+  resyncs: Counter<'reason'>;
 }
 
 export const OUTCOMES: readonly LookOutcome[] = ['sent', 'superseded', 'ineligible', 'refused'];
@@ -75,9 +80,57 @@ export function createMetrics(): Metrics {
       help: '1 when /readyz says so, else 0.',
       registers,
     }),
+    captureState: new Gauge({
+      name: `${PREFIX}capture_state`,
+      help: '1 for the state that the capture is in, 0 for the others.',
+      labelNames: ['state'],
+      registers,
+    }),
+    deadLetters: new Gauge({
+      name: `${PREFIX}dead_letters`,
+      help: 'Deliveries refused for good, and messages that can not be read, neither retried nor discarded.',
+      registers,
+    }),
+    rateShare: new Gauge({
+      name: `${PREFIX}rate_share`,
+      help: "This instance's part of Iterable's rate limits, 0 to 1.",
+      registers,
+    }),
+    retries: new Counter({
+      name: `${PREFIX}retries_total`,
+      help: 'Calls to Iterable that failed and are made again, by endpoint and reason.',
+      labelNames: ['endpoint', 'reason'],
+      registers,
+    }),
+    resyncs: new Counter({
+      name: `${PREFIX}resyncs_total`,
+      help: 'Looks at everyone whom the rule finds, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
   };
   // A gauge without labels begins at 0, which would read as known.
-  for (const gauge of [metrics.capturePositionAge, metrics.memoryOfSent]) gauge.remove();
+  const { capturePositionAge, memoryOfSent, deadLetters, rateShare } = metrics;
+  for (const gauge of [capturePositionAge, memoryOfSent, deadLetters, rateShare]) gauge.remove();
   for (const outcome of OUTCOMES) metrics.deliveries.inc({ outcome }, 0);
   return metrics;
+}
+
+/** Gauges whose names end as those of counters do: `promtool check metrics` complains. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
+/** Adds what is the same for the whole life of a process, and what Node tells of it. */
+export function addProcessMetrics(registry: Registry, version: string): void {
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  new Gauge({
+    name: `${PREFIX}build_info`,
+    help: '1; the version of the program, and of Node.',
+    labelNames: ['version', 'node'],
+    registers: [registry],
+  }).set({ version, node: process.versions.node }, 1);
 }

@@ -192,7 +192,11 @@ function group(values: ReadonlyMap<string, unknown>): Settings {
       lookbackDays: get('RULE_LOOKBACK_DAYS'),
     },
     http: { host: get('HTTP_HOST'), port: get('HTTP_PORT') },
-    log: { level: get('LOG_LEVEL'), file: logFile.toLowerCase() === 'off' ? null : logFile },
+    log: {
+      level: get('LOG_LEVEL'),
+      format: get('LOG_FORMAT'),
+      file: logFile.toLowerCase() === 'off' ? null : logFile,
+    },
     resultsDir: get('RESULTS_DIR'),
   };
 }

@@ -70,7 +70,8 @@ export const SETTINGS_TABLE = [
   { group: 'HTTP', name: 'HTTP_HOST', kind: 'text', default: '127.0.0.1', meaning: 'Address that /healthz, /readyz, /metrics and /status listen on.' },
   { group: 'HTTP', name: 'HTTP_PORT', kind: 'portOrOff', default: '9464', meaning: 'Its port; 0 takes any free one, off none. Where the default is taken, any free one is.' },
   { group: 'Logs and results', name: 'LOG_LEVEL', kind: { oneOf: ['debug', 'info', 'warn', 'error', 'silent'] }, default: 'info', meaning: 'Level on the console: debug, info, warn, error or silent. The log file is always at debug.' },
-  { group: 'Logs and results', name: 'LOG_FILE', kind: 'text', default: './logs/iterable-sync.log', meaning: 'Log file, rotated at 20 MB, ten kept; off for none.' },
+  { group: 'Logs and results', name: 'LOG_FORMAT', kind: { oneOf: ['auto', 'json', 'pretty'] }, default: 'auto', meaning: 'What goes to stderr: json (a record a line), pretty (for people), or auto: pretty on a terminal, else json.' },
+  { group: 'Logs and results', name: 'LOG_FILE', kind: 'text', default: null, meaning: 'Log file, rotated at 20 MB, ten kept; off for none. Not set: ./logs/COMMAND.log, one for each command.' },
   { group: 'Logs and results', name: 'RESULTS_DIR', kind: 'text', default: '.', meaning: 'Folder of the results files of backfill and replay.' },
 ] as const satisfies readonly SettingRow[];
 

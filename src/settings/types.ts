@@ -68,9 +68,12 @@ export interface HttpSettings {
   port: number | null;
 }
 
+export type LogFormat = 'auto' | 'json' | 'pretty';
+
 export interface LogSettings {
   level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
-  /** null: no file. */
+  format: LogFormat;
+  /** A path; empty: the command's own; null: no file. */
   file: string | null;
 }
 

@@ -1,15 +1,9 @@
 /**
- * Which partition a key belongs to: as Kafka's default partitioner (murmur2 over the key's UTF-8
+ * Which partition a key belongs to, its first `length` bytes: as Kafka's default partitioner (murmur2 over the key's UTF-8
  * bytes, made positive, modulo the number of partitions), so that both kinds of topics, and other
  * producers of the same topic, agree.
  * Source: org.apache.kafka.common.utils.Utils.murmur2 and toPositive.
  */
-export function partitionFor(key: string, partitions: number): number {
-  const bytes = Buffer.from(key);
-  return partitionOf(bytes, bytes.length, partitions);
-}
-
-/** As `partitionFor`, of the first `length` bytes; makes no garbage. */
 export function partitionOf(bytes: Uint8Array, length: number, partitions: number): number {
   return (murmur2(bytes, length) & 0x7fffffff) % partitions;
 }

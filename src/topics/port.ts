@@ -16,6 +16,35 @@ export interface OutgoingMessage {
   headers: Readonly<Record<string, string>>;
 }
 
+/** A value that is written where it is wanted, so that no text is made of it. */
+export interface ValueWriter {
+  /** How many bytes `write` takes at most. */
+  bytesMax(): number;
+  /** Writes it in UTF-8 at `at`; returns where it ends. It may throw: then nothing was written. */
+  write(target: Buffer, at: number): number;
+}
+
+/** Messages for one `publish`, encoded as they are pushed: nothing is kept of what was given. */
+export interface OutgoingBatch {
+  /** How many there are. */
+  readonly count: number;
+  /** What they take in memory, about. */
+  readonly bytes: number;
+  push(message: OutgoingMessage): void;
+  /** The same with a value that is written in place. `key`: a user id. */
+  pushWritten(
+    topic: string,
+    key: number | string,
+    value: ValueWriter,
+    timestampMs: number,
+    headers: OutgoingMessage['headers'],
+  ): void;
+  /** What is there by now stays: `cut` goes no further back. */
+  settle(): void;
+  /** Takes off all but the first `count` messages, which it returns in a batch of their own. */
+  cut(count: number): OutgoingBatch;
+}
+
 /** A message as read. `offset` counts from 0 within its partition. */
 export interface ReceivedMessage {
   topic: string;
@@ -40,15 +69,18 @@ export interface TopicOffset extends TopicPartition {
 }
 
 export interface Publisher extends AsyncDisposable {
+  /** An empty batch, for one `publish` of this publisher. */
+  batch(): OutgoingBatch;
   /**
    * Appends in order and resolves when every message is durable (Kafka: acks from all in-sync
    * replicas; embedded: written, and lost by a power cut only together with everything after it).
    * `checkpoint`, when given, is saved only after the messages are durable (embedded: in the same
    * transaction). Calls are carried out one after the other.
    * Retries while the broker is unreachable until `signal` aborts; then rejects.
+   * A batch belongs to the publisher from the call on.
    */
   publish(
-    messages: readonly OutgoingMessage[],
+    messages: OutgoingBatch | readonly OutgoingMessage[],
     checkpoint?: { source: string; value: string },
     signal?: AbortSignal,
   ): Promise<void>;

@@ -201,7 +201,7 @@ describe('backfill', () => {
       await runToEnd(['doctor'], on.env); // The log file is there.
       const { code, stderr } = await runToEnd(['backfill'], env);
       expect(code, stderr).toBe(2);
-      expect(stderr).toContain(`error: ${name} ${env[name]} can not be written`);
+      expect(stderr).toContain(`"msg":"${name} ${env[name]} can not be written`);
       expect(on.simulator.stats().state.users).toBe(0);
     },
   );

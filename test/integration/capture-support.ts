@@ -4,8 +4,16 @@ import {
   type CaptureStatus,
   runCapture,
 } from '../../src/capture/capture.ts';
+import { Outages } from '../../src/observe/outages.ts';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
-import type { OutgoingMessage, Publisher, TopicNames } from '../../src/topics/port.ts';
+import { MessageList } from '../../src/topics/message-list.ts';
+import type {
+  OutgoingBatch,
+  OutgoingMessage,
+  Publisher,
+  TopicNames,
+} from '../../src/topics/port.ts';
+import { listed } from '../support/listed.ts';
 
 export const NAMES: TopicNames = {
   pageViews: 'page_views',
@@ -22,14 +30,18 @@ export class MemoryPublisher implements Publisher {
   /** Awaited before each batch counts as published. */
   delay: () => Promise<void> = () => Promise.resolve();
 
+  batch(): OutgoingBatch {
+    return new MessageList();
+  }
+
   async publish(
-    messages: readonly OutgoingMessage[],
+    messages: OutgoingBatch | readonly OutgoingMessage[],
     checkpoint?: { source: string; value: string },
     signal?: AbortSignal,
   ): Promise<void> {
     await this.delay();
     signal?.throwIfAborted();
-    for (const message of messages) this.messages.push(message);
+    for (const message of listed(messages)) this.messages.push(message);
     if (checkpoint !== undefined) this.checkpoints.set(checkpoint.source, checkpoint.value);
   }
 
@@ -95,6 +107,7 @@ export function startCapture(
   /** Those that came before it streamed. */
   let savesBefore = Number.POSITIVE_INFINITY;
   const counting: Publisher = {
+    batch: () => publisher.batch(),
     publish: async (messages, checkpoint, signal) => {
       await publisher.publish(messages, checkpoint, signal);
       if (checkpoint !== undefined) saves += 1;
@@ -111,6 +124,8 @@ export function startCapture(
       yield await Promise.resolve([]);
     },
     logger,
+    outages: new Outages(logger),
+    topicsPart: 'topics file',
     signal: stopping.signal,
     onStatus: (now) => {
       status = now;

@@ -72,7 +72,7 @@ describe('the command line', () => {
       await until('it ends', () => Promise.resolve(program.hasEnded));
       const { code, stderr } = await program.ended;
       expect(code).toBe(2);
-      expect(stderr).toContain(`error: ${name} /proc/no`);
+      expect(stderr).toContain(`"msg":"${name} /proc/no`);
       expect(stderr).toContain('can not be written');
       expect(on.simulator.stats().state.users).toBe(0);
     },
@@ -108,7 +108,7 @@ describe('the command line', () => {
     });
     expect(code).toBe(3);
     expect(stderr).toContain(
-      'error: the database at 127.0.0.1:1 can not be reached (nothing listens there, ECONNREFUSED); check DB_HOST and DB_PORT, and that it runs\n',
+      '"msg":"the database at 127.0.0.1:1 can not be reached (nothing listens there, ECONNREFUSED); check DB_HOST and DB_PORT, and that it runs"}\n',
     );
     expect(stderr).toMatch(/"level":40,.*there is no setting RULE_PAGE; did you mean RULE_PAGES\?/);
   });

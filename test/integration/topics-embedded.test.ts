@@ -8,7 +8,9 @@ import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../../src/errors.ts';
 import type { TopicSettings } from '../../src/settings/types.ts';
 import { openFile, topicsFile } from '../../src/topics/embedded/file.ts';
+import { BatchSet, asBatchSet } from '../../src/topics/batch/batch-set.ts';
 import { EmbeddedLog } from '../../src/topics/embedded/log.ts';
+import type { OutgoingMessage } from '../../src/topics/port.ts';
 import { dropAllOld } from '../../src/topics/embedded/retention.ts';
 import { openTopics } from '../../src/topics/open.ts';
 import { notOutlivingUs } from '../../tools/services/server-process.ts';
@@ -63,6 +65,26 @@ describe('the embedded topics', () => {
     expect(await readAll(topics, await topics.bounds([topics.names.pageViews]))).toEqual([]);
   });
 
+  // Guards the turn in EmbeddedPublisher: a queue of 16 MB is written in one go otherwise.
+  it('leave time for everything else between two publishes', async () => {
+    await using topics = await open(settingsFor('embedded'));
+    await using publisher = await topics.publisher();
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      counting = setImmediate(count);
+    };
+    let counting = setImmediate(count);
+    const endMs = performance.now() + 200;
+    for (let i = 0; performance.now() < endMs; i++) {
+      const batch = publisher.batch();
+      for (let k = 0; k < 500; k++) batch.push(message(topics.names.pageViews, k, `${i}`));
+      await publisher.publish(batch);
+    }
+    clearImmediate(counting);
+    expect(turns).toBeGreaterThan(3);
+  });
+
   it('drop what is old and nothing else; offsets stay and readers go on at the begin', async () => {
     const settings = settingsFor('embedded');
     const nowMs = Date.now();
@@ -70,12 +92,20 @@ describe('the embedded topics', () => {
     const { pageViews } = topics.names;
     const db = openFile(settings.stateDir);
     const log = new EmbeddedLog(db);
+    const append = (messages: OutgoingMessage[], nowMs: number): void => {
+      const set = new BatchSet({ partitionsOf: (topic) => log.partitions(topic), nowMs: null });
+      log.append(
+        asBatchSet(messages, () => set),
+        null,
+        nowMs,
+      );
+    };
     // More than one step's worth, of an earlier time than the rest but for one late clock.
     const old = Array.from({ length: 25_000 }, (_, i) => message(pageViews, 1, `old ${i}`, 9_000));
-    log.append(old.slice(0, 12_000), null, nowMs - 20 * HOUR_MS);
-    log.append(old.slice(12_000), null, nowMs - 20 * HOUR_MS);
-    log.append([message(pageViews, 1, 'mark', 1_000)], null, nowMs - 19 * HOUR_MS);
-    log.append([message(pageViews, 1, 'new', 2_000)], null, nowMs - HOUR_MS);
+    append(old.slice(0, 12_000), nowMs - 20 * HOUR_MS);
+    append(old.slice(12_000), nowMs - 20 * HOUR_MS);
+    append([message(pageViews, 1, 'mark', 1_000)], nowMs - 19 * HOUR_MS);
+    append([message(pageViews, 1, 'new', 2_000)], nowMs - HOUR_MS);
     const partition = (await topics.bounds([pageViews])).find(({ end }) => end > 0)!;
     log.commit('g', [{ ...partition, offset: 100 }], '');
     const { dropped, unread } = await dropAllOld(

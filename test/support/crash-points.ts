@@ -69,7 +69,7 @@ function mark(owner: Owner, name: string, nameOf: (args: readonly unknown[]) => 
 }
 
 mark(RowMessages, 'append', () => 'row');
-mark(Outbox, 'add', () => 'queueing');
+mark(Outbox, 'rows', () => 'queueing');
 mark(Outbox, 'mark', () => 'transaction end');
 for (const publisher of [EmbeddedPublisher, KafkaPublisher]) {
   mark(publisher, 'publish', ([, checkpoint]) =>

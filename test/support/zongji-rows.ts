@@ -42,7 +42,7 @@ export async function zongjiReader(
     },
   };
   const BinlogPacket = packetClass(zongji);
-  const translator = new Translator(tables, new EventTimes(timeZone), emit);
+  const translator = new Translator(tables, 'mysql', new EventTimes(timeZone), emit);
   return (packet) => {
     const parser = new Parser();
     parser.append(Buffer.from(packet));

@@ -9,6 +9,7 @@ import type { CommandContext } from '../../src/commands/context.ts';
 import type { UserDelivery } from '../../src/delivery/deliver-user.ts';
 import { StoppedError } from '../../src/iterable/calls.ts';
 import type { Verdict } from '../../src/iterable/read-response.ts';
+import { Outages } from '../../src/observe/outages.ts';
 import type { DeadLetter } from '../../src/topics/port.ts';
 
 const slowDown = (retryAfterMs: number | null): Verdict => ({
@@ -24,6 +25,8 @@ const REFUSED = {
   update: REFUSAL,
   track: REFUSAL,
 } as unknown as UserDelivery;
+
+const logger = pino({ level: 'silent' });
 
 class World {
   readonly printed: string[] = [];
@@ -47,7 +50,8 @@ class World {
             eventsTrackPerSecond: 2_000,
           },
         },
-        logger: pino({ level: 'silent' }),
+        logger,
+        outages: new Outages(logger),
         signal: new AbortController().signal,
         print: (line: string) => this.printed.push(line),
       } as unknown as CommandContext,

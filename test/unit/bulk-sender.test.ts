@@ -7,6 +7,7 @@ import type { Session } from '../../src/database/open.ts';
 import { Batch } from '../../src/commands/batch.ts';
 import { BulkSender } from '../../src/commands/bulk-sender.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
+import { Outages } from '../../src/observe/outages.ts';
 import { type EligibleUser, toEligibleUser } from '../../src/rule/eligible-user.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import type { DeadLetter } from '../../src/topics/port.ts';
@@ -21,6 +22,8 @@ const row = (id: number): Record<string, unknown> => ({
   event_time: '2026-01-01 00:00:00',
   event_epoch: 1_767_225_600,
 });
+
+const logger = pino({ level: 'silent' });
 
 describe('BulkSender', () => {
   // Guards the halving in #call, and the engine's patience.
@@ -45,7 +48,8 @@ describe('BulkSender', () => {
           eventsTrackPerSecond: 2_000,
         },
       },
-      logger: pino({ level: 'silent' }),
+      logger,
+      outages: new Outages(logger),
       signal: new AbortController().signal,
       print: () => undefined,
     } as unknown as CommandContext;

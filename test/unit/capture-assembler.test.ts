@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { Assembler, type Loss } from '../../src/capture/assembler.ts';
+import { BatchQueue } from '../../src/capture/batch-queue.ts';
 import { DecodedRows } from '../../src/capture/decoded-rows.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
 import type { CaptureEvent } from '../../src/capture/events.ts';
 import { PositionTracker } from '../../src/capture/position.ts';
 import { UNKNOWN_STATUS } from '../../src/capture/query-status.ts';
 import { RowMessages } from '../../src/capture/row-messages.ts';
+import { MessageList } from '../../src/topics/message-list.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
+import { listed } from '../support/listed.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const NAMES = { pageViews: 'v', userChanges: 'u', deadLetters: 'd', checkpoints: 'c' };
@@ -28,14 +31,30 @@ function assembled() {
   const warnings: string[] = [];
   const everyone: string[] = [];
   const tracker = new PositionTracker('mysql', { gtidSet: '' });
+  const queue = new BatchQueue(() => new MessageList());
+  /** Publishes at once what is decided. */
+  const published = <T>(result: T): T => {
+    for (let batch = queue.next(); batch !== undefined; batch = queue.next()) {
+      for (const action of batch.actions) action();
+      messages.push(...listed(batch.messages));
+    }
+    return result;
+  };
   const assembler = new Assembler({
     watched: () => ({ database: 'shop', parents: [] }),
     server: 'server-1',
     messages: new RowMessages(NAMES),
     tracker,
     outbox: {
-      add: (fill) => void fill(messages),
-      mark: (action) => action(),
+      begin: () => queue.begin(),
+      rows: (fill) => published(queue.rows(fill)),
+      get undecided() {
+        return queue.undecided;
+      },
+      takeBack: (keep) => queue.takeBack(keep),
+      decide: () => published(queue.decide()),
+      add: (fill, counted) => published(queue.add(fill, counted)),
+      mark: (action) => published(queue.mark(action)),
     },
     nowMs: () => 5_500,
     onLoss: (loss) => losses.push(loss),

@@ -9,6 +9,7 @@ import type { Checkpoint } from '../../src/capture/position.ts';
 import { type CheckpointFacts, decideStart, isPositionGone } from '../../src/capture/start.ts';
 import { isImageWhole, planTable } from '../../src/capture/table-plan.ts';
 import { UnavailableError } from '../../src/errors.ts';
+import { MessageList } from '../../src/topics/message-list.ts';
 
 describe('where a capture begins', () => {
   const at = '2026-01-01T00:00:00.000Z';
@@ -97,6 +98,7 @@ test("what cuts publishing short is not the publisher's failure, what it throws 
   const lost = new Error('the connection of the lock is lost');
   const full = new Error('the topics refuse');
   const { publisher, failed } = noteFailures({
+    batch: () => new MessageList(),
     publish: (_messages, _checkpoint, signal) =>
       signal?.aborted === true ? Promise.reject(signal.reason as Error) : Promise.reject(full),
     loadCheckpoint: () => Promise.resolve(null),

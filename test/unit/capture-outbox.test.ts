@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Outbox, QUEUE_BYTES_HIGH, QUEUE_BYTES_LOW } from '../../src/capture/outbox.ts';
+import { MessageList } from '../../src/topics/message-list.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
+import { listed } from '../support/listed.ts';
 import { SEED } from '../support/extent.ts';
 import { randomFrom } from '../support/workload.ts';
 
@@ -24,8 +26,12 @@ function outboxWith(publish: (published: Published) => Promise<void>) {
   let place = 0;
   const outbox = new Outbox({
     publisher: {
+      batch: () => new MessageList(),
       publish: async (messages, checkpoint) => {
-        const now = { values: messages.map(({ value }) => value), checkpoint: checkpoint?.value };
+        const now = {
+          values: listed(messages).map(({ value }) => value),
+          checkpoint: checkpoint?.value,
+        };
         await publish(now);
         published.push(now);
       },
@@ -41,8 +47,7 @@ function outboxWith(publish: (published: Published) => Promise<void>) {
   });
   const add = (value: string, bytes = value.length): void =>
     outbox.add((to) => {
-      to.push(message(value));
-      return bytes;
+      to.push(message(value.padEnd(bytes)));
     });
   const end = (at: number): void =>
     outbox.mark(() => {

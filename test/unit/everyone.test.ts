@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Everyone } from '../../src/capture/everyone.ts';
-import type { OutgoingMessage } from '../../src/topics/port.ts';
+import { MessageList } from '../../src/topics/message-list.ts';
 
 function looking(refresh: () => Promise<void> = () => Promise.resolve()) {
-  const messages: OutgoingMessage[] = [];
+  const list = new MessageList();
+  const { messages } = list;
   const stopping = new AbortController();
   const everyone = new Everyone({
     userChanges: 'changes',
@@ -13,7 +14,7 @@ function looking(refresh: () => Promise<void> = () => Promise.resolve()) {
     },
     refresh,
     outbox: {
-      add: (fill) => void fill(messages),
+      add: (fill) => fill(list),
       mark: (action) => action(),
       isFull: false,
     },

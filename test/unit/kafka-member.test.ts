@@ -56,6 +56,7 @@ class FakeKafka {
       topics: ['views'],
       mark: 'ours',
       logger: pino({ level: 'silent' }),
+      onGroup: () => undefined,
       handlers: {
         onRebalancing: () => undefined,
         onAssigned: () => undefined,

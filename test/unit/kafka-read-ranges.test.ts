@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../../src/errors.ts';
 import { readRanges } from '../../src/topics/kafka/read-ranges.ts';
-import { RecordBatch, encodeHeaders } from '../../src/topics/kafka/record-batch.ts';
+import { encodeHeaders } from '../../src/topics/batch/headers.ts';
+import { RecordBatch } from '../../src/topics/batch/record-batch.ts';
 import type {
   FetchAnswer,
   FetchQuestion,

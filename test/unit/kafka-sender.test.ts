@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Outages } from '../../src/observe/outages.ts';
 import { KafkaPublisher } from '../../src/topics/kafka/publisher.ts';
 import { kafkajsInside } from '../../src/topics/kafka/wire/inside.ts';
 import { nextSequence } from '../../src/topics/kafka/wire/sequence.ts';
@@ -10,7 +11,7 @@ import { message } from '../support/topics.ts';
 
 function publisherOn(brokers: StandInBrokers, lines: string[] = []) {
   const logger = pino(
-    {},
+    { level: 'info' },
     { write: (line: string) => void lines.push((JSON.parse(line) as { msg: string }).msg) },
   );
   const wire = new Wire(brokers, kafkajsInside());
@@ -19,7 +20,7 @@ function publisherOn(brokers: StandInBrokers, lines: string[] = []) {
     sender: wire.sender(null),
     checkpointsTopic: 'checkpoints',
     loadCheckpoint: () => Promise.resolve(null),
-    logger,
+    outages: new Outages(logger),
   });
 }
 
@@ -147,10 +148,12 @@ describe('a publisher that has to wait', () => {
     const other = new StandInBrokers([1], away);
     await using waiting = publisherOn(other, lines);
     await waiting.publish(messages(0, 1));
-    expect(lines).toEqual([
-      'Kafka does not take messages (the connection is closed); capture waits and tries again',
-      'Kafka takes messages again',
-    ]);
+    await expect
+      .poll(() => lines, { timeout: 6_000 })
+      .toEqual([
+        'Kafka does not take messages (the connection is closed); capture waits and tries again',
+        expect.stringMatching(/^Kafka answers again, after \d s$/),
+      ]);
   }, 30_000);
 });
 

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { CommandContext } from '../../src/commands/context.ts';
 import { lazyDeadLetters } from '../../src/commands/lazy-dead-letters.ts';
+import { Outages } from '../../src/observe/outages.ts';
 import { openTopics } from '../../src/topics/open.ts';
 import { letter, lettersOf } from '../support/topics.ts';
 
@@ -14,8 +15,9 @@ describe('lazyDeadLetters', () => {
     const blocked = join(mkdtempSync(join(tmpdir(), 'lazy-')), 'state');
     writeFileSync(blocked, 'a file where the folder should be');
     const logger = pino({ level: 'silent' });
+    const outages = new Outages(logger);
     const topics = { kafka: null, topic: 'page_views', partitions: 6, stateDir: blocked };
-    await using lazy = lazyDeadLetters({ settings: { topics }, logger } as CommandContext);
+    await using lazy = lazyDeadLetters({ settings: { topics }, logger, outages } as CommandContext);
     const kept = letter('page-view-1', new Date().toISOString());
     await expect(lazy.add([kept])).rejects.toThrow(blocked);
     rmSync(blocked);

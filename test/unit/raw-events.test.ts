@@ -4,7 +4,8 @@ import { CorruptEventError } from '../../src/capture/byte-reader.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
 import type { CaptureEvent } from '../../src/capture/events.ts';
 import { RawEvents } from '../../src/capture/raw-events.ts';
-import { RowMessages, stampOf } from '../../src/capture/row-messages.ts';
+import { RowMessages, Stamp } from '../../src/capture/row-messages.ts';
+import { MessageList } from '../../src/topics/message-list.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
 import {
   formatDescription,
@@ -43,16 +44,13 @@ const UPDATES = new Set([24, 31]);
 type Said = { messages: OutgoingMessage[]; unreadable: string[]; rows: number };
 
 function listener(): { said: Said; emit: (event: CaptureEvent) => void } {
-  const said: Said = { messages: [], unreadable: [], rows: 0 };
+  const list = new MessageList();
+  const said: Said = { messages: list.messages, unreadable: [], rows: 0 };
   const messages = new RowMessages(NAMES);
   const emit = (event: CaptureEvent): void => {
     if (event.kind === 'unreadable') said.unreadable.push(event.sentence);
     if (event.kind !== 'rows') return;
-    messages.append(
-      event,
-      stampOf({ gtid: 'p', file: '', position: 4 }, 'server', 1),
-      said.messages,
-    );
+    messages.append(event, new Stamp({ gtid: 'p', file: '', position: 4 }, 'server', 1), list);
     said.rows += event.rows.count;
   };
   return { said, emit };

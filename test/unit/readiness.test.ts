@@ -45,7 +45,7 @@ function delivering(at: { share: number | null; isCurrent: boolean; budget: numb
     calls: { inFlight: 0 },
     gate: { state: { reason: null } },
   } as unknown as Sender;
-  return [stream, sender] as const;
+  return [stream, sender, { count: () => new Promise<number>(() => undefined) }] as const;
 }
 
 describe('readiness', () => {
@@ -134,9 +134,14 @@ describe('a figure that is not known', () => {
     live.captureStatus(capture('streaming'));
     live.watch(...delivering({ share: 1, isCurrent: true, budget: 1 }));
     metrics.topicLag.set({ topic: 'old' }, 7);
+    metrics.deadLetters.set(7);
     const text = await live.metrics();
     expect(text).not.toMatch(/^iterable_sync_topic_lag_messages\{/m);
     expect(text).not.toMatch(/^iterable_sync_capture_position_age_seconds /m);
+    expect(text).not.toMatch(/^iterable_sync_dead_letters /m);
+    expect(text).toMatch(/^iterable_sync_rate_share 1$/m);
+    expect(text).toMatch(/^iterable_sync_capture_state\{state="streaming"\} 1$/m);
+    expect(text).toMatch(/^iterable_sync_capture_state\{state="reconnecting"\} 0$/m);
     expect(text).toMatch(/^iterable_sync_ready 1$/m);
     expect(await live.status()).not.toHaveProperty('deliver.lag_messages');
   });

@@ -225,7 +225,7 @@ describe('settings', () => {
         LOG_FILE: 'off',
       }),
     );
-    expect(settings.log).toEqual({ level: 'warn', file: null });
+    expect(settings.log).toEqual({ level: 'warn', format: 'auto', file: null });
     expect(settings.db.timeZone).toBe('+00:00');
     expect(settings.http.port).toBeNull();
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { coAssign, decodeCounts, encodeCounts } from '../../src/topics/kafka/co-assigner.ts';
-import { murmur2, partitionFor } from '../../src/topics/partitioner.ts';
+import { murmur2, partitionOf } from '../../src/topics/partitioner.ts';
 
 const groups = fc.record({
   members: fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 12 }),
@@ -97,6 +97,11 @@ describe('the partitions of a group that several projects share', () => {
 
 describe('the partition of a key', () => {
   // Kafka's own vectors: UtilsTest.testMurmur2 in org.apache.kafka.common.utils.
+  const partitionFor = (key: string, partitions: number): number => {
+    const bytes = Buffer.from(key);
+    return partitionOf(bytes, bytes.length, partitions);
+  };
+
   it.each([
     ['21', -973932308],
     ['foobar', -790332482],

@@ -1,12 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { partitionFor } from '../partitioner.ts';
-import type {
-  OutgoingMessage,
-  PartitionBounds,
-  ReceivedMessage,
-  TopicOffset,
-  TopicPartition,
-} from '../port.ts';
+import type { BatchSet } from '../batch/batch-set.ts';
+import { decodeHeaders } from '../batch/headers.ts';
+import type { RecordBatch } from '../batch/record-batch.ts';
+import type { PartitionBounds, ReceivedMessage, TopicOffset, TopicPartition } from '../port.ts';
 import { inTransaction } from './transaction.ts';
 
 /** `log.id` of the first message of a partition (see file.ts). */
@@ -34,6 +30,7 @@ export class EmbeddedLog {
   readonly #saveCheckpoint: StatementSync;
   readonly #saveOffset: StatementSync;
   readonly #saveMark: StatementSync;
+  readonly #counts = new Map<string, number>();
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -76,39 +73,45 @@ export class EmbeddedLog {
     });
   }
 
+  /** How many partitions a topic has, as far as it was asked for; they never change. */
+  partitions(topic: string): number {
+    return this.#counts.get(topic) ?? 0;
+  }
+
   /** All of it or nothing, written when it returns (see file.ts for what a power cut takes). */
-  append(
-    messages: readonly OutgoingMessage[],
-    checkpoint: { source: string; value: string } | null,
-    nowMs: number,
-  ): void {
+  append(set: BatchSet, checkpoint: { source: string; value: string } | null, nowMs: number): void {
     inTransaction(this.#db, () => {
-      const topics = new Map<string, Partition[]>();
-      const touched = new Set<Partition>();
-      let headers: OutgoingMessage['headers'] | null = null;
-      let headersJson = '';
-      for (const message of messages) {
-        const partition = this.#partitionOf(message, topics);
-        // Messages of one transaction share their headers object.
-        if (message.headers !== headers) {
-          headers = message.headers;
-          headersJson = JSON.stringify(headers);
-        }
-        const { timestampMs } = message;
-        partition.timeMax = Math.max(partition.timeMax, timestampMs);
-        const id = partition.id * PARTITION_STEP + partition.next;
-        const ahead = partition.timeMax - timestampMs;
-        this.#insert.run(id, timestampMs, ahead, message.key, message.value, headersJson);
-        partition.next += 1;
-        touched.add(partition);
-      }
+      const topics = new Map(set.topics.map((topic) => [topic, this.#partitions(topic)]));
+      for (const [topic, { length }] of topics) this.#counts.set(topic, length);
+      set.dealAgain();
       const hour = Math.floor(nowMs / MARK_EVERY_MS) * MARK_EVERY_MS;
-      for (const partition of touched) {
-        this.#advance.run(partition.next, partition.timeMax, partition.id);
-        this.#mark.run(partition.id, hour, partition.next);
+      for (const { topic, partition, batches } of set.queues) {
+        const at = topics.get(topic)?.[partition];
+        if (at === undefined) throw new Error(`there is no topic ${topic}`);
+        for (const batch of batches) this.#appendTo(at, batch);
+        this.#advance.run(at.next, at.timeMax, at.id);
+        this.#mark.run(at.id, hour, at.next);
       }
       if (checkpoint !== null) this.#saveCheckpoint.run(checkpoint.source, checkpoint.value);
     });
+  }
+
+  #appendTo(partition: Partition, batch: RecordBatch): void {
+    let headers: Buffer | null = null;
+    let headersJson = '';
+    for (const record of batch) {
+      const { key, value, timestampMs } = record;
+      // Messages of one transaction share their headers.
+      if (headers === null || !isSame(headers, record.headers)) {
+        ({ headers } = record);
+        headersJson = JSON.stringify(decodeHeaders(headers));
+      }
+      partition.timeMax = Math.max(partition.timeMax, timestampMs);
+      const id = partition.id * PARTITION_STEP + partition.next;
+      const ahead = partition.timeMax - timestampMs;
+      this.#insert.run(id, timestampMs, ahead, textOf(key), textOf(value), headersJson);
+      partition.next += 1;
+    }
   }
 
   /** Up to `countMax` messages from `at` on, in order. */
@@ -288,15 +291,13 @@ export class EmbeddedLog {
     }
     return this.#known.get(key) ?? null;
   }
+}
 
-  #partitionOf(message: OutgoingMessage, topics: Map<string, Partition[]>): Partition {
-    let partitions = topics.get(message.topic);
-    if (partitions === undefined) {
-      partitions = this.#partitions(message.topic);
-      topics.set(message.topic, partitions);
-    }
-    const partition = partitions[partitionFor(message.key, partitions.length)];
-    if (partition === undefined) throw new Error(`there is no topic ${message.topic}`);
-    return partition;
-  }
+const textOf = (bytes: Buffer | null): string | null => bytes?.toString('utf8') ?? null;
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  // What differs is at their ends.
+  for (let at = a.length - 1; at >= 0; at -= 1) if (a[at] !== b[at]) return false;
+  return true;
 }

@@ -1,5 +1,5 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../observe/logger.ts';
+import type { Outages } from '../../observe/outages.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, Wait } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
 import { explained, troubleOf } from './sqlite-error.ts';
@@ -20,7 +20,7 @@ export interface MemberDeps {
   mark: string;
   /** Resolves at the next append of this process, or after the time. */
   nextAppend: (timeoutMs: number) => Promise<void>;
-  logger: Logger;
+  outages: Outages;
   lock: Disposable;
 }
 
@@ -126,13 +126,20 @@ export class EmbeddedMember implements GroupMember {
   }
 
   async #slice(position: TopicOffset): Promise<ReturnType<EmbeddedLog['slice']>> {
-    for (let failures = 0; ; failures++) {
+    const { file, log, outages } = this.#deps;
+    for (;;) {
       try {
-        return this.#deps.log.slice(position, Number.MAX_SAFE_INTEGER, BATCH_MESSAGES);
+        const slice = log.slice(position, Number.MAX_SAFE_INTEGER, BATCH_MESSAGES);
+        outages.set('topics file', 'reading', null);
+        return slice;
       } catch (error) {
         if (troubleOf(error) === 'broken' || troubleOf(error) === 'other') throw error;
-        if (failures === 0)
-          this.#deps.logger.warn({ err: error }, 'the topics file can not be read');
+        const { message } = error as Error;
+        outages.set(
+          'topics file',
+          'reading',
+          `the topics file ${file} can not be read (${message}); delivery waits and tries again`,
+        );
         await sleep(RETRY_MS);
         if (this.#stopped) return [];
       }

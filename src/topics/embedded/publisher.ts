@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../observe/logger.ts';
-import type { OutgoingMessage, Publisher } from '../port.ts';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import type { Outages } from '../../observe/outages.ts';
+import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
+import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
 import { type SqliteTrouble, explained, troubleOf } from './sqlite-error.ts';
 
@@ -11,27 +12,38 @@ const WAIT_MS: Readonly<Record<SqliteTrouble, number | null>> = {
   other: null,
 };
 
+/** One publish after the other may hold up everything else for so long, and for one more. */
+const BUSY_MS_MAX = 10;
+
 /** Appends to the file; waits, and says so, while there is no room for more. */
 export class EmbeddedPublisher implements Publisher {
   readonly #log: EmbeddedLog;
-  readonly #logger: Logger;
+  readonly #outages: Outages;
   readonly #file: string;
   readonly #onAppended: () => void;
   #last: Promise<void> = Promise.resolve();
+  #turnedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(log: EmbeddedLog, file: string, logger: Logger, onAppended: () => void) {
+  constructor(log: EmbeddedLog, file: string, outages: Outages, onAppended: () => void) {
     this.#log = log;
     this.#file = file;
-    this.#logger = logger;
+    this.#outages = outages;
     this.#onAppended = onAppended;
   }
 
+  batch(): BatchSet {
+    return new BatchSet({ partitionsOf: (topic) => this.#log.partitions(topic), nowMs: null });
+  }
+
   publish(
-    messages: readonly OutgoingMessage[],
+    messages: OutgoingBatch | readonly OutgoingMessage[],
     checkpoint?: { source: string; value: string },
     signal?: AbortSignal,
   ): Promise<void> {
-    const done = this.#last.then(() => this.#append(messages, checkpoint ?? null, signal));
+    const done = this.#last.then(async () => {
+      const set = asBatchSet(messages, () => this.batch());
+      await this.#append(set, checkpoint ?? null, signal);
+    });
     this.#last = done.catch(() => undefined);
     return done;
   }
@@ -48,27 +60,36 @@ export class EmbeddedPublisher implements Publisher {
     await this.#last;
   }
 
+  /** All of it is synchronous: without a turn, a long queue holds up timers, sockets and signals. */
+  async #turn(): Promise<void> {
+    if (performance.now() - this.#turnedMs < BUSY_MS_MAX) return;
+    await turn();
+    this.#turnedMs = performance.now();
+  }
+
   async #append(
-    messages: readonly OutgoingMessage[],
+    set: BatchSet,
     checkpoint: { source: string; value: string } | null,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    let hasComplained = false;
     for (;;) {
       try {
-        this.#log.append(messages, checkpoint, Date.now());
-        if (hasComplained) this.#logger.info('the topics file takes messages again');
-        if (messages.length > 0) this.#onAppended();
+        this.#log.append(set, checkpoint, Date.now());
+        this.#outages.set('topics file', 'publishing', null);
+        if (set.count > 0) this.#onAppended();
+        await this.#turn();
         return;
       } catch (error) {
         const trouble = troubleOf(error);
         const waitMs = WAIT_MS[trouble];
         if (waitMs === null || signal?.aborted === true) throw explained(this.#file, error);
-        if (trouble === 'space' && !hasComplained) {
-          hasComplained = true;
-          const reason = (error as Error).message;
-          this.#logger.error(
-            `the topics file ${this.#file} can not be written (${reason}): free disk space under STATE_DIR; capture waits and loses nothing`,
+        if (trouble === 'space') {
+          const { message } = error as Error;
+          this.#outages.set(
+            'topics file',
+            'publishing',
+            `the topics file ${this.#file} can not be written (${message}): free disk space under STATE_DIR; capture waits and loses nothing`,
+            { isAdvice: true },
           );
         }
         await sleep(waitMs, undefined, signal === undefined ? {} : { signal });

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from '../../observe/logger.ts';
+import type { Outages } from '../../observe/outages.ts';
 import type { TopicSettings } from '../../settings/types.ts';
 import { topicNames } from '../names.ts';
 import type {
@@ -35,6 +36,7 @@ export class EmbeddedTopics implements Topics {
   readonly deadLetters: DeadLetterStore;
   readonly #settings: TopicSettings;
   readonly #logger: Logger;
+  readonly #outages: Outages;
   readonly #db: DatabaseSync;
   readonly #log: EmbeddedLog;
   readonly #retention: NodeJS.Timeout;
@@ -42,9 +44,10 @@ export class EmbeddedTopics implements Topics {
   #isDropping = false;
   #waiters: (() => void)[] = [];
 
-  private constructor(settings: TopicSettings, logger: Logger, db: DatabaseSync) {
+  private constructor(settings: TopicSettings, logger: Logger, outages: Outages, db: DatabaseSync) {
     this.#settings = settings;
     this.#logger = logger;
+    this.#outages = outages;
     this.#db = db;
     this.names = topicNames(settings.topic);
     this.description = `embedded file ${topicsFile(settings.stateDir)}`;
@@ -55,8 +58,8 @@ export class EmbeddedTopics implements Topics {
   }
 
   /** @throws UnavailableError when the file can not be used. */
-  static open(settings: TopicSettings, logger: Logger): EmbeddedTopics {
-    return new EmbeddedTopics(settings, logger, openFile(settings.stateDir));
+  static open(settings: TopicSettings, logger: Logger, outages: Outages): EmbeddedTopics {
+    return new EmbeddedTopics(settings, logger, outages, openFile(settings.stateDir));
   }
 
   ensureTopics(): Promise<void> {
@@ -69,7 +72,7 @@ export class EmbeddedTopics implements Topics {
   publisher(): Promise<Publisher> {
     const file = topicsFile(this.#settings.stateDir);
     return Promise.resolve(
-      new EmbeddedPublisher(this.#log, file, this.#logger, () => this.#wake()),
+      new EmbeddedPublisher(this.#log, file, this.#outages, () => this.#wake()),
     );
   }
 
@@ -89,7 +92,7 @@ export class EmbeddedTopics implements Topics {
         handlers,
         mark,
         nextAppend: (timeoutMs) => this.#nextAppend(timeoutMs),
-        logger: this.#logger,
+        outages: this.#outages,
         lock,
       });
       try {

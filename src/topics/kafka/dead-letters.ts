@@ -1,8 +1,8 @@
 import { UnavailableError } from '../../errors.ts';
+import { BatchSet } from '../batch/batch-set.ts';
 import type { DeadLetter, DeadLetterStore, KeptLetter, PartitionBounds } from '../port.ts';
 import { LetterIndex, REMOVES, readLetter } from './letter-index.ts';
 import { readRanges } from './read-ranges.ts';
-import { BatchSet } from './wire/batch-set.ts';
 import { keyOf } from './wire/brokers.ts';
 import { TOPIC_AUTHORIZATION_FAILED } from './wire/error-codes.ts';
 import { notAllowed } from './wire/leaders.ts';
@@ -37,6 +37,7 @@ export class KafkaDeadLetters implements DeadLetterStore {
   #last: Promise<void> = Promise.resolve();
   /** What was written since the letters were listed: what a removal may have hidden is among it. */
   readonly #since = new Map<string, LetterIndex>();
+  readonly #counts = new Map<string, { begin: number; index: LetterIndex }>();
 
   constructor(deps: DeadLetterDeps) {
     this.#deps = deps;
@@ -53,7 +54,7 @@ export class KafkaDeadLetters implements DeadLetterStore {
       for (const letter of letters) {
         const value = JSON.stringify(letter);
         const message = { topic, key: letter.id, value, timestampMs: nowMs, headers: NO_HEADERS };
-        set.push(message, nowMs);
+        set.push(message);
       }
       await this.#send(set);
     });
@@ -62,7 +63,7 @@ export class KafkaDeadLetters implements DeadLetterStore {
   async count(): Promise<number> {
     return await this.#explained(async () => {
       let letters = 0;
-      for (const range of await this.#ranges()) letters += (await this.#index(range)).size;
+      for (const range of await this.#ranges()) letters += (await this.#counted(range)).size;
       return letters;
     });
   }
@@ -139,6 +140,19 @@ export class KafkaDeadLetters implements DeadLetterStore {
     return known.map((at) => ({ ...at, ...(bounds.get(keyOf(at)) ?? { begin: 0, end: 0 }) }));
   }
 
+  /** Asked for again and again, it reads only what came since. */
+  async #counted(range: PartitionBounds): Promise<LetterIndex> {
+    const key = keyOf(range);
+    const known = this.#counts.get(key);
+    // Where the log begins elsewhere, or ends before, it was cut or made anew.
+    const isOld =
+      known !== undefined && (known.begin !== range.begin || known.index.next > range.end);
+    const index = known === undefined || isOld ? new LetterIndex(range.begin) : known.index;
+    this.#counts.set(key, { begin: range.begin, index });
+    await this.#read(index, range);
+    return index;
+  }
+
   async #index(range: PartitionBounds): Promise<LetterIndex> {
     const index = new LetterIndex(range.begin);
     await this.#read(index, range);
@@ -164,7 +178,8 @@ export class KafkaDeadLetters implements DeadLetterStore {
   }
 
   #batchSet(): BatchSet {
-    return new BatchSet((topic) => this.#deps.wire.leaders.partitions(topic));
+    const { leaders } = this.#deps.wire;
+    return new BatchSet({ partitionsOf: (topic) => leaders.partitions(topic), nowMs: null });
   }
 
   /** One after the other. */

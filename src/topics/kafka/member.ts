@@ -4,12 +4,14 @@ import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition, Wait } f
 import { beating, isLater } from './beating.ts';
 import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
 import { crashOf } from './grants.ts';
+import { HandedOver } from './handed-over.ts';
 import { HeardClock } from './heard-clock.ts';
 import { Ends, isKnownGroup, isLost } from './losses.ts';
-import { type Position, beginOf, isFresh, keyOf, savedOf } from './positions.ts';
+import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
 import { Reading } from './reading.ts';
 import { askedOffset, receivedMessages } from './received.ts';
 import { Watch } from './watch.ts';
+import { keyOf } from './wire/brokers.ts';
 import { Witness } from './witness.ts';
 
 const LAG_CACHE_MS = 1_000;
@@ -41,6 +43,8 @@ export interface MemberDeps {
   /** The metadata of every offset that is committed. */
   mark: string;
   logger: Logger;
+  /** Told of what makes it join the group again, and with null when it has. */
+  onGroup: (error: Error | null) => void;
 }
 
 /**
@@ -58,8 +62,7 @@ export class KafkaMember implements GroupMember {
   #owned = new Set<string>();
   /** A heartbeat has told of a rebalance: what was fetched before is not handed over any more. */
   #isVoid = false;
-  /** Batches handed over whose taking in was cut short: kafkajs fetches them again. */
-  #cutShort = new Map<string, { upto: number; taken: Promise<void> }>();
+  readonly #handedOver = new HandedOver();
   /** Whether messages were lost before the assignment: commits wait for the answer. */
   #checking: Promise<void> = Promise.resolve();
   /** The group had offsets once: one without any is no new group. */
@@ -99,7 +102,7 @@ export class KafkaMember implements GroupMember {
   }
 
   #newConsumer(): GroupConsumer {
-    const { kafka, groupId, topics, logger } = this.#deps;
+    const { kafka, groupId, topics, onGroup } = this.#deps;
     const events = {
       onHeartbeat: () => {
         this.#clock.heard();
@@ -109,7 +112,7 @@ export class KafkaMember implements GroupMember {
       onJoined: (assignment: Readonly<Record<string, number[]>>) => this.#joined(assignment),
       onCrash: (error: Error, canGoOn: boolean) => {
         this.#voided();
-        if (canGoOn) return logger.warn(`Kafka: ${error.message}; joining the group again`);
+        if (canGoOn) return onGroup(error);
         this.#failed.reject(crashOf(error, groupId, topics));
       },
       onBatch: (payload: EachBatchPayload) => this.#eachBatch(payload),
@@ -230,12 +233,13 @@ export class KafkaMember implements GroupMember {
     );
     this.#owned = new Set(partitions.map(keyOf));
     this.#isVoid = false;
-    this.#cutShort.clear();
+    this.#handedOver.clear();
     this.#generation += 1;
     this.#reading.clear();
     this.#begun.resolve();
     this.#begun = Promise.withResolvers();
     this.#clock.heard();
+    this.#deps.onGroup(null);
     this.#isMarked = false;
     this.#watch.joined(performance.now());
     this.#checking = this.#checkLost();
@@ -342,11 +346,15 @@ export class KafkaMember implements GroupMember {
       await beating(follows, payload, BEAT_MS);
       if (isOver() || !(await follows)) return;
       this.#watch.handing(key, performance.now());
-      await beating(this.#handOver(key, payload), payload, BEAT_MS);
+      const { handlers } = this.#deps;
+      const taken = this.#handedOver.give(key, receivedMessages(payload), (messages) =>
+        handlers.onMessages(messages),
+      );
+      await beating(taken, payload, BEAT_MS);
       // What a new assignment has made void is to be fetched again.
       if (isOver()) return;
       payload.resolveOffset(batch.lastOffset());
-      this.#cutShort.delete(key);
+      this.#handedOver.done(key);
       await payload.heartbeat();
     } catch (error) {
       if (REJOIN.test((error as { type?: string }).type ?? '')) this.#voided();
@@ -354,22 +362,5 @@ export class KafkaMember implements GroupMember {
     } finally {
       if (generation === this.#generation) this.#watch.handing(null, performance.now());
     }
-  }
-
-  /**
-   * Gives the messages to the handler, but those only once that it was given before the connection
-   * broke, when kafkajs fetches the batch again without a rebalance.
-   */
-  #handOver(key: string, payload: EachBatchPayload): Promise<void> {
-    const before = this.#cutShort.get(key);
-    const messages = receivedMessages(payload).filter(
-      ({ offset }) => offset >= (before?.upto ?? 0),
-    );
-    const last = messages.at(-1);
-    if (last === undefined) return before?.taken ?? Promise.resolve();
-    const handed = this.#deps.handlers.onMessages(messages);
-    const taken = Promise.all([before?.taken, handed]).then(() => undefined);
-    this.#cutShort.set(key, { upto: last.offset + 1, taken });
-    return taken;
   }
 }

@@ -20,8 +20,6 @@ export interface Position extends TopicPartition {
 /** What a broker answers for a partition that the group has committed nothing of. */
 const NOTHING_SAVED = -1;
 
-export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
-
 export const savedOf = ({ topic, partition, saved }: Position): TopicOffset => ({
   topic,
   partition,

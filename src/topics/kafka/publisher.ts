@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../observe/logger.ts';
-import type { OutgoingMessage, Publisher } from '../port.ts';
+import type { Outages } from '../../observe/outages.ts';
+import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
+import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
 import { machineTimeMs } from './machine-time.ts';
-import { Outage } from './outage.ts';
-import { BatchSet } from './wire/batch-set.ts';
 import {
   INVALID_TIMESTAMP,
   MESSAGE_TOO_LARGE,
@@ -22,7 +21,7 @@ export interface PublisherDeps {
   sender: Sender;
   checkpointsTopic: string;
   loadCheckpoint: (source: string) => Promise<string | null>;
-  logger: Logger;
+  outages: Outages;
 }
 
 /**
@@ -33,24 +32,33 @@ export interface PublisherDeps {
 export class KafkaPublisher implements Publisher {
   readonly #deps: PublisherDeps;
   readonly #closing = new AbortController();
-  readonly #outage: Outage;
   #last: Promise<void> = Promise.resolve();
 
   constructor(deps: PublisherDeps) {
     this.#deps = deps;
-    this.#outage = new Outage(deps.logger);
+  }
+
+  batch(): BatchSet {
+    const { leaders } = this.#deps.wire;
+    return new BatchSet({
+      partitionsOf: (topic) => leaders.partitions(topic),
+      nowMs: machineTimeMs,
+    });
   }
 
   publish(
-    messages: readonly OutgoingMessage[],
+    messages: OutgoingBatch | readonly OutgoingMessage[],
     checkpoint?: { source: string; value: string },
     signal?: AbortSignal,
   ): Promise<void> {
     const closing = this.#closing.signal;
     const either = signal === undefined ? closing : AbortSignal.any([signal, closing]);
     const done = this.#last.then(async () => {
-      if (messages.length > 0) await this.#send(messages, either);
-      if (checkpoint !== undefined) await this.#send([this.#checkpointMessage(checkpoint)], either);
+      const set = asBatchSet(messages, () => this.batch());
+      if (set.count > 0) await this.#send(set, either);
+      if (checkpoint === undefined) return;
+      const saved = asBatchSet([this.#checkpointMessage(checkpoint)], () => this.batch());
+      await this.#send(saved, either);
     });
     this.#last = done.catch(() => undefined);
     return done;
@@ -74,17 +82,12 @@ export class KafkaPublisher implements Publisher {
   }
 
   /** Tries until it is acknowledged, or the signal aborts: then rejects. */
-  async #send(messages: readonly OutgoingMessage[], signal: AbortSignal): Promise<void> {
-    const { wire, sender } = this.#deps;
+  async #send(set: BatchSet, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const topics = new Set<string>();
-    for (const { topic } of messages) topics.add(topic);
-    await this.#knowTopics([...topics], signal);
-    const set = new BatchSet((topic) => wire.leaders.partitions(topic));
-    const nowMs = machineTimeMs();
-    for (const message of messages) set.push(message, nowMs);
-    await sender.send(set, signal, (trouble) => this.#failed(trouble));
-    this.#outage.over('Kafka takes messages again');
+    await this.#knowTopics(set.topics, signal);
+    set.dealAgain();
+    await this.#deps.sender.send(set, signal, (trouble) => this.#failed(trouble));
+    this.#deps.outages.set('Kafka', 'publishing', null);
   }
 
   /** A key's partition can't be told before the number of partitions is. */
@@ -108,9 +111,11 @@ export class KafkaPublisher implements Publisher {
 
   #failed(trouble: SendTrouble): void {
     const advice = adviceFor(trouble);
-    this.#outage.failed(
+    this.#deps.outages.set(
+      'Kafka',
+      'publishing',
       `Kafka does not take messages (${trouble.message}); capture waits and tries again${advice}`,
-      advice === '',
+      { isAdvice: advice !== '' },
     );
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../observe/logger.ts';
+import type { Outages } from '../../observe/outages.ts';
 import type { KafkaSettings, TopicSettings } from '../../settings/types.ts';
 import { topicNames } from '../names.ts';
 import type {
@@ -30,6 +31,8 @@ import type { Wire } from './wire/wire.ts';
 const QUESTION_RETRIES = 4;
 const CONNECT_MS_MAX = 15_000;
 const LASTING_RETRIES = 20;
+/** To join again takes a group that much, where nothing is wrong. */
+const REJOIN_MS_MAX = 15_000;
 const BROKER_DEFAULT = -1;
 const NONE_AT_TIME = -1;
 
@@ -42,6 +45,7 @@ export class KafkaTopics implements Topics {
   readonly deadLetters: DeadLetterStore;
   readonly #settings: KafkaTopicSettings;
   readonly #logger: Logger;
+  readonly #outages: Outages;
   readonly #asking: Kafka;
   readonly #lasting: Kafka;
   readonly #wire: Wire;
@@ -49,9 +53,10 @@ export class KafkaTopics implements Topics {
   readonly #closing = new AbortController();
   #admin: Promise<Admin> | null = null;
 
-  constructor(settings: KafkaTopicSettings, logger: Logger) {
+  constructor(settings: KafkaTopicSettings, logger: Logger, outages: Outages) {
     this.#settings = settings;
     this.#logger = logger;
+    this.#outages = outages;
     this.names = topicNames(settings.topic);
     this.description = `Kafka at ${settings.kafka.brokers.join(',')}`;
     this.#asking = createClient(settings.kafka, logger, QUESTION_RETRIES);
@@ -97,7 +102,7 @@ export class KafkaTopics implements Topics {
         wire,
         sender: wire.sender(compressorFor(this.#settings.kafka.compression ?? 'none')),
         checkpointsTopic: checkpoints,
-        logger: this.#logger,
+        outages: this.#outages,
         loadCheckpoint: (source) =>
           this.#explained(
             loadCheckpoint(wire, checkpoints, source, this.#closing.signal, this.description),
@@ -112,6 +117,7 @@ export class KafkaTopics implements Topics {
     handlers: MemberHandlers,
     mark = '',
   ): Promise<GroupMember> {
+    const outages = this.#outages;
     const member = new KafkaMember({
       kafka: this.#lasting,
       asking: this.#asking,
@@ -120,6 +126,10 @@ export class KafkaTopics implements Topics {
       handlers,
       mark,
       logger: this.#logger,
+      onGroup: (error) => {
+        const sentence = error && `Kafka: ${error.message}; joining the group again`;
+        outages.set('Kafka', 'group', sentence, { graceMs: REJOIN_MS_MAX });
+      },
     });
     try {
       await member.start();

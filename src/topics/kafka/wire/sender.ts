@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RecordBatch } from '../record-batch.ts';
-import { type BatchSet, type PartitionQueue, clampFirst } from './batch-set.ts';
+import type { BatchSet } from '../../batch/batch-set.ts';
+import { type PartitionQueue, clampFirst } from '../../batch/partition-queue.ts';
+import type { RecordBatch } from '../../batch/record-batch.ts';
 import { type Brokers, type ProducerNumber, type SealedBatch, keyOf } from './brokers.ts';
 import type { Compressor } from './compression.ts';
 import {

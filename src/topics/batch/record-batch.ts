@@ -1,5 +1,6 @@
-import { crc32c } from './crc32c.ts';
-import { VarintReader, varintBytes, writeVarint } from './varint.ts';
+import { crc32c } from '../../crc.ts';
+import type { ValueWriter } from '../port.ts';
+import { VARINT_BYTES_MAX, VarintReader, varintBytes, writeVarint } from './varint.ts';
 
 /** Up to the first record (kafka.apache.org/documentation, "Record Batch"). */
 export const BATCH_HEADER_BYTES = 61;
@@ -11,6 +12,8 @@ const ATTRIBUTES_AT = 21;
 const NO_LEADER_EPOCH = -1;
 /** Base offset and length: what the length doesn't count. */
 const UNCOUNTED_BYTES = 12;
+/** Of the lengths of nearly every record and value. */
+const USUAL_LENGTH_BYTES = 2;
 
 /** Who sends a batch, and the number of its first record in the partition: no repeat gets in. */
 export interface ProducerStamp {
@@ -27,33 +30,11 @@ export interface CompressedRecords {
 
 /** One record where it lies: views of the batch's bytes. */
 export interface RecordView {
-  key: Uint8Array | null;
-  value: Uint8Array | null;
+  key: Buffer | null;
+  value: Buffer | null;
   /** As `encodeHeaders` made them. */
-  headers: Uint8Array;
+  headers: Buffer;
   timestampMs: number;
-}
-
-/** A place in a batch to come back to. */
-export interface BatchMark {
-  end: number;
-  count: number;
-  baseTimestampMs: number;
-  maxTimestampMs: number;
-}
-
-/** A record's headers as they stand in it: once for the many records that share them. */
-export function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
-  const texts = Object.entries(headers).flat();
-  const sizes = texts.map((text) => Buffer.byteLength(text));
-  const size = sizes.reduce((sum, bytes) => sum + varintBytes(bytes) + bytes, 0);
-  const encoded = Buffer.alloc(varintBytes(texts.length / 2) + size);
-  let at = writeVarint(encoded, 0, texts.length / 2);
-  for (const [i, text] of texts.entries()) {
-    at = writeVarint(encoded, at, sizes[i] ?? 0);
-    at += encoded.write(text, at);
-  }
-  return encoded;
 }
 
 /**
@@ -98,59 +79,112 @@ export class RecordBatch {
     timestampMs: number,
     headers: Uint8Array,
   ): void {
-    if (!Number.isSafeInteger(timestampMs) || timestampMs < 0) {
-      throw new RangeError(`a record's time of ${timestampMs} ms`);
-    }
-    const isFirst = this.#count === 0;
-    const delta = isFirst ? 0 : timestampMs - this.#baseTimestampMs;
+    const delta = this.#deltaOf(timestampMs);
     const keyLength = key === null ? -1 : keyBytes;
     const valueLength = lengthOf(value);
     const size =
-      1 +
-      varintBytes(delta) +
-      varintBytes(this.#count) +
-      varintBytes(keyLength) +
-      Math.max(keyLength, 0) +
+      this.#headBytes(delta, keyLength) +
       varintBytes(valueLength) +
       Math.max(valueLength, 0) +
       headers.length;
     this.#reserve(varintBytes(size) + size);
+    const to = this.#buffer;
+    let at = this.#writeHead(size, delta, key, keyLength, valueLength);
+    if (typeof value === 'string') at += to.write(value, at);
+    else if (value !== null) {
+      to.set(value, at);
+      at += value.length;
+    }
+    this.#close(at, headers, timestampMs);
+  }
+
+  /** The same with a value that is written in place, in at most `bytesMax`. */
+  pushWritten(
+    key: Uint8Array,
+    keyBytes: number,
+    value: ValueWriter,
+    bytesMax: number,
+    timestampMs: number,
+    headers: Uint8Array,
+  ): void {
+    const delta = this.#deltaOf(timestampMs);
+    const headBytes = this.#headBytes(delta, keyBytes);
+    this.#reserve(headBytes + bytesMax + headers.length + 2 * VARINT_BYTES_MAX);
+    // Where lengths take another number of bytes, it is moved there.
+    const from = this.#end + headBytes + 2 * USUAL_LENGTH_BYTES;
+    const end = value.write(this.#buffer, from);
+    const valueLength = end - from;
+    const size = headBytes + varintBytes(valueLength) + valueLength + headers.length;
+    const at = this.#end + varintBytes(size) + headBytes + varintBytes(valueLength);
+    if (at !== from) this.#buffer.copyWithin(at, from, end);
+    this.#writeHead(size, delta, key, keyBytes, valueLength);
+    this.#close(at + valueLength, headers, timestampMs);
+  }
+
+  /** How far a time is from the first record's. */
+  #deltaOf(timestampMs: number): number {
+    if (!Number.isSafeInteger(timestampMs) || timestampMs < 0) {
+      throw new RangeError(`a record's time of ${timestampMs} ms`);
+    }
+    return this.#count === 0 ? 0 : timestampMs - this.#baseTimestampMs;
+  }
+
+  /** From the attributes to the key. */
+  #headBytes(delta: number, keyLength: number): number {
+    return (
+      1 +
+      varintBytes(delta) +
+      varintBytes(this.#count) +
+      varintBytes(keyLength) +
+      Math.max(keyLength, 0)
+    );
+  }
+
+  /** From the record's length to the value's; the room must be there. Returns where it ends. */
+  #writeHead(
+    size: number,
+    delta: number,
+    key: Uint8Array | null,
+    keyLength: number,
+    valueLength: number,
+  ): number {
     const to = this.#buffer;
     let at = writeVarint(to, this.#end, size);
     to[at] = 0; // Attributes: none are defined.
     at = writeVarint(to, at + 1, delta);
     at = writeVarint(to, at, this.#count);
     at = writeVarint(to, at, keyLength);
-    if (key !== null) for (let i = 0; i < keyBytes; i++) to[at++] = key[i] ?? 0;
-    at = writeVarint(to, at, valueLength);
-    if (typeof value === 'string') at += to.write(value, at);
-    else if (value !== null) {
-      to.set(value, at);
-      at += value.length;
-    }
-    to.set(headers, at);
+    if (key !== null) for (let i = 0; i < keyLength; i++) to[at++] = key[i] ?? 0;
+    return writeVarint(to, at, valueLength);
+  }
+
+  #close(at: number, headers: Uint8Array, timestampMs: number): void {
+    this.#buffer.set(headers, at);
     this.#end = at + headers.length;
-    if (isFirst) this.#baseTimestampMs = timestampMs;
-    this.#maxTimestampMs = isFirst ? timestampMs : Math.max(this.#maxTimestampMs, timestampMs);
+    if (this.#count === 0) this.#baseTimestampMs = this.#maxTimestampMs = timestampMs;
+    else if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
     this.#count += 1;
   }
 
-  mark(): BatchMark {
-    return {
-      end: this.#end,
-      count: this.#count,
-      baseTimestampMs: this.#baseTimestampMs,
-      maxTimestampMs: this.#maxTimestampMs,
-    };
-  }
-
-  /** Takes back what was pushed since `mark`. */
-  truncate(mark: BatchMark): void {
-    if (mark.count > this.#count) throw new RangeError('a mark that lies after the end');
-    this.#end = mark.end;
-    this.#count = mark.count;
-    this.#baseTimestampMs = mark.baseTimestampMs;
-    this.#maxTimestampMs = mark.maxTimestampMs;
+  /** Takes off all but the first `count` records, which it returns in a batch of their own. */
+  cut(count: number): RecordBatch {
+    const reader = new VarintReader(this.#buffer, BATCH_HEADER_BYTES);
+    let maxTimestampMs = 0;
+    for (let i = 0; i < count; i++) {
+      const size = reader.next();
+      const end = reader.at + size;
+      reader.at += 1;
+      maxTimestampMs = Math.max(maxTimestampMs, this.#baseTimestampMs + reader.next());
+      reader.at = end;
+    }
+    const end = reader.at;
+    const rest = new RecordBatch();
+    for (const record of this.#read(reader, this.#count - count)) rest.copy(record);
+    this.#end = end;
+    this.#count = count;
+    this.#maxTimestampMs = maxTimestampMs;
+    if (count === 0) this.#baseTimestampMs = 0;
+    return rest;
   }
 
   /** The bytes to send. `compressed` are this batch's `records` after a codec. */
@@ -173,9 +207,13 @@ export class RecordBatch {
   }
 
   /** Its records, in order, where they lie. */
-  *[Symbol.iterator](): Generator<RecordView> {
-    const reader = new VarintReader(this.#buffer, BATCH_HEADER_BYTES);
-    for (let i = 0; i < this.#count; i++) {
+  [Symbol.iterator](): Generator<RecordView> {
+    return this.#read(new VarintReader(this.#buffer, BATCH_HEADER_BYTES), this.#count);
+  }
+
+  /** So many records from where the reader is. */
+  *#read(reader: VarintReader, count: number): Generator<RecordView> {
+    for (let i = 0; i < count; i++) {
       const size = reader.next();
       const end = reader.at + size;
       reader.at += 1;
@@ -183,7 +221,7 @@ export class RecordBatch {
       reader.next();
       const key = reader.bytes(reader.next());
       const value = reader.bytes(reader.next());
-      const headers = reader.bytes(end - reader.at) ?? new Uint8Array();
+      const headers = reader.bytes(end - reader.at) ?? Buffer.alloc(0);
       yield { key, value, headers, timestampMs };
     }
   }

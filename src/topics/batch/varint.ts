@@ -5,10 +5,16 @@
 
 const LIMIT = 2 ** 52;
 
+/** That one takes at most. */
+export const VARINT_BYTES_MAX = 8;
+
 const zigzag = (n: number): number => (n >= 0 ? n * 2 : -n * 2 - 1);
 
 /** Bytes that `n` takes. @throws RangeError for what is no integer of at most 2^52. */
 export function varintBytes(n: number): number {
+  // Nearly all of them.
+  if (n >= -64 && n < 64 && Number.isInteger(n)) return 1;
+  if (n >= -8192 && n < 8192 && Number.isInteger(n)) return 2;
   if (!Number.isInteger(n) || n > LIMIT || n < -LIMIT) throw new RangeError(`no varint: ${n}`);
   let left = zigzag(n);
   let bytes = 1;
@@ -21,6 +27,15 @@ export function varintBytes(n: number): number {
 
 /** Writes `n` at `at`; returns where the next byte goes. The room must be there. */
 export function writeVarint(to: Uint8Array, at: number, n: number): number {
+  if (n >= 0 && n < 8192) {
+    if (n < 64) {
+      to[at] = n << 1;
+      return at + 1;
+    }
+    to[at] = ((n << 1) & 127) | 128;
+    to[at + 1] = n >> 6;
+    return at + 2;
+  }
   let left = zigzag(n);
   let next = at;
   while (left > 127) {
@@ -34,10 +49,10 @@ export function writeVarint(to: Uint8Array, at: number, n: number): number {
 
 /** Reads one after the other. */
 export class VarintReader {
-  readonly #from: Uint8Array;
+  readonly #from: Buffer;
   at: number;
 
-  constructor(from: Uint8Array, at: number) {
+  constructor(from: Buffer, at: number) {
     this.#from = from;
     this.at = at;
   }
@@ -58,7 +73,7 @@ export class VarintReader {
   }
 
   /** So many bytes; null for a length of -1. A view, not a copy. */
-  bytes(length: number): Uint8Array | null {
+  bytes(length: number): Buffer | null {
     if (length < 0) return null;
     const start = this.at;
     this.at += length;
