@@ -27,7 +27,7 @@ async function promtool(): Promise<string> {
       await run('apt-get', [...options, 'update']);
       await download();
     });
-    const [file] = readdirSync(into).filter((name) => name.endsWith('.deb'));
+    const file = readdirSync(into).find((name) => name.endsWith('.deb'));
     await run('dpkg-deb', ['-x', join(into, file ?? ''), into]);
   });
   return join(folder, 'usr/bin/promtool');
