@@ -299,6 +299,6 @@ async function findStart(
     signal,
   });
   if (users === null) return null;
-  logger.info(`capture: asked for a look at ${users} users`);
+  logger.info(`capture: asked for a look at ${users} ${users === 1 ? 'user' : 'users'}`);
   return { position, everyone: null };
 }

@@ -158,7 +158,7 @@ async function sendAll(
 }
 
 async function dryRun(
-  { print, say, signal }: CommandContext,
+  { print, say, logger, signal }: CommandContext,
   source: AsyncIterable<EligibleUser[]>,
 ): Promise<number> {
   let found = 0;
@@ -168,6 +168,7 @@ async function dryRun(
     if (signal.aborted) return STOPPED_EXIT_CODE;
   }
   if (found === 0) say(NOBODY);
+  else logger.info(`${found} ${found === 1 ? 'user' : 'users'} would be sent`);
   return 0;
 }
 

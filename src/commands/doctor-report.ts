@@ -40,8 +40,18 @@ export function isWell(checks: readonly Check[]): boolean {
   return checks.every(({ mark }) => mark !== 'FAIL');
 }
 
+/** The last line for people: the first ones may have left the screen. */
+export function summaryOf(checks: readonly Check[]): string {
+  const failed = checks.filter(({ mark }) => mark === 'FAIL').length;
+  if (failed === 0) return 'All that is needed is in place.';
+  return failed === 1
+    ? '1 check failed: see FAIL above.'
+    : `${failed} checks failed: see FAIL above.`;
+}
+
 /** For people. */
 export function textOf({ name, mark, detail, fix }: Check): string {
-  const advice = fix === null ? '' : `. ${mark === 'FAIL' ? 'To do' : 'Advice'}: ${fix}`;
+  const end = /[.?!]$/.test(detail) ? '' : '.';
+  const advice = fix === null ? '' : `${end} ${mark === 'FAIL' ? 'To do' : 'Advice'}: ${fix}`;
   return oneLine(`${mark.padEnd(4)}  ${name}: ${detail}${advice}`);
 }

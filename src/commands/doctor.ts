@@ -3,7 +3,16 @@ import { type LoadedSettings, readSettings } from '../settings/load.ts';
 import type { SettingProblem } from '../settings/sources.ts';
 import { SETTINGS_TABLE, type SettingName } from '../settings/table.ts';
 import { databaseChecks, iterableChecks, topicsChecks } from './doctor-checks.ts';
-import { type Check, advises, fails, holds, isWell, notChecked, textOf } from './doctor-report.ts';
+import {
+  type Check,
+  advises,
+  fails,
+  holds,
+  isWell,
+  notChecked,
+  summaryOf,
+  textOf,
+} from './doctor-report.ts';
 
 export interface DoctorFlags {
   json: boolean;
@@ -79,7 +88,10 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
   ]);
   const checks = [...settingsChecks(loaded), ...found.flat()];
   if (flags.json) process.stdout.write(`${plainJson({ ok: isWell(checks), checks }, 2)}\n`);
-  else for (const check of checks) process.stdout.write(`${textOf(check)}\n`);
+  else {
+    for (const line of [...checks.map(textOf), summaryOf(checks)])
+      process.stdout.write(`${line}\n`);
+  }
   if (problems.length > 0) return 2;
   return isWell(checks) ? 0 : 3;
 }

@@ -38,6 +38,21 @@ export function misspeltNames(given: Iterable<string>, settings: readonly string
   });
 }
 
+/** Letters that may be wrong in the name of a setting that has no prefix of ours. */
+const FAR_MAX = 2;
+
+/**
+ * The same of a file that is ours: of the names that do not begin so, those that are nearly a
+ * setting's (DB_PROT). Others are another program's.
+ */
+export function nearMisses(given: Iterable<string>, settings: readonly string[]): string[] {
+  const strangers = [...given].filter((name) => !OURS.test(name) && !settings.includes(name));
+  return strangers.sort().flatMap((name) => {
+    const likely = nearest(name, settings, FAR_MAX);
+    return likely === null ? [] : [`there is no setting ${name}; did you mean ${likely}?`];
+  });
+}
+
 const withPrefix = (prefix: string, rest: string | null): string | null =>
   rest === null ? null : prefix + rest;
 

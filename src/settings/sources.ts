@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { parseDotEnv } from './dot-env.ts';
-import { misspeltNames } from './misspelt.ts';
+import { misspeltNames, nearMisses } from './misspelt.ts';
 import { nearest } from './nearest.ts';
 import { SETTINGS_TABLE, type SettingName, type SettingRow } from './table.ts';
 
@@ -135,7 +135,10 @@ export function readSources(
   return {
     problems: withSecrets(values, directory ?? '.'),
     values,
-    strangers: misspeltNames([...Object.keys(env), ...dotEnv.keys(), ...json.keys()], NAMES),
+    strangers: [
+      ...misspeltNames([...Object.keys(env), ...dotEnv.keys(), ...json.keys()], NAMES),
+      ...nearMisses(dotEnv.keys(), NAMES),
+    ],
     hasDotEnv: text !== null,
   };
 }

@@ -112,6 +112,17 @@ describe('settings', () => {
     );
   });
 
+  it('that are nearly ours are said where they stand in our own .env', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'settings-'));
+    writeFileSync(join(directory, '.env'), 'DB_PROT=1\nLOG_LEVLE=debug\nPORT=80\nEDITOR=vi\n');
+    const env = { DB_HOTS: 'x' };
+    const { strangers } = readSettings({ env, directory, configFile: null, need: 'none' });
+    expect(strangers).toEqual([
+      'there is no setting DB_PROT; did you mean DB_PORT?',
+      'there is no setting LOG_LEVLE; did you mean LOG_LEVEL?',
+    ]);
+  });
+
   it('that begin as ours do and are none of them are said once, with the nearest one', () => {
     const directory = mkdtempSync(join(tmpdir(), 'settings-'));
     const configFile = join(directory, 'profile.json');

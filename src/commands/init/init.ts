@@ -6,6 +6,7 @@ import { plainLines, secretRemover } from '../../plain-text.ts';
 import type { SettingProblem } from '../../settings/sources.ts';
 import { alreadyThere, dotEnvText, writePrivately } from '../../settings/write-dot-env.ts';
 import { lineFrom, textOf } from '../doctor-report.ts';
+import { programName } from '../program-name.ts';
 import { STOPPED_EXIT_CODE } from '../shutdown.ts';
 import { type Given, readGiven, settingsOf } from './given.ts';
 import { firstRefusal, interview, untilComplete } from './interview.ts';
@@ -103,7 +104,8 @@ function sayWritten(given: Given): void {
     const names = other.map(([name]) => name).join(', ');
     print(`Note: ${names} in the environment differ, and come first.`);
   }
-  print('Next:  iterable-sync doctor              says whether all is in place');
-  print('       iterable-sync backfill --dry-run  shows what would be sent');
-  print('       iterable-sync run                 sends, and follows the tables');
+  const program = programName();
+  print(`Next:  ${program} doctor              says whether all is in place`);
+  print(`       ${program} backfill --dry-run  shows what would be sent`);
+  print(`       ${program} run                 sends, and follows the tables`);
 }

@@ -1,6 +1,7 @@
 import { isCancel, log, password, select, spinner, text } from '@clack/prompts';
 import { SETTINGS_TABLE, type SettingName, type SettingRow } from '../../settings/table.ts';
 import { oneLine } from '../../plain-text.ts';
+import { programName } from '../program-name.ts';
 import { type Given, problemOf } from './given.ts';
 import type { Tried } from './tries.ts';
 
@@ -14,11 +15,12 @@ const HINTS: Partial<Record<SettingName, string>> = {
   KAFKA_BROKERS: 'host:port, …; nothing: one machine, without Kafka',
   ITERABLE_API_KEY: 'a server-side key of the project',
 };
+const SIMULATOR = 'http://127.0.0.1:8080';
 const DATA_CENTERS = [
   { value: 'https://api.iterable.com', label: 'Iterable, data center US' },
   { value: 'https://api.eu.iterable.com', label: 'Iterable, data center EU' },
   {
-    value: 'http://127.0.0.1:8080',
+    value: SIMULATOR,
     label: 'the simulator on this machine',
     hint: 'iterable-sync simulator, in another terminal',
   },
@@ -30,8 +32,9 @@ const ROWS: readonly SettingRow[] = SETTINGS_TABLE;
 async function ask(name: SettingName, before: string | undefined): Promise<string | null> {
   const row = ROWS.find((other) => other.name === name);
   const message = `${name}  ${HINTS[name] ?? row?.meaning ?? ''}`;
+  const usual = row?.secret === true ? '' : (row?.default ?? '');
   const validate = (value: string | undefined): string | undefined =>
-    problemOf(name, value ?? '') ?? undefined;
+    problemOf(name, value === undefined || value === '' ? usual : value) ?? undefined;
   if (name === 'ITERABLE_API_BASE_URL') {
     const url = await select({ message: `${name}  where it sends to`, options: DATA_CENTERS });
     if (isCancel(url)) return null;
@@ -43,7 +46,9 @@ async function ask(name: SettingName, before: string | undefined): Promise<strin
       : await text({
           message,
           validate,
-          initialValue: before ?? row?.default ?? '',
+          initialValue: before ?? '',
+          placeholder: usual,
+          defaultValue: usual,
         });
   return isCancel(answer) ? null : answer;
 }
@@ -51,6 +56,13 @@ async function ask(name: SettingName, before: string | undefined): Promise<strin
 /** Asks for these settings, each until it can be one; false: the user wants to stop. */
 export async function askFor(names: readonly SettingName[], given: Given): Promise<boolean> {
   for (const name of names) {
+    if (name === 'ITERABLE_API_KEY' && given.get('ITERABLE_API_BASE_URL') === SIMULATOR) {
+      say(
+        `start it in another terminal: ${programName()} simulator; it takes any ITERABLE_API_KEY`,
+      );
+      given.set(name, 'any');
+      continue;
+    }
     const answer = await ask(name, given.get(name));
     if (answer === null) return false;
     const isDefault = answer.trim() === '' && name !== 'DB_PASSWORD';
