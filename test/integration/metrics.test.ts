@@ -16,13 +16,16 @@ describe('/metrics of a running program', () => {
     });
     await using program = new Program(['run'], on.env);
     const url = await program.ready();
-    await until('two are there', () => Promise.resolve(on.simulator.users.size === 2));
+    const page = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+    const has = (line: RegExp) => async () => line.test(await page());
+    await until('two are there', has(/deliveries_total\{outcome="sent"\} 2/));
+    await until('one is refused', has(/deliveries_total\{outcome="refused"\} 1/));
     await on.simulator.setFaults({ outage: 'unavailable' });
     await on.database.connection.query(
       "INSERT INTO page_views (user_id, page) VALUES (1, 'pricing'), (4, 'home')",
     );
-    const page = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
-    await until('a call is made again', async () => /retries_total\{/.test(await page()));
+    await until('both are captured', has(/captured_rows_total\{kind="page_views.insert"\} 2/));
+    await until('a call is made again', has(/retries_total\{/));
     const metrics = await page();
     const values = [
       'captured_rows_total{kind="page_views.insert"} 2',

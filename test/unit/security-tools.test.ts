@@ -38,10 +38,13 @@ describe('tools/leaks.ts', () => {
   });
 
   it('allows addresses in results files and below INFO in the log file, and no key anywhere', () => {
-    const log = leave('log/program.log', `{"level":20,"msg":"${address}"}\n`);
+    const log = leave('log/program.log', `{"level":"debug","msg":"${address}"}\n`);
     const results = leave('results/integration_results_20260101_000000.json', `"${address}"`);
     expect(tool('leaks.ts', ['--tree', folder]).stdout).toContain('2 files looked at, 0 leaks');
-    leave('log/program.log', `{"level":30,"msg":"${address}"}\n{"level":20,"msg":"${key}"}\n`);
+    leave(
+      'log/program.log',
+      `{"level":"info","msg":"${address}"}\n{"level":"debug","msg":"${key}"}\n`,
+    );
     leave('results/integration_results_20260101_000000.json', key);
     leave('state/topics.db', `\0\0${key}`);
     const { status, stdout } = tool('leaks.ts', ['--tree', folder]);

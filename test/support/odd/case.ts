@@ -187,7 +187,7 @@ async function streaming(
 const warnings = ({ stderr }: Program): string =>
   stderr
     .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('{"level":30'))
+    .filter((line) => line !== '' && !line.startsWith('{"level":"info"'))
     .slice(-5)
     .join(' / ')
     .slice(0, 900);
