@@ -53,6 +53,8 @@ export interface CaptureDependencies {
 /** Between two tries to connect: short at first, since most losses are restarts of the server. */
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5_000;
+/** A link that breaks while its server is there takes less to be there again. */
+const RECONNECT_MS_MAX = 1_500;
 /** Closing takes 8 s at most when all of it has to wait; a stop may take 10 s altogether. */
 const STOP_MS_MAX = 9_000;
 
@@ -104,7 +106,11 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
       away === null ? 0 : Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_MAX_MS);
     const waitMs = Math.round(Math.max(backoffMs, cycle.waitMs ?? 0));
     if (away === null) logger.warn(`capture: ${because}; starting anew`);
-    else outages.set(away, 'capture', `${because}; capture waits and tries again`);
+    else {
+      // What broke while the topics were away is found out late, when it may be long over.
+      const noticed = { graceMs: RECONNECT_MS_MAX };
+      outages.set(away, 'capture', `${because}; capture waits and tries again`, noticed);
+    }
     status.change('reconnecting', because);
     await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
   }
