@@ -110,7 +110,9 @@ describe('the command line', () => {
     expect(stderr).toContain(
       '"msg":"the database at 127.0.0.1:1 can not be reached (nothing listens there, ECONNREFUSED); check DB_HOST and DB_PORT, and that it runs"}\n',
     );
-    expect(stderr).toMatch(/"level":"warn",.*there is no setting RULE_PAGE; did you mean RULE_PAGES\?/);
+    expect(stderr).toMatch(
+      /"level":"warn",.*there is no setting RULE_PAGE; did you mean RULE_PAGES\?/,
+    );
   });
 
   it('refuses to set up a database that has the tables, and does it with --reset', async () => {

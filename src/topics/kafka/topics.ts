@@ -51,7 +51,6 @@ export class KafkaTopics implements Topics {
   readonly #wire: Wire;
   /** Ends the questions that are under way. */
   readonly #closing = new AbortController();
-  #admin: Promise<Admin> | null = null;
 
   constructor(settings: KafkaTopicSettings, logger: Logger, outages: Outages) {
     this.#settings = settings;
@@ -72,7 +71,7 @@ export class KafkaTopics implements Topics {
   }
 
   async ensureTopics(): Promise<void> {
-    await this.#ask(async (admin) => {
+    await this.#administer(async (admin) => {
       const { pageViews, userChanges, deadLetters, checkpoints } = this.names;
       const there = new Set(await admin.listTopics());
       // Both topics about users need as many partitions, or a user is with two members.
@@ -176,8 +175,6 @@ export class KafkaTopics implements Topics {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#wire[Symbol.asyncDispose]();
-    const admin = await this.#admin?.catch(() => null);
-    await admin?.disconnect().catch(() => undefined);
   }
 
   async #explained<T>(answer: Promise<T>): Promise<T> {
@@ -188,32 +185,34 @@ export class KafkaTopics implements Topics {
     }
   }
 
-  async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
-    try {
-      return await whenLed(async () => question(await this.#connected()));
-    } catch (error) {
-      throw explainKafkaError(error, this.#settings.kafka);
-    }
+  /**
+   * By an admin of its own for each try: one that has asked about a topic asks about it for ever, and
+   * creates nothing while that topic is away (kafkajs' targetTopics).
+   */
+  async #administer(question: (admin: Admin) => Promise<void>): Promise<void> {
+    const once = async (): Promise<void> => {
+      const admin = await this.#newAdmin();
+      try {
+        await question(admin);
+      } finally {
+        await admin.disconnect().catch(() => undefined);
+      }
+    };
+    await this.#explained(whenLed(once));
   }
 
-  #connected(): Promise<Admin> {
-    this.#admin ??= (async () => {
-      const admin = this.#asking.admin();
-      // Where something takes the connection and says nothing, kafkajs' own limits add up to minutes.
-      const isLate = await Promise.race([
-        admin.connect().then(() => false),
-        sleep(CONNECT_MS_MAX, true, { ref: false }),
-      ]);
-      if (!isLate) return admin;
-      void admin.disconnect().catch(() => undefined);
-      throw new UnavailableError(
-        `${this.description} can not be reached (no answer in ${CONNECT_MS_MAX / 1000} s)`,
-        { todo: TRY_ADDRESS },
-      );
-    })();
-    this.#admin.catch(() => {
-      this.#admin = null;
-    });
-    return this.#admin;
+  async #newAdmin(): Promise<Admin> {
+    const admin = this.#asking.admin();
+    // Where something takes the connection and says nothing, kafkajs' own limits add up to minutes.
+    const isLate = await Promise.race([
+      admin.connect().then(() => false),
+      sleep(CONNECT_MS_MAX, true, { ref: false }),
+    ]);
+    if (!isLate) return admin;
+    void admin.disconnect().catch(() => undefined);
+    throw new UnavailableError(
+      `${this.description} can not be reached (no answer in ${CONNECT_MS_MAX / 1000} s)`,
+      { todo: TRY_ADDRESS },
+    );
   }
 }
