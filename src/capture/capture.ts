@@ -108,7 +108,8 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
     if (away === null) logger.warn(`capture: ${because}; starting anew`);
     else {
       // What broke while the topics were away is found out late, when it may be long over.
-      const noticed = { graceMs: RECONNECT_MS_MAX };
+      const isLate = outages.isAway(dependencies.topicsPart);
+      const noticed = isLate ? { graceMs: RECONNECT_MS_MAX } : {};
       outages.set(away, 'capture', `${because}; capture waits and tries again`, noticed);
     }
     status.change('reconnecting', because);

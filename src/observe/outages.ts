@@ -97,6 +97,11 @@ export class Outages implements Disposable {
     this.#say(part, outage, isNews);
   }
 
+  /** Whether the part is away, or has not settled yet. */
+  isAway(part: OutagePart): boolean {
+    return (this.#outages.get(part)?.timer.dueMs ?? null) !== null;
+  }
+
   /** Nothing more is said. */
   [Symbol.dispose](): void {
     this.#isOver = true;

@@ -67,7 +67,9 @@ describe('the outages of a program in its log', () => {
     vi.advanceTimersByTime(500);
     log.set('database', 'capture', null);
     log.set('database', 'capture', null);
+    expect(log.isAway('database')).toBe(true);
     vi.advanceTimersByTime(2_000);
+    expect(log.isAway('database')).toBe(false);
     expect(lines).toEqual([
       '40: it is away',
       '40: it is away (for 60 s)',
