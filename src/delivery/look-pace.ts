@@ -1,7 +1,7 @@
 /** Who comes shortly after others waits for no longer than this, to be looked at with them. */
 const GATHER_MS_MAX = 10;
-/** Looks begin this many times their own length apart: the database rests in between. */
-const APART = 3;
+/** Looks begin this many times their own length apart: what comes meanwhile goes together. */
+const APART = 1.5;
 const FOLLOW = 0.1;
 
 /**

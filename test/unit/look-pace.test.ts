@@ -12,14 +12,14 @@ describe('LookPace', () => {
     const pace = paced(2);
     expect(pace.waitMs(0)).toBe(0);
     pace.began(0);
-    expect(pace.waitMs(6)).toBe(0);
+    expect(pace.waitMs(3)).toBe(0);
   });
 
   it('lets those who come shortly after others wait, and be looked at together', () => {
     const pace = paced(2);
     pace.began(100);
-    expect(pace.waitMs(101)).toBeCloseTo(5);
-    expect(pace.waitMs(104)).toBeCloseTo(2);
+    expect(pace.waitMs(101)).toBeCloseTo(2);
+    expect(pace.waitMs(102.5)).toBeCloseTo(0.5);
   });
 
   it('lets nobody wait for more than 10 ms, however slow the database is', () => {
