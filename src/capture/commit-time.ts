@@ -1,11 +1,11 @@
-/** Event types of the binlog, libs/mysql/binlog/event/binlog_event.h. */
-const GTID_LOG_EVENT = 33;
-const ANONYMOUS_GTID_LOG_EVENT = 34;
+import {
+  ANONYMOUS_GTID_EVENT,
+  BODY_OFFSET,
+  GTID_EVENT,
+  LOG_POSITION_OFFSET,
+  TYPE_OFFSET,
+} from './event-layout.ts';
 
-/** Marker byte, then the common header of 19 bytes whose fifth byte is the type. */
-const TYPE_OFFSET = 5;
-const LOG_POSITION_OFFSET = 14;
-const BODY_OFFSET = 20;
 /** flags 1, uuid 16, gno 8, then the logical clock: type 1, last_committed 8, sequence_number 8. */
 const CLOCK_TYPE_OFFSET = BODY_OFFSET + 25;
 const CLOCK_TYPE = 2;
@@ -23,7 +23,7 @@ const COMMIT_TIME_BYTES = 7;
 export function readCommitTimeMs(packet: Buffer, start: number, end: number): number | null {
   if (end - start < COMMIT_TIME_OFFSET + COMMIT_TIME_BYTES) return null;
   const type = packet[start + TYPE_OFFSET];
-  if (type !== GTID_LOG_EVENT && type !== ANONYMOUS_GTID_LOG_EVENT) return null;
+  if (type !== GTID_EVENT && type !== ANONYMOUS_GTID_EVENT) return null;
   if (packet[start + CLOCK_TYPE_OFFSET] !== CLOCK_TYPE) return null;
   const at = start + COMMIT_TIME_OFFSET;
   const micros = packet.readUIntLE(at, 6) + (packet.readUInt8(at + 6) & 0x7f) * 2 ** 48;

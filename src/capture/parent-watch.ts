@@ -1,13 +1,11 @@
+import { BODY_OFFSET, TABLE_MAP_EVENT, TYPE_OFFSET } from './event-layout.ts';
 import type { Parent } from './foreign-keys.ts';
 
-/** Event types, libs/mysql/binlog/event/binlog_event.h; from 166 on MariaDB's compressed ones. */
-const TABLE_MAP_EVENT = 19;
+/** Event types as in event-layout.ts; from 166 on MariaDB's compressed ones. */
 const UPDATES = new Set([24, 31, 39, 167, 170]);
 const DELETES = new Set([25, 32, 168, 171]);
 
-/** Marker byte and the common header of 19; then the table id in 6 bytes, and flags in 2. */
-const TYPE_OFFSET = 5;
-const BODY_OFFSET = 20;
+/** The body begins with the table id in 6 bytes, and flags in 2. */
 const TABLE_ID_BYTES = 6;
 const FLAGS_OFFSET = BODY_OFFSET + TABLE_ID_BYTES;
 const SCHEMA_OFFSET = FLAGS_OFFSET + 2;

@@ -2,6 +2,14 @@ import { crc32 as nodeCrc32 } from 'node:zlib';
 import { crc32 } from '../crc.ts';
 import { ByteReader, CorruptEventError } from './byte-reader.ts';
 import type { Charsets } from './charsets.ts';
+import {
+  BODY_OFFSET,
+  FORMAT_DESCRIPTION_EVENT,
+  LENGTH_OFFSET,
+  ROTATE_EVENT,
+  TABLE_MAP_EVENT,
+  TYPE_OFFSET,
+} from './event-layout.ts';
 import type { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent } from './events.ts';
 import { PacketRows } from './packet-rows.ts';
@@ -12,15 +20,6 @@ import { readTableMap, readTableName } from './table-map.ts';
 import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
 import { readingOf } from './table-reader.ts';
 import { TRANSACTION_TYPES, TransactionEvents } from './transaction-events.ts';
-
-/** Marker byte, then the common header of 19 bytes. */
-const BODY_OFFSET = 20;
-const TYPE_OFFSET = 5;
-const LENGTH_OFFSET = 10;
-
-const ROTATE_EVENT = 4;
-const FORMAT_DESCRIPTION_EVENT = 15;
-const TABLE_MAP_EVENT = 19;
 
 const CRC32 = 1;
 const CRC32_BYTES = 4;
@@ -45,8 +44,9 @@ type Known =
   | { kind: 'zongji' };
 
 /**
- * Reads table maps, rows, and how transactions begin and end from the packets of the dump. Other tables are passed over, and of
- * ours the columns that are not in a message: whatever stands in them stops nothing.
+ * Reads table maps, rows, and how transactions begin and end from the packets of the dump. Other
+ * tables are passed over, and of ours the columns that are not in a message: whatever stands in them
+ * stops nothing.
  */
 export class RawEvents {
   readonly #options: RawEventsOptions;

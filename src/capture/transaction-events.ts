@@ -1,19 +1,17 @@
 import { CorruptEventError } from './byte-reader.ts';
 import { readCommitTimeMs, readLogPosition } from './commit-time.ts';
+import {
+  ANONYMOUS_GTID_EVENT,
+  BODY_OFFSET,
+  GTID_EVENT,
+  MARIADB_GTID_EVENT,
+  QUERY_EVENT,
+  SECONDS_OFFSET,
+  SERVER_ID_OFFSET,
+  XID_EVENT,
+} from './event-layout.ts';
 import type { CaptureEvent } from './events.ts';
 import { UNKNOWN_STATUS, readQueryTextStart } from './query-status.ts';
-
-/** libs/mysql/binlog/event/binlog_event.h; the last MariaDB's, sql/log_event.h. */
-const QUERY_EVENT = 2;
-const XID_EVENT = 16;
-const GTID_EVENT = 33;
-const ANONYMOUS_GTID_EVENT = 34;
-const MARIADB_GTID_EVENT = 162;
-
-/** In the header after the marker byte. */
-const SECONDS_OFFSET = 1;
-const SERVER_ID_OFFSET = 6;
-const BODY_OFFSET = 20;
 
 /** Flags, the server's uuid, the number. */
 const UUID_OFFSET = BODY_OFFSET + 1;

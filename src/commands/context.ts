@@ -5,6 +5,7 @@ import { jsonLine } from '../observe/json-line.ts';
 import { Outages } from '../observe/outages.ts';
 import { Screen } from '../observe/screen.ts';
 import { type LoadOptions, loadSettings } from '../settings/load.ts';
+import { secretsOf } from '../settings/secrets.ts';
 import { secretRemover } from '../plain-text.ts';
 import type { LogSettings, Settings } from '../settings/types.ts';
 import { isJsonFormat } from './console-format.ts';
@@ -50,9 +51,7 @@ export async function runCommand(
     onStranger: (sentence) => strangers.push(sentence),
     ...(options.alsoNeeds === undefined ? {} : { alsoNeeds: options.alsoNeeds }),
   });
-  const secrets = [settings.iterable.apiKey, settings.db.password];
-  secrets.push(settings.topics.kafka?.sasl?.password ?? '');
-  secrets.push(...proxySecrets(settings.iterable.proxy?.url));
+  const secrets = secretsOf(settings);
   const withoutSecrets = secretRemover(secrets);
   const isJson = isJsonFormat(settings.log.format);
   const screen = !isJson && process.stderr.isTTY ? new Screen(process.stderr) : null;
@@ -95,12 +94,6 @@ export async function runCommand(
 /** Several commands of one folder would write, and rotate, one file. */
 function logFile({ file }: LogSettings, command: string): string | null {
   return file === '' ? `./logs/${command}.log` : file;
-}
-
-/** A proxy's password as it is written in its URL, and as it is. */
-function proxySecrets(url: string | undefined): string[] {
-  const { password = '' } = (url === undefined ? null : URL.parse(url)) ?? {};
-  return [password, decodeURIComponent(password)];
 }
 
 async function closeAndExit(log: OpenLog): Promise<void> {

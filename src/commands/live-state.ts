@@ -1,6 +1,7 @@
 import type { Gauge } from 'prom-client';
 import type { CaptureStatus } from '../capture/capture.ts';
 import { CAPTURE_STATES } from '../capture/status.ts';
+import type { LookOutcome } from '../delivery/engine.ts';
 import type { Sender } from '../delivery/sender.ts';
 import type { DeliveryStream } from '../delivery/stream.ts';
 import { Figure } from '../observe/figure.ts';
@@ -89,17 +90,15 @@ export class LiveState implements Observed {
     const none = { waiting: null, sent: null, refused: null, lag: null, lastDeliveryMs: null };
     if (this.#deliver === null) return { troubles, captured, ...none };
     const { stream, lag } = this.#deliver;
-    const [counted, waiting] = await Promise.all([this.#metrics.deliveries.get(), lag.read()]);
-    const count = (outcome: string): number =>
-      counted.values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;
+    const [counts, waiting] = await Promise.all([this.#counts(), lag.read()]);
     const [last] = stream.recent.list();
     // What is delivered says more, and the line is short.
     return {
       troubles,
       captured: null,
       waiting: stream.inFlight.messages,
-      sent: count('sent'),
-      refused: count('refused'),
+      sent: counts.sent,
+      refused: counts.refused,
       lag: waiting && [...waiting.values()].reduce((sum, messages) => sum + messages, 0),
       lastDeliveryMs: last === undefined ? null : Date.parse(last.time),
     };
@@ -132,12 +131,23 @@ export class LiveState implements Observed {
     for (const [kind, rows] of Object.entries(counted)) capturedRows.inc({ kind }, rows);
   }
 
+  /** Messages so far, by what came of them. */
+  async #counts(): Promise<Record<LookOutcome, number>> {
+    const { values } = await this.#metrics.deliveries.get();
+    const counts: Record<LookOutcome, number> = {
+      sent: 0,
+      superseded: 0,
+      ineligible: 0,
+      refused: 0,
+    };
+    for (const outcome of OUTCOMES) {
+      counts[outcome] = values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;
+    }
+    return counts;
+  }
+
   async #deliverStatus({ stream, sender, lag, letters }: Delivering): Promise<object> {
-    const counted = await this.#metrics.deliveries.get();
-    const outcomes = OUTCOMES.map((outcome) => [
-      outcome,
-      counted.values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0,
-    ]);
+    const counts = await this.#counts();
     const [waiting, kept] = await Promise.all([lag.read(), letters.read()]);
     return {
       share_of_rate: stream.share,
@@ -148,7 +158,7 @@ export class LiveState implements Observed {
       calls_in_flight: sender.calls.inFlight,
       waiting_for_budget: sender.budgets['/api/users/update'].waiting,
       iterable: sender.gate.state.reason ?? 'accepts calls',
-      outcomes: Object.fromEntries(outcomes) as object,
+      outcomes: counts,
       last_deliveries: stream.recent.list(),
     };
   }

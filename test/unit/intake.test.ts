@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { Engine, WorkItem } from '../../src/delivery/engine.ts';
-import { Intake } from '../../src/delivery/intake.ts';
+import { Intake, type IntakeDeps } from '../../src/delivery/intake.ts';
 import type { ReceivedMessage } from '../../src/topics/port.ts';
 
 setFlagsFromString('--expose-gc');
@@ -36,25 +36,34 @@ function message(offset: number): ReceivedMessage {
   };
 }
 
+/** Of pricing views; what is to be looked at goes to `items`, and there is always room. */
+function intakeFor(
+  items: WorkItem[],
+  more: Partial<Pick<IntakeDeps, 'onOutcome' | 'nowEpoch'>> = {},
+): Intake {
+  return new Intake({
+    engine: {
+      accept: (accepted: readonly WorkItem[]) => void items.push(...accepted),
+      room: () => Promise.resolve(),
+    } as unknown as Engine,
+    format: 'page_view',
+    pageViewsTopic: 'views',
+    pages: ['pricing'],
+    lookbackDays: 7,
+    deadLetters: { add: () => Promise.resolve() },
+    onOutcome: () => undefined,
+    onUnreadable: () => undefined,
+    now: () => 0,
+    nowEpoch: () => 0,
+    ...more,
+  });
+}
+
 describe('Intake', () => {
   // Guards #finisher: what is unfinished is kept, its messages are not.
   it('keeps of a message that is unfinished only what is needed to finish it', async () => {
     const items: WorkItem[] = [];
-    const intake = new Intake({
-      engine: {
-        accept: (more: readonly WorkItem[]) => void items.push(...more),
-        room: () => Promise.resolve(),
-      } as unknown as Engine,
-      format: 'page_view',
-      pageViewsTopic: 'views',
-      pages: ['pricing'],
-      lookbackDays: 7,
-      deadLetters: { add: () => Promise.resolve() },
-      onOutcome: () => undefined,
-      onUnreadable: () => undefined,
-      now: () => 0,
-      nowEpoch: () => 0,
-    });
+    const intake = intakeFor(items);
     const before = heapMegabytes();
     for (let offset = 0; offset < MESSAGES; offset += 100) {
       await intake.accept(Array.from({ length: 100 }, (_, i) => message(offset + i)));
@@ -76,19 +85,8 @@ describe('Intake', () => {
     const items: WorkItem[] = [];
     const told: [string, number][] = [];
     let nowMs = NOW;
-    const intake = new Intake({
-      engine: {
-        accept: (more: readonly WorkItem[]) => void items.push(...more),
-        room: () => Promise.resolve(),
-      } as unknown as Engine,
-      format: 'page_view',
-      pageViewsTopic: 'views',
-      pages: ['pricing'],
-      lookbackDays: 7,
-      deadLetters: { add: () => Promise.resolve() },
+    const intake = intakeFor(items, {
       onOutcome: (outcome, messages) => told.push([outcome, messages]),
-      onUnreadable: () => undefined,
-      now: () => 0,
       nowEpoch: () => nowMs,
     });
     let offset = 0;

@@ -4,6 +4,7 @@ import { intro } from '@clack/prompts';
 import { UnavailableError, UsageError } from '../../errors.ts';
 import { plainLines, secretRemover } from '../../plain-text.ts';
 import type { SettingProblem } from '../../settings/sources.ts';
+import { secretsOf } from '../../settings/secrets.ts';
 import { alreadyThere, dotEnvText, writePrivately } from '../../settings/write-dot-env.ts';
 import { lineFrom, textOf } from '../doctor-report.ts';
 import { programName } from '../program-name.ts';
@@ -42,8 +43,7 @@ export async function init(flags: InitFlags): Promise<number> {
     }
     await writePrivately(path, dotEnvText(given), flags.force);
   } catch (error) {
-    const { iterable, db } = settingsOf(given).settings;
-    const withoutSecrets = secretRemover([iterable.apiKey, db.password]);
+    const withoutSecrets = secretRemover(secretsOf(settingsOf(given).settings));
     if (error instanceof Error) error.message = withoutSecrets(error.message);
     throw error;
   }
