@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.ts';
+import { keyOf } from '../topics/key-of.ts';
 import type { PartitionBounds, Topics } from '../topics/port.ts';
 
 /** Which part of the topics is asked for. */
@@ -30,8 +31,6 @@ export interface Chosen {
 const EDGE_OFFSETS = 10;
 const PARTITIONS_SHOWN_MAX = 20;
 
-const keyOf = ({ topic, partition }: { topic: string; partition: number }): string =>
-  `${topic}/${partition}`;
 const iso = (ms: number): string => new Date(ms).toISOString();
 const isEmpty = ({ begin, end }: PartitionBounds): boolean => begin >= end;
 

@@ -1,14 +1,14 @@
 import type { TopicPartition } from '../../src/topics/port.ts';
-import {
-  type Brokers,
-  type FetchAnswer,
-  type OffsetAnswer,
-  type OffsetQuestion,
-  type PartitionAnswer,
-  type ProducerNumber,
-  type SealedBatch,
-  type TopicMetadata,
-  keyOf,
+import { keyOf } from '../../src/topics/key-of.ts';
+import type {
+  Brokers,
+  FetchAnswer,
+  OffsetAnswer,
+  OffsetQuestion,
+  PartitionAnswer,
+  ProducerNumber,
+  SealedBatch,
+  TopicMetadata,
 } from '../../src/topics/kafka/wire/brokers.ts';
 import {
   MESSAGE_TOO_LARGE,

@@ -1,7 +1,7 @@
 import { UnavailableError } from '../../errors.ts';
 import type { PartitionBounds } from '../port.ts';
 import { readRanges } from './read-ranges.ts';
-import { keyOf } from './wire/brokers.ts';
+import { keyOf } from '../key-of.ts';
 import type { Wire } from './wire/wire.ts';
 
 /** The newest ones are looked through first: the topic may hold many until it is compacted. */

@@ -3,7 +3,7 @@ import { BatchSet } from '../batch/batch-set.ts';
 import type { DeadLetter, DeadLetterStore, KeptLetter, PartitionBounds } from '../port.ts';
 import { LetterIndex, REMOVES, readLetter } from './letter-index.ts';
 import { readRanges } from './read-ranges.ts';
-import { keyOf } from './wire/brokers.ts';
+import { keyOf } from '../key-of.ts';
 import { TOPIC_AUTHORIZATION_FAILED } from './wire/error-codes.ts';
 import { notAllowed } from './wire/leaders.ts';
 import type { Sender } from './wire/sender.ts';

@@ -11,7 +11,7 @@ import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
 import { Reading } from './reading.ts';
 import { askedOffset, receivedMessages } from './received.ts';
 import { Watch } from './watch.ts';
-import { keyOf } from './wire/brokers.ts';
+import { keyOf } from '../key-of.ts';
 import { Witness } from './witness.ts';
 
 const LAG_CACHE_MS = 1_000;

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnavailableError } from '../../errors.ts';
 import type { PartitionBounds, ReceivedMessage } from '../port.ts';
-import { type FetchAnswer, keyOf } from './wire/brokers.ts';
+import { keyOf } from '../key-of.ts';
+import type { FetchAnswer } from './wire/brokers.ts';
 import { NO_ERROR, OFFSET_OUT_OF_RANGE, TOPIC_AUTHORIZATION_FAILED } from './wire/error-codes.ts';
 import { notAllowed } from './wire/leaders.ts';
 import { readBatches } from './wire/records.ts';

@@ -23,7 +23,7 @@ import { whenLed } from './leaders.ts';
 import { KafkaMember } from './member.ts';
 import { KafkaPublisher } from './publisher.ts';
 import { readRanges } from './read-ranges.ts';
-import { keyOf } from './wire/brokers.ts';
+import { keyOf } from '../key-of.ts';
 import { compressorFor } from './wire/compression.ts';
 import type { Wire } from './wire/wire.ts';
 

@@ -73,5 +73,3 @@ export interface FetchAnswer extends PartitionAnswer {
 
 export const FETCH_BYTES_MAX = 4 * 1024 * 1024;
 export const FETCH_PARTITION_BYTES_MAX = 1024 * 1024;
-
-export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BatchSet } from '../../batch/batch-set.ts';
 import { type PartitionQueue, clampFirst } from '../../batch/partition-queue.ts';
 import type { RecordBatch } from '../../batch/record-batch.ts';
-import { type Brokers, type ProducerNumber, type SealedBatch, keyOf } from './brokers.ts';
+import { keyOf } from '../../key-of.ts';
+import type { Brokers, ProducerNumber, SealedBatch } from './brokers.ts';
 import type { Compressor } from './compression.ts';
 import {
   INVALID_TIMESTAMP,
