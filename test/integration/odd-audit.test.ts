@@ -80,7 +80,9 @@ describe.each(DATABASES)('the audit of capture on %s', (flavour) => {
     expect(ofAudit(t.publisher).toSorted()).toEqual(
       [2, 3, 77, 8, 9].map((id) => `{"user_id":${id},"cause":"audit"}`),
     );
-    expect(t.capture().warnings.join('\n')).toMatch(/page_views are not in the binlog \(ids 20/);
+    expect(t.capture().warnings.join('\n')).toMatch(
+      /page_views are not in the binlog \(ids (?:\d+,.*)?20[23]/,
+    );
     expect(t.capture().warnings.join('\n')).toContain('sql_log_bin=0');
     expect(t.capture().status().capturedRows['customers.audit']).toBe(1);
   });
