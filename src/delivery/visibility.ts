@@ -17,29 +17,40 @@ import {
 type Proof = (look: Look) => boolean | 'held' | null;
 
 /**
- * What can be seen of these looks' transactions, and then what the rule says of the users: in this
- * order and of one server, so that what was visible is in the rule's answer.
+ * What the rule says of the users, and what could be seen of these looks' transactions before it was
+ * asked, or at that moment: of one server, so that what was visible is in the rule's answer. More
+ * than the page views is asked only where they leave a doubt.
  */
 export async function lookAt(
-  rule: Pick<Rule, 'among' | 'visibleViews'>,
+  rule: Pick<Rule, 'among' | 'look' | 'visibleViews'>,
   session: Session,
   userIds: readonly string[],
   looks: readonly Look[],
 ): Promise<LookAnswer> {
-  const visibility = await readVisibility(rule, session, looks);
+  const ids = [...new Set(looks.flatMap(({ viewId }) => viewId ?? []))];
+  if (!looks.some(isChangeOnly)) {
+    const { rows, views } = await rule.look(userIds, ids, session.query);
+    const isClear = looks.every(({ viewId }) => viewId === null || views.has(viewId));
+    if (isClear) return { visibility: { views, hasExecuted: () => null }, rows };
+  }
+  const visibility = await readVisibility(rule, session, looks, ids);
   return { visibility, rows: await rule.among(userIds, session.query) };
 }
 
-/** Asks for more than the page views only where they leave a doubt. */
-export async function readVisibility(
+/** No page view tells whether it is visible. */
+function isChangeOnly({ viewId, isChange }: Look): boolean {
+  return viewId === null && isChange;
+}
+
+async function readVisibility(
   rule: Pick<Rule, 'visibleViews'>,
   session: Session,
   looks: readonly Look[],
+  viewIds: readonly string[],
 ): Promise<Visibility> {
-  const viewIds = new Set(looks.flatMap(({ viewId }) => viewId ?? []));
-  const views = await rule.visibleViews([...viewIds], session.query);
-  const doubtful = looks.filter(({ viewId, isChange }) =>
-    viewId === null ? isChange : !views.has(viewId),
+  const views = await rule.visibleViews(viewIds, session.query);
+  const doubtful = looks.filter(
+    (look) => isChangeOnly(look) || (look.viewId !== null && !views.has(look.viewId)),
   );
   if (doubtful.length === 0) return { views, hasExecuted: () => null };
   const server = await readServer(session);

@@ -187,12 +187,12 @@ export class RateBudget {
   }
 
   /**
-   * Enough ticks for those who wait, and for a burst of whoever comes next. They are asked for
-   * ahead, as many as a stall may hold up: a late timer costs no permits.
+   * Enough ticks for those who wait, and for whoever comes next. They are asked for ahead, as many
+   * as a stall may hold up: a late timer costs no permits.
    */
-  #askForTicks({ permits, burst, stockMax }: RateSchedule): void {
-    const wanted = Math.min(this.#inAll + burst, stockMax) - this.#stock;
-    const ticks = Math.ceil(wanted / permits);
+  #askForTicks({ permits, reserve, stockMax }: RateSchedule): void {
+    const wanted = Math.min(this.#inAll + reserve, stockMax) - this.#stock;
+    const ticks = Math.floor(wanted / permits);
     const limiter = this.#limiter;
     while (this.#ticksAhead < ticks) {
       this.#ticksAhead += 1;
@@ -204,8 +204,8 @@ export class RateBudget {
     // A tick of the schedule from before the share changed grants nothing.
     if (limiter !== this.#limiter || this.#schedule === null) return;
     this.#ticksAhead -= 1;
-    const { permits, burst, stockMax } = this.#schedule;
-    const most = this.#inAll > 0 ? stockMax : burst;
+    const { permits, reserve, stockMax } = this.#schedule;
+    const most = this.#inAll > 0 ? stockMax : reserve;
     this.#stock = Math.min(this.#stock + permits, most);
     this.#pump();
   }

@@ -4,6 +4,8 @@ export interface RateSchedule {
   tickMs: number;
   /** Calls that may start together after a pause: a few. */
   burst: number;
+  /** Permits kept for whoever comes next, so that nobody waits for a tick. */
+  reserve: number;
   /** Permits that wait for their turn at most: what a longer stall takes is not made good. */
   stockMax: number;
   /** The limit after the share, rounded down, or 1: no window of `windowMs` may hold more starts. */
@@ -11,8 +13,11 @@ export interface RateSchedule {
   windowMs: number;
 }
 
-/** Bottleneck starts about 400 jobs a second at most, so a tick grants a group of calls. */
-const TICKS_PER_SECOND_MAX = 250;
+/**
+ * Bottleneck starts about 400 jobs a second at most, at 0.2 ms of CPU each, so a tick grants a group
+ * of calls, which EvenStarts keeps apart.
+ */
+const TICKS_PER_SECOND_MAX = 100;
 /** A second's calls are spread evenly over so much more than a second, for the network's jitter. */
 const PACE_MS = 13;
 /**
@@ -56,11 +61,14 @@ export function rateSchedule(limitPerSecond: number, share: number): RateSchedul
   const fewMs = FEW_MS * Math.max(0, 1 - callsMax / MANY_CALLS);
   const permits = Math.max(1, Math.ceil(callsMax / TICKS_PER_SECOND_MAX));
   const callsIn = (ms: number): number => Math.ceil((callsMax * ms) / spanMs);
+  const burst = Math.max(1, callsIn(BURST_MS));
+  const reserve = burst + permits;
   return {
     permits,
     tickMs: (permits * (spanMs + PACE_MS + fewMs)) / callsMax,
-    burst: Math.max(permits, callsIn(BURST_MS)),
-    stockMax: Math.max(permits, callsIn(STALL_MS)),
+    burst,
+    reserve,
+    stockMax: Math.max(reserve, callsIn(STALL_MS)),
     callsMax,
     windowMs: spanMs + JITTER_MS + fewMs,
   };

@@ -24,6 +24,13 @@ export const LOOK_MS_MAX = 10_000;
 /** What is counted is only shown: nobody waits long for it. */
 const COUNT_MS_MAX = 5_000;
 const MARKER = '/* narrowed */';
+const AMONG = 'AND c.id IN (:user_ids)';
+const ORDER = /\s+ORDER BY c\.id\s*$/;
+/** Rows without a customer, in the columns of the rule: the page views that are there. */
+const VISIBLE_VIEWS = `
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, seen.id, NULL, NULL, NULL, NULL, NULL, NULL
+FROM page_views seen WHERE seen.id IN (:page_view_ids)`;
 
 /** The rule's SQL without its comments; MARKER is where it is narrowed. */
 export function ruleText(): string {
@@ -38,6 +45,7 @@ export class Rule {
   readonly #query: Query;
   readonly #parameters: Readonly<Record<string, unknown>>;
   readonly #text: string;
+  readonly #lookText: string;
 
   constructor(query: Query, settings: RuleSettings) {
     this.#query = query;
@@ -47,13 +55,41 @@ export class Rule {
       lookback_days: settings.lookbackDays,
     };
     this.#text = ruleText();
+    this.#lookText = this.#text.replace(MARKER, AMONG).replace(ORDER, VISIBLE_VIEWS);
   }
 
   /** The eligible among these users; by another query (of a session) where one is given. */
   async among(userIds: readonly string[], query = this.#query): Promise<EligibleUser[]> {
     if (userIds.length === 0) return [];
-    const narrowed = 'AND c.id IN (:user_ids)';
-    return this.#run(narrowed, { user_ids: userIds.map(sqlInteger) }, LOOK_MS_MAX, query);
+    return this.#run(AMONG, { user_ids: userIds.map(sqlInteger) }, LOOK_MS_MAX, query);
+  }
+
+  /** The eligible among these users, and which of these page views other sessions can see. */
+  async look(
+    userIds: readonly string[],
+    pageViewIds: readonly string[],
+    query = this.#query,
+  ): Promise<{ rows: EligibleUser[]; views: Set<string> }> {
+    if (userIds.length === 0 || pageViewIds.length === 0) {
+      const views = await this.visibleViews(pageViewIds, query);
+      return { views, rows: await this.among(userIds, query) };
+    }
+    const found = await query(
+      this.#lookText,
+      {
+        ...this.#parameters,
+        user_ids: userIds.map(sqlInteger),
+        page_view_ids: pageViewIds.map(sqlInteger),
+      },
+      LOOK_MS_MAX,
+    );
+    const rows: EligibleUser[] = [];
+    const views = new Set<string>();
+    for (const row of found) {
+      if (row['id'] === null) views.add(String(row['page_view_id']));
+      else rows.push(toEligibleUser(row));
+    }
+    return { rows, views };
   }
 
   /** The eligible users with `afterId` < id ≤ `lastId`, in id order. */

@@ -30,7 +30,7 @@ describe('rateSchedule', () => {
           expect((callsMax * 1000) / windowMs).toBeLessThanOrEqual(limit * share + 1e-9);
           expect((permits * 1000) / tickMs).toBeLessThan((callsMax * 1000) / windowMs);
           expect(windowMs).toBeGreaterThan(1000);
-          expect(schedule?.burst).toBeLessThanOrEqual(Math.max(permits, callsMax / 50));
+          expect(schedule?.burst).toBeLessThanOrEqual(1 + callsMax * 0.012);
           if (limit * share < 1) expect([permits, callsMax]).toEqual([1, 1]);
           else expect(callsMax).toBeLessThanOrEqual(limit * share + 1e-9);
         },
@@ -70,7 +70,7 @@ describe('rateSchedule', () => {
 
   it('asks Bottleneck for fewer jobs a second than it can start', () => {
     for (const limit of [1, 10, 83, 250, 500, 2000, 100_000]) {
-      expect(1000 / (rateSchedule(limit, 1)?.tickMs ?? 1000)).toBeLessThanOrEqual(251);
+      expect(1000 / (rateSchedule(limit, 1)?.tickMs ?? 1000)).toBeLessThanOrEqual(101);
     }
   });
 

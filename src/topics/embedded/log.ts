@@ -30,6 +30,8 @@ export class EmbeddedLog {
   readonly #saveCheckpoint: StatementSync;
   readonly #saveOffset: StatementSync;
   readonly #saveMark: StatementSync;
+  readonly #ofTopic: StatementSync;
+  readonly #ends: StatementSync;
   readonly #counts = new Map<string, number>();
 
   constructor(db: DatabaseSync) {
@@ -56,6 +58,8 @@ export class EmbeddedLog {
     this.#saveOffset = db.prepare(
       'INSERT INTO group_offsets (group_id, partition_id, offset) VALUES (?, ?, ?) ON CONFLICT (group_id, partition_id) DO UPDATE SET offset = excluded.offset',
     );
+    this.#ofTopic = db.prepare('SELECT * FROM partitions WHERE topic = ? ORDER BY partition');
+    this.#ends = db.prepare('SELECT id, next FROM partitions');
     this.#saveMark = db.prepare(
       'INSERT INTO group_marks (group_id, partition_id, offset, mark) VALUES (?, ?, ?, ?) ON CONFLICT (group_id, partition_id) DO UPDATE SET offset = excluded.offset, mark = excluded.mark',
     );
@@ -112,6 +116,12 @@ export class EmbeddedLog {
       this.#insert.run(id, timestampMs, ahead, textOf(key), textOf(value), headersJson);
       partition.next += 1;
     }
+  }
+
+  /** Those of the positions that have messages from there on. */
+  unread<T extends TopicOffset>(positions: readonly T[]): T[] {
+    const ends = new Map(this.#ends.all().map(({ id, next }) => [Number(id), Number(next)]));
+    return positions.filter((at) => (ends.get(this.#find(at)?.id ?? 0) ?? 0) > at.offset);
   }
 
   /** Up to `countMax` messages from `at` on, in order. */
@@ -266,9 +276,7 @@ export class EmbeddedLog {
   }
 
   #partitions(topic: string): Partition[] {
-    const rows = this.#db
-      .prepare('SELECT * FROM partitions WHERE topic = ? ORDER BY partition')
-      .all(topic) as unknown as Row[];
+    const rows = this.#ofTopic.all(topic) as unknown as Row[];
     return rows.map((row) => ({
       topic,
       id: Number(row['id']),

@@ -5,6 +5,8 @@ import type { EmbeddedLog } from './log.ts';
 import { explained, troubleOf } from './sqlite-error.ts';
 
 const BATCH_MESSAGES = 500;
+/** To the end of a partition, wherever that is. */
+const END = Number.MAX_SAFE_INTEGER;
 /** How soon messages of another process are noticed. */
 const POLL_MS = 50;
 const RETRY_MS = 250;
@@ -105,33 +107,36 @@ export class EmbeddedMember implements GroupMember {
   }
 
   async #readOnce(): Promise<boolean> {
+    const { log, handlers } = this.#deps;
     let found = false;
-    for (const [index, position] of this.#positions.entries()) {
+    for (const position of await this.#read(() => log.unread(this.#positions))) {
       if (this.#stopped) return found;
-      const messages = await this.#slice(position);
+      const messages = await this.#read(() => log.slice(position, END, BATCH_MESSAGES));
       const [first] = messages;
       const last = messages.at(-1);
       if (first === undefined || last === undefined) continue;
       found = true;
       // Offsets have no gaps but where old messages were dropped.
       if (first.offset > position.offset) {
-        this.#deps.handlers.onLost([{ ...position, offset: first.offset }]);
+        handlers.onLost([{ ...position, offset: first.offset }]);
       }
-      this.#positions[index] = { ...position, offset: last.offset + 1 };
-      await this.#deps.handlers.onMessages(messages);
+      const next = { ...position, offset: last.offset + 1 };
+      this.#positions = this.#positions.map((at) => (at === position ? next : at));
+      await handlers.onMessages(messages);
       // Everything here is synchronous: without a turn, a long backlog holds up timers and sockets.
       await turn();
     }
     return found;
   }
 
-  async #slice(position: TopicOffset): Promise<ReturnType<EmbeddedLog['slice']>> {
-    const { file, log, outages } = this.#deps;
+  /** Waits, and says so, while the file can not be read; nothing once the member has stopped. */
+  async #read<T>(body: () => T[]): Promise<T[]> {
+    const { file, outages } = this.#deps;
     for (;;) {
       try {
-        const slice = log.slice(position, Number.MAX_SAFE_INTEGER, BATCH_MESSAGES);
+        const read = body();
         outages.set('topics file', 'reading', null);
-        return slice;
+        return read;
       } catch (error) {
         if (troubleOf(error) === 'broken' || troubleOf(error) === 'other') throw error;
         const { message } = error as Error;
