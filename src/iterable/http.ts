@@ -1,8 +1,8 @@
-import { EventEmitter } from 'node:events';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { type TroubleKind, connectionTrouble } from '../connection-trouble.ts';
 import { secretRemover } from '../plain-text.ts';
 import type { ProxySettings } from '../settings/types.ts';
+import { Exchange } from './exchange.ts';
 import {
   type KeyVerdict,
   type Verdict,
@@ -54,12 +54,15 @@ export class IterableHttp implements AsyncDisposable {
   readonly #options: IterableHttpOptions;
   readonly #headers: Record<string, string>;
   readonly #base: URL;
+  /** Before each endpoint's path. */
+  readonly #pathBefore: string;
   /** Whatever answers may send the key back. */
   readonly #withoutKey: (text: string) => string;
 
   constructor(options: IterableHttpOptions) {
     this.#options = options;
     this.#base = new URL(options.baseUrl);
+    this.#pathBefore = this.#base.pathname.replace(/\/$/, '');
     this.#withoutKey = secretRemover([options.apiKey]);
     this.#headers = { 'Api-Key': options.apiKey, 'Content-Type': 'application/json' };
     this.#agent = openAgent(options);
@@ -91,27 +94,30 @@ export class IterableHttp implements AsyncDisposable {
     body: string | null,
     read: (status: number, retryAfter: string | null, text: string, nowMs: number) => V,
   ): Promise<V | Extract<Verdict, { kind: 'retry' }>> {
-    const deadline = new Deadline(this.#options.timeoutMs);
+    const exchange = new Exchange({
+      timeoutMs: this.#options.timeoutMs,
+      bytesMax: ANSWER_BYTES_MAX,
+    });
     try {
-      const response = await this.#agent.request({
-        origin: this.#base.origin,
-        path: this.#base.pathname.replace(/\/$/, '') + path,
-        method,
-        headers: this.#headers,
-        body,
-        signal: deadline,
-        // The one timer is the deadline's: undici's own two would only limit parts of the call.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
-      const text = this.#withoutKey(await readBounded(response.body));
-      const retryAfter = response.headers['retry-after'];
+      this.#agent.dispatch(
+        {
+          origin: this.#base.origin,
+          path: this.#pathBefore + path,
+          method,
+          headers: this.#headers,
+          body,
+          // The one timer is the exchange's: undici's own two would only limit parts of the call.
+          headersTimeout: 0,
+          bodyTimeout: 0,
+        },
+        exchange,
+      );
+      const { status, headers, text } = await exchange.answer;
+      const retryAfter = headers['retry-after'];
       const header = typeof retryAfter === 'string' ? retryAfter : null;
-      return read(response.statusCode, header, text, Date.now());
+      return read(status, header, this.#withoutKey(text), Date.now());
     } catch (error) {
       return { kind: 'retry', status: null, message: this.#reason(error), retryAfterMs: null };
-    } finally {
-      deadline.clear();
     }
   }
 
@@ -146,36 +152,3 @@ const ADVICE: Readonly<Partial<Record<TroubleKind, string>>> = {
 };
 
 const portOf = ({ port, protocol }: URL): string => port || (protocol === 'https:' ? '443' : '80');
-
-/**
- * Ends a call that takes too long. An AbortSignal with a time would do the same, at several times
- * the cost: one timer, cleared when the call has ended.
- */
-class Deadline extends EventEmitter {
-  /** What undici rejects with once `abort` was emitted. */
-  reason: Error | null = null;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(timeoutMs: number) {
-    super();
-    this.#timer = setTimeout(() => {
-      this.reason = new DOMException('no answer in time', 'TimeoutError');
-      this.emit('abort');
-    }, timeoutMs);
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
-  }
-}
-
-async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer is over ${ANSWER_BYTES_MAX} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}

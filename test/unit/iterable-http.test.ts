@@ -53,4 +53,33 @@ describe('a call to Iterable', () => {
     for (const verdict of await Promise.all(calls)) expect(verdict).toMatchObject({ kind: 'ok' });
     expect(timers()).toBeLessThan(before + 25);
   });
+
+  it('reads an answer that comes in pieces, after an informational one', async () => {
+    const [first, second] = ['{"code":"Bad€', 'Params"}'].map((text) => Buffer.from(text));
+    await using server = await serving((response) => {
+      response.writeProcessing();
+      response.writeHead(400, { 'Content-Type': 'application/json' });
+      response.write(first?.subarray(0, 11));
+      setTimeout(
+        () => response.end(Buffer.concat([first?.subarray(11) ?? first, second] as Buffer[])),
+        20,
+      );
+    });
+    await using client = server.http(5_000);
+    const verdict = await client.post('/api/users/update', '{}');
+    expect(verdict).toMatchObject({ kind: 'refused', status: 400, code: 'Bad€Params' });
+  });
+
+  it('gives up an answer that is too large, and goes on', async () => {
+    let isLarge = true;
+    await using server = await serving((response) => {
+      if (isLarge) response.write(Buffer.alloc(9 * 1024 * 1024, ' '));
+      else response.end('{"code":"Success"}');
+      isLarge = false;
+    });
+    await using client = server.http(5_000);
+    const verdict = await client.post('/api/users/update', '{}');
+    expect(verdict).toMatchObject({ kind: 'retry', message: 'the answer is over 8388608 bytes' });
+    expect(await client.post('/api/users/update', '{}')).toMatchObject({ kind: 'ok' });
+  });
 });
