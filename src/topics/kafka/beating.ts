@@ -14,12 +14,14 @@ export async function beating(
 
 /** Whether the work is done after at most `ms`. @throws what the work throws. */
 async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
-  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
   try {
-    const tooLate = sleep(ms, false, { signal: over.signal }).catch(() => false);
     return await Promise.race([work.then(() => true), tooLate]);
   } finally {
-    over.abort();
+    clearTimeout(timer);
   }
 }
 
