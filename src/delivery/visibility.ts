@@ -36,8 +36,8 @@ export async function readVisibility(
   session: Session,
   looks: readonly Look[],
 ): Promise<Visibility> {
-  const viewIds = new Set<string>();
-  for (const { viewId } of looks) if (viewId !== null) viewIds.add(viewId);
+  const viewIds: string[] = [];
+  for (const { viewId } of looks) if (viewId !== null) viewIds.push(viewId);
   const views = await rule.visibleViews(viewIds, session.query);
   const doubtful = looks.filter(({ viewId, isChange }) =>
     viewId === null ? isChange : !views.has(viewId),

@@ -23,6 +23,9 @@ const RULE_TEXT = new URL('../../sql/rule.sql', import.meta.url);
 export const LOOK_MS_MAX = 10_000;
 /** What is counted is only shown: nobody waits long for it. */
 const COUNT_MS_MAX = 5_000;
+/** Of the page views that were asked about. */
+export type VisibleViews = Pick<ReadonlySet<string>, 'has'>;
+
 /** Mostly all of the views are there, and the rows of so many take longer than their number. */
 const COUNTED_FROM = 50;
 const MARKER = '/* narrowed */';
@@ -108,17 +111,15 @@ export class Rule {
     }
   }
 
-  /** Which of these page views other sessions can see now. */
-  async visibleViews(
-    pageViewIds: ReadonlySet<string>,
-    query = this.#query,
-  ): Promise<ReadonlySet<string>> {
-    if (pageViewIds.size === 0) return pageViewIds;
-    const ids = Array.from(pageViewIds, sqlInteger);
+  /** Whether other sessions can see one of these page views now. */
+  async visibleViews(pageViewIds: readonly string[], query = this.#query): Promise<VisibleViews> {
+    if (pageViewIds.length === 0) return new Set();
+    const ids = pageViewIds.map(sqlInteger);
     if (ids.length >= COUNTED_FROM) {
       const count = 'SELECT COUNT(*) AS found FROM page_views WHERE id IN (:ids)';
       const [counted] = await query(count, { ids }, LOOK_MS_MAX);
-      if (Number(counted?.['found']) === ids.length) return pageViewIds;
+      // Of one that was asked for twice there is one row: then they are told apart.
+      if (Number(counted?.['found']) === ids.length) return { has: () => true };
     }
     const rows = await query('SELECT id FROM page_views WHERE id IN (:ids)', { ids }, LOOK_MS_MAX);
     return new Set(rows.map((row) => String(row['id'])));

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import type { FetchAnswer } from '../../src/topics/kafka/wire/brokers.ts';
+import type { ReceivedMessage } from '../../src/topics/port.ts';
 import { kafkajsInside } from '../../src/topics/kafka/wire/inside.ts';
-import { type ReadBatch, readBatches } from '../../src/topics/kafka/wire/records.ts';
+import { readBatches } from '../../src/topics/kafka/wire/records.ts';
 
 /** kafkajs' records, as its decoder gives them. */
 export interface DecodedRecord {
@@ -37,10 +38,10 @@ export const answerOf = (records: Buffer, aborted: FetchAnswer['aborted'] = []):
 export async function readWhole(
   records: Buffer,
   aborted: FetchAnswer['aborted'] = [],
-): Promise<ReadBatch[]> {
+): Promise<{ nextOffset: number; messages: ReceivedMessage[] }[]> {
   const batches = [];
   for await (const batch of readBatches(kafkajsInside(), answerOf(records, aborted))) {
-    batches.push(batch);
+    batches.push({ nextOffset: batch.nextOffset, messages: batch.messages() });
   }
   return batches;
 }

@@ -110,7 +110,10 @@ async function batchOf(asked: number, answer: Answer): Promise<Batch> {
   return new BatchOfKafkajs('views', String(asked), responses[0]?.partitions[0]);
 }
 
-const valuesOf = (of: Batch): (string | null)[] => fetchedOf(of).messages.map(({ value }) => value);
+const valuesOf = (of: Batch): (string | null)[] =>
+  fetchedOf(of)
+    .messages()
+    .map(({ value }) => value);
 
 describe('a fetch of the group consumer', () => {
   it('is handed over with its own numbers, from the offset on that was asked for', async () => {

@@ -97,7 +97,7 @@ class FakeKafka {
       batch: {
         topic: 'views',
         partition: 0,
-        messages: [{ offset: last, firstOffset: from, messages }],
+        messages: [{ offset: last, batches: [{ firstOffset: from, messages: () => messages }] }],
         fetchedOffset: String(asked),
         lastOffset: () => last,
       },

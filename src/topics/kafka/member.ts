@@ -348,7 +348,7 @@ export class KafkaMember implements GroupMember {
       if (isOver() || !(await follows)) return;
       this.#watch.handing(key, performance.now());
       const { handlers } = this.#deps;
-      const taken = this.#handedOver.give(key, fetched.messages, (messages) =>
+      const taken = this.#handedOver.give(key, fetched.messages(), (messages) =>
         handlers.onMessages(messages),
       );
       await beating(taken, payload, BEAT_MS);

@@ -4,7 +4,7 @@ import type { FetchAnswer } from './brokers.ts';
 import { NO_ERROR } from './error-codes.ts';
 import { type Inside, type Protocol, checkFetchVersion } from './inside.ts';
 import { decodeFetch } from './messages.ts';
-import { readBatches } from './records.ts';
+import { type ReadBatch, readBatches } from './records.ts';
 
 /**
  * What an answer holds of one partition, in the place of a record of kafkajs (consumer/batch.js):
@@ -14,9 +14,7 @@ interface Part {
   /** The last one of the part. */
   offset: string;
   isControlRecord: boolean;
-  /** Where its first batch begins; that may be before what was asked for. */
-  firstOffset: number;
-  messages: ReceivedMessage[];
+  batches: ReadBatch[];
 }
 
 type LookingUp = Broker & { lookupRequest: (apiKey: number, definition: unknown) => ProtocolOf };
@@ -65,17 +63,12 @@ async function decodeAnswer(inside: Inside, payload: Buffer, version: number): P
 
 /** None, or one. */
 async function partsOf(inside: Inside, answer: FetchAnswer): Promise<Part[]> {
-  let messages: ReceivedMessage[] = [];
-  let firstOffset: number | null = null;
-  let nextOffset = 0;
-  for await (const batch of readBatches(inside, answer)) {
-    firstOffset ??= batch.firstOffset;
-    ({ nextOffset } = batch);
-    messages = messages.length === 0 ? batch.messages : messages.concat(batch.messages);
-  }
-  if (firstOffset === null) return [];
-  const isControlRecord = messages.length === 0;
-  return [{ offset: String(nextOffset - 1), isControlRecord, firstOffset, messages }];
+  const batches: ReadBatch[] = [];
+  for await (const batch of readBatches(inside, answer)) batches.push(batch);
+  const last = batches.at(-1);
+  if (last === undefined) return [];
+  const isControlRecord = batches.every(({ isEmpty }) => isEmpty);
+  return [{ offset: String(last.nextOffset - 1), isControlRecord, batches }];
 }
 
 /** What was fetched of a partition. */
@@ -85,7 +78,8 @@ export interface Fetched extends TopicPartition {
   first: number;
   /** Kafkajs goes on after it. */
   last: number;
-  messages: ReceivedMessage[];
+  /** Made when they are asked for. */
+  messages(): ReceivedMessage[];
 }
 
 /** kafkajs' batch, as its messages were read by `readFetches`; its types know nothing of either. */
@@ -96,13 +90,14 @@ export function fetchedOf(batch: EachBatchPayload['batch']): Fetched {
     messages: Part[];
   };
   const asked = Number(fetchedOffset);
-  const messages = parts.flatMap((part) => part.messages);
+  const batches = parts[0]?.batches ?? [];
   return {
     topic,
     partition,
     asked,
-    first: Math.max(asked, parts[0]?.firstOffset ?? asked),
+    first: Math.max(asked, batches[0]?.firstOffset ?? asked),
     last: Number(batch.lastOffset()),
-    messages: messages.filter(({ offset }) => offset >= asked),
+    messages: () =>
+      batches.flatMap((one) => one.messages()).filter(({ offset }) => offset >= asked),
   };
 }

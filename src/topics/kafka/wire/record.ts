@@ -23,6 +23,7 @@ export class KafkaRecord implements ReceivedMessage {
   readonly #bytes: Buffer;
   /** Where the length of its key stands. */
   readonly #at: number;
+  readonly #end: number;
 
   constructor(
     { topic, partition }: TopicPartition,
@@ -30,6 +31,7 @@ export class KafkaRecord implements ReceivedMessage {
     timestampMs: number,
     bytes: Buffer,
     at: number,
+    end: number,
   ) {
     this.topic = topic;
     this.partition = partition;
@@ -37,39 +39,42 @@ export class KafkaRecord implements ReceivedMessage {
     this.timestampMs = timestampMs;
     this.#bytes = bytes;
     this.#at = at;
+    this.#end = end;
   }
 
   get key(): string | null {
-    return this.#reader().text();
+    return this.#fields().text();
   }
 
   get value(): string | null {
-    const reader = this.#reader();
-    reader.skip();
-    return reader.text();
+    const fields = this.#fields();
+    fields.skip();
+    return fields.text();
   }
 
   /** Of a name that comes twice, the first; one without a value is left out. */
   get headers(): Record<string, string> {
-    const reader = this.#reader();
-    reader.skip();
-    reader.skip();
+    const fields = this.#fields();
+    fields.skip();
+    fields.skip();
+    const from = fields.at;
+    const all = this.#bytes.toString('latin1', from, this.#end);
     const headers: Record<string, string> = {};
-    for (let left = reader.next(); left > 0; left -= 1) {
-      const name = reader.text() ?? '';
-      const value = reader.text();
+    for (let left = fields.next(); left > 0; left -= 1) {
+      const name = fields.textOf(all, from) ?? '';
+      const value = fields.textOf(all, from);
       if (value !== null && !Object.hasOwn(headers, name)) headers[name] = value;
     }
     return headers;
   }
 
-  #reader(): FieldReader {
-    return new FieldReader(this.#bytes, this.#at);
+  #fields(): Fields {
+    return new Fields(this.#bytes, this.#at);
   }
 }
 
 /** Reads fields with their length before them. @throws RangeError past the end. */
-class FieldReader extends VarintReader {
+class Fields extends VarintReader {
   skip(): void {
     this.#end();
   }
@@ -77,6 +82,16 @@ class FieldReader extends VarintReader {
   text(): string | null {
     const from = this.#end();
     return from < 0 ? null : this.from.toString('utf8', from, this.at);
+  }
+
+  /** The same, for short ones that lie side by side: taken out of `all`, their bytes from `start` on. */
+  textOf(all: string, start: number): string | null {
+    const from = this.#end();
+    if (from < 0) return null;
+    for (let at = from; at < this.at; at++) {
+      if ((this.from[at] ?? 0) > 127) return this.from.toString('utf8', from, this.at);
+    }
+    return all.slice(from - start, this.at - start);
   }
 
   /** Moves behind the field; returns where it begins, -1 where it is null. */
@@ -102,7 +117,8 @@ export function recordsOf(base: BatchBase, bytes: Buffer): KafkaRecord[] {
     reader.at += 1; // Attributes, of which there are none.
     const timestampMs = firstTimestampMs + reader.next();
     const offset = firstOffset + reader.next();
-    records.push(new KafkaRecord(base, offset, appendedMs ?? timestampMs, bytes, reader.at));
+    const timeMs = appendedMs ?? timestampMs;
+    records.push(new KafkaRecord(base, offset, timeMs, bytes, reader.at, end));
     reader.at = end;
   }
   return records;

@@ -16,12 +16,17 @@ const IS_CONTROL = 0x20;
 /** A marker's key: version, then this for a transaction that was rolled back. */
 const ABORT_MARKER = 0;
 
+const NONE = (): ReceivedMessage[] => [];
+
 /** One batch of an answer. */
 export interface ReadBatch {
   /** Where it begins, and where the partition goes on after it, whatever of it is left. */
   firstOffset: number;
   nextOffset: number;
-  messages: ReceivedMessage[];
+  /** Whether nothing in it is for anybody. */
+  isEmpty: boolean;
+  /** Made when they are asked for: of an answer of many megabytes, one part at a time. */
+  messages(): ReceivedMessage[];
 }
 
 interface Header extends BatchBase {
@@ -37,8 +42,8 @@ interface Header extends BatchBase {
 /**
  * The messages of an answer, batch by batch: one batch is unpacked at a time. Markers of
  * transactions, and what was rolled back, are passed over; a batch that was cut is left out. It may
- * begin before the offset that was asked for. @throws what the codec of a batch throws, and
- * RangeError where there is no batch in the bytes.
+ * begin before the offset that was asked for. @throws what the codec of a batch throws; its messages,
+ * a RangeError where there are none in its bytes.
  */
 export async function* readBatches(inside: Inside, answer: FetchAnswer): AsyncGenerator<ReadBatch> {
   const { records } = answer;
@@ -49,7 +54,13 @@ export async function* readBatches(inside: Inside, answer: FetchAnswer): AsyncGe
       const messages = await oldMessages(inside, answer, records.subarray(at));
       const last = messages.at(-1);
       const firstOffset = messages[0]?.offset ?? 0;
-      if (last !== undefined) yield { firstOffset, nextOffset: last.offset + 1, messages };
+      if (last === undefined) return;
+      yield {
+        firstOffset,
+        nextOffset: last.offset + 1,
+        isEmpty: false,
+        messages: () => messages,
+      };
       return;
     }
     const header = headerAt(answer, at);
@@ -63,13 +74,14 @@ export async function* readBatches(inside: Inside, answer: FetchAnswer): AsyncGe
     at = end;
     if (isControl) {
       if (isAbort(bytes)) rolledBack.delete(producerId);
-      yield { firstOffset, nextOffset, messages: [] };
+      yield { firstOffset, nextOffset, isEmpty: true, messages: NONE };
     } else if (isTransactional && rolledBack.has(producerId)) {
-      yield { firstOffset, nextOffset, messages: [] };
+      yield { firstOffset, nextOffset, isEmpty: true, messages: NONE };
     } else {
       const codec = inside.codecOf(header.attributes);
       const unpacked = codec === null ? bytes : await codec.decompress(bytes);
-      yield { firstOffset, nextOffset, messages: recordsOf(header, unpacked) };
+      const messages = (): ReceivedMessage[] => recordsOf(header, unpacked);
+      yield { firstOffset, nextOffset, isEmpty: header.count === 0, messages };
     }
   }
 }
