@@ -116,7 +116,7 @@ export class Rule {
     if (pageViewIds.length === 0) return new Set();
     const ids = pageViewIds.map(sqlInteger);
     if (ids.length >= COUNTED_FROM) {
-      const count = 'SELECT COUNT(*) AS found FROM page_views WHERE id IN (:ids)';
+      const count = 'SELECT COUNT(DISTINCT id) AS found FROM page_views WHERE id IN (:ids)';
       const [counted] = await query(count, { ids }, LOOK_MS_MAX);
       // Of one that was asked for twice there is one row: then they are told apart.
       if (Number(counted?.['found']) === ids.length) return { has: () => true };

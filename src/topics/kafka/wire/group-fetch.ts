@@ -79,7 +79,7 @@ export interface Fetched extends TopicPartition {
   /** Kafkajs goes on after it. */
   last: number;
   /** Made when they are asked for. */
-  messages(): ReceivedMessage[];
+  messages: () => ReceivedMessage[];
 }
 
 /** kafkajs' batch, as its messages were read by `readFetches`; its types know nothing of either. */

@@ -26,7 +26,7 @@ export interface ReadBatch {
   /** Whether nothing in it is for anybody. */
   isEmpty: boolean;
   /** Made when they are asked for: of an answer of many megabytes, one part at a time. */
-  messages(): ReceivedMessage[];
+  messages: () => ReceivedMessage[];
 }
 
 interface Header extends BatchBase {
