@@ -184,6 +184,13 @@ describe('a fetch of the group consumer', () => {
     expect([await response.parse(), requestTimeout]).toEqual(['parsed', 7]);
   });
 
+  // Guards that nothing is passed over should kafkajs' decoder be run after all.
+  it('that kafkajs has read by itself is an error, not an empty one', () => {
+    const messages = [{ offset: '20', value: Buffer.from('a') }];
+    const answer = { partition: 3, highWatermark: '21', messages };
+    expect(() => fetchedOf(new BatchOfKafkajs('views', '20', answer))).toThrow(TypeError);
+  });
+
   it('is the only question that is read here, and needs a broker that knows its batches', async () => {
     const other = await lookedUp(inside.apiKeys.Metadata);
     expect(await other.response.decode(Buffer.alloc(0))).toBe('theirs');

@@ -82,15 +82,21 @@ export interface Fetched extends TopicPartition {
   messages: () => ReceivedMessage[];
 }
 
-/** kafkajs' batch, as its messages were read by `readFetches`; its types know nothing of either. */
+/**
+ * kafkajs' batch, as its messages were read by `readFetches`; its types know nothing of either.
+ * @throws TypeError for one that kafkajs has read by itself: it must not count as empty.
+ */
 export function fetchedOf(batch: EachBatchPayload['batch']): Fetched {
   const { topic, partition } = batch;
   const { fetchedOffset, messages: parts } = batch as unknown as {
     fetchedOffset: string;
-    messages: Part[];
+    messages: Partial<Part>[];
   };
   const asked = Number(fetchedOffset);
-  const batches = parts[0]?.batches ?? [];
+  const batches = parts.flatMap((part) => {
+    if (part.batches === undefined) throw new TypeError('a fetch was not read by its own reader');
+    return part.batches;
+  });
   return {
     topic,
     partition,
