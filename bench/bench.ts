@@ -9,14 +9,8 @@ import { cpus, totalmem } from 'node:os';
 import pLimit from 'p-limit';
 import { quietKnownWarnings } from '../src/commands/warnings.ts';
 import { backfillReading, backfillSending } from './backfills.ts';
-import {
-  type Measure,
-  backlog,
-  captureRate,
-  catchUp,
-  latency,
-  poisonedLatency,
-} from './measures.ts';
+import { catchUp } from './catch-up.ts';
+import { type Measure, backlog, captureRate, latency, poisonedLatency } from './measures.ts';
 import { type Stage, openStage } from './stage.ts';
 
 /** Measured one after the other, or side by side where it is quick. */
@@ -51,10 +45,10 @@ const PARTS: Record<string, Part> = {
         ]),
   ],
   'catch-up': [
-    (stage) => catchUp(stage, 'embedded', size(300_000, 10_000), 'pricing'),
-    (stage) => catchUp(stage, 'Kafka', size(300_000, 10_000), 'pricing'),
-    (stage) => catchUp(stage, 'embedded', size(300_000, 10_000), 'home'),
-    (stage) => catchUp(stage, 'Kafka', size(300_000, 10_000), 'home'),
+    (stage) => catchUp(stage, 'embedded', size(500_000, 10_000), 'pricing', null),
+    (stage) => catchUp(stage, 'Kafka', size(500_000, 10_000), 'pricing', null),
+    (stage) => catchUp(stage, 'embedded', size(2_000_000, 10_000), 'home', 200_000),
+    (stage) => catchUp(stage, 'Kafka', size(2_000_000, 10_000), 'home', 200_000),
   ],
   backfill: [
     (stage) => backfillReading(stage, size(200_000, 2_000), size(10, 3)),

@@ -23,14 +23,19 @@ export interface Measure {
   ok: boolean | null;
 }
 
-const line = (name: string, value: string, bar = '', ok: boolean | null = null): Measure => ({
+export const line = (
+  name: string,
+  value: string,
+  bar = '',
+  ok: boolean | null = null,
+): Measure => ({
   name,
   value,
   bar,
   ok,
 });
 
-const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
+export const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 
 /** Views of so long before those that are measured: connections, code and caches are warm then. */
 const WARM_SECONDS = 2;
@@ -57,25 +62,31 @@ async function endOffset(scene: Scene, kind: Kind): Promise<number> {
   return bounds.reduce((sum, { end }) => sum + end, 0);
 }
 
-async function metric(url: string, pattern: RegExp): Promise<number> {
+export async function metric(url: string, pattern: RegExp): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return Number(pattern.exec(text)?.[1] ?? 0);
 }
 
 /**
- * How many a second, from the first that are seen until there are `goal`; from the last look that
- * saw none where the first that sees some sees all.
+ * How many a second, up to `goal`: between the first look that saw some (or the last that saw none)
+ * and the last before all were there, or the one after it where there was none between. Each look
+ * costs whoever is measured, so there are not many.
  */
-async function rateUpTo(goal: number, what: string, count: () => Promise<number>): Promise<number> {
+export async function rateUpTo(
+  goal: number,
+  what: string,
+  everyMs: number,
+  count: () => Promise<number>,
+): Promise<number> {
   let first = { atMs: performance.now(), count: 0 };
-  let now = 0;
-  await until(`${what}: ${goal}`, 10, async () => {
-    now = await count();
-    if (first.count === 0 && now < goal) first = { atMs: performance.now(), count: now };
-    return now >= goal;
+  let last = first;
+  await until(`${what}: ${goal}`, everyMs, async () => {
+    const now = { count: await count(), atMs: performance.now() };
+    if (now.count < goal && first.count === 0) first = now;
+    if (now.count < goal || last.atMs <= first.atMs) last = now;
+    return now.count >= goal;
   });
-  const { atMs, count: before } = first;
-  return (now - before) / ((performance.now() - atMs) / 1000);
+  return (last.count - first.count) / ((last.atMs - first.atMs) / 1000);
 }
 
 /**
@@ -107,7 +118,7 @@ export async function captureRate(
   }
   await using program = new Process(args, scene.env);
   const url = await program.says(/status at (http:\/\/[^"\s]+)/);
-  const rate = await rateUpTo(rows, 'captured', async () =>
+  const rate = await rateUpTo(rows, 'captured', 10, async () =>
     metric(url, /captured_rows_total\{kind="page_views.insert"\} (\d+)/),
   );
   if ((await endOffset(scene, kind)) < rows) throw new Error('rows are missing in the topic');
@@ -265,39 +276,5 @@ export async function backlog(
     `${rate.toFixed(1)} users/s, most in a second ${most}, 429s ${refused}`,
     `≥ 492.5/s, ≤ 500, ≤ ${Math.ceil(users / 10_000)}`,
     rate >= 492.5 && most <= 500 && refused <= Math.ceil(users / 10_000),
-  );
-}
-
-/** A topic full of views that nobody is reached for: of the page, by users who are not pro. */
-export async function catchUp(
-  stage: Stage,
-  kind: Kind,
-  messages: number,
-  page: 'pricing' | 'home',
-): Promise<Measure> {
-  await using scene = await openScene(stage, kind);
-  await addCustomers(scene, 5_000, 'free');
-  await using filling = (
-    await startReady(['run'], { ...scene.env, START_FROM: 'now', KAFKA_GROUP_ID: 'other' })
-  ).program;
-  for (let i = 0; i < messages; i += 5_000) {
-    await scene.connection.query(
-      "INSERT INTO page_views (user_id, page) SELECT id, ? FROM customers WHERE email LIKE 'many%'",
-      [page],
-    );
-  }
-  await sleep(500);
-  await filling.stop();
-  await using program = new Process(['deliver'], {
-    ...scene.env,
-    KAFKA_GROUP_ID: `${scene.name}-again`,
-  });
-  const url = await program.says(/status at (http:\/\/[^"\s]+)/);
-  const rate = await rateUpTo(messages, 'read', async () =>
-    metric(url, /deliveries_total\{outcome="ineligible"\} (\d+)/),
-  );
-  return line(
-    `catch-up of ${whole(messages)} ineligible messages, ${page}, ${kind}`,
-    `${whole(rate)} messages/s`,
   );
 }

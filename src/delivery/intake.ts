@@ -43,7 +43,7 @@ function concernsRule(page: string | null, pages: ReadonlySet<string> | null): b
 /** The row that a change of our own form is about, where that can tell whether it is visible. */
 function changedRow(
   { userId, isChange }: Request,
-  { headers }: ReceivedMessage,
+  headers: ReceivedMessage['headers'],
 ): ChangedRow | null {
   if (!isChange || headers['log_position'] === undefined) return null;
   const view = headers['page_view_id'];
@@ -70,15 +70,16 @@ function itemOf(
   seenAtMs: number,
   finish: (outcome: LookOutcome) => void,
 ): WorkItem {
+  const { topic, partition, offset, timestampMs, headers } = message;
   return {
     userId: request.userId,
     viewId: request.view?.id ?? null,
     isChange: request.isChange,
-    gtid: request.gtid ?? message.headers['position'] ?? null,
-    logPosition: message.headers['log_position'] ?? null,
-    row: changedRow(request, message),
-    source: { topic: message.topic, partition: message.partition, offset: message.offset },
-    committedAtMs: message.timestampMs,
+    gtid: request.gtid ?? headers['position'] ?? null,
+    logPosition: headers['log_position'] ?? null,
+    row: changedRow(request, headers),
+    source: { topic, partition, offset },
+    committedAtMs: timestampMs,
     seenAtMs,
     finish,
   };

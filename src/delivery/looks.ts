@@ -1,4 +1,5 @@
 import type { EligibleUser } from '../rule/eligible-user.ts';
+import type { VisibleViews } from '../rule/rule.ts';
 import type { TopicOffset } from '../topics/port.ts';
 
 /** The row that a change is about. */
@@ -39,7 +40,7 @@ export interface LookAnswer {
 /** What a session can see at the moment of a look. */
 export interface Visibility {
   /** Of the looks' page views, those that are there. */
-  views: ReadonlySet<string>;
+  views: VisibleViews;
   /**
    * Whether the look's transaction is visible. `held`: somebody has its row locked, so that it may
    * not be; null: the server can not say.

@@ -27,13 +27,14 @@ export async function lookAt(
   userIds: readonly string[],
   looks: readonly Look[],
 ): Promise<LookAnswer> {
-  const ids = [...new Set(looks.flatMap(({ viewId }) => viewId ?? []))];
+  const viewIds: string[] = [];
+  for (const { viewId } of looks) if (viewId !== null) viewIds.push(viewId);
   if (!looks.some(isChangeOnly)) {
-    const { rows, views } = await rule.look(userIds, ids, session.query);
+    const { rows, views } = await rule.look(userIds, viewIds, session.query);
     const isClear = looks.every(({ viewId }) => viewId === null || views.has(viewId));
     if (isClear) return { visibility: { views, hasExecuted: () => null }, rows };
   }
-  const visibility = await readVisibility(rule, session, looks, ids);
+  const visibility = await readVisibility(rule, session, looks, viewIds);
   return { visibility, rows: await rule.among(userIds, session.query) };
 }
 

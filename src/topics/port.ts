@@ -45,17 +45,21 @@ export interface OutgoingBatch {
   cut(count: number): OutgoingBatch;
 }
 
-/** A message as read. `offset` counts from 0 within its partition. */
+/**
+ * A message as read. `offset` counts from 0 within its partition. Key, value and headers may be made
+ * each time they are asked for, of bytes that it shares with others: what outlives the batch keeps
+ * what it needs of it, not the message.
+ */
 export interface ReceivedMessage {
   topic: string;
   partition: number;
   offset: number;
   /** null where a foreign producer wrote no key. */
-  key: string | null;
+  readonly key: string | null;
   /** null for a tombstone. */
-  value: string | null;
+  readonly value: string | null;
   timestampMs: number;
-  headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 export interface TopicPartition {

@@ -45,7 +45,7 @@ describe.each(DATABASES)('a look on %s', (flavour) => {
     const { rows, views } = await rule.look(['1', '2'], ['10', '12', '13']);
     expect(rows).toHaveLength(1);
     expect(rows).toEqual(await rule.among(['1', '2']));
-    expect([...views].toSorted()).toEqual(['10', '12']);
+    expect(['10', '12', '13'].filter((id) => views.has(id))).toEqual(['10', '12']);
     expect((await rule.look(['1'], [])).rows).toEqual(rows);
   });
 });

@@ -3,6 +3,7 @@ import type { Admin, EachBatchPayload, Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { KafkaMember } from '../../src/topics/kafka/member.ts';
+import { kafkajsInside } from '../../src/topics/kafka/wire/inside.ts';
 import type { ReceivedMessage, TopicOffset } from '../../src/topics/port.ts';
 
 /** kafkajs' consumer as far as a member sees it, with a log whose bounds can be set. */
@@ -51,6 +52,7 @@ class FakeKafka {
     };
     const member = new KafkaMember({
       kafka: { consumer: () => consumer } as unknown as Kafka,
+      inside: kafkajsInside(),
       asking: { admin: () => admin as unknown as Admin } as unknown as Kafka,
       groupId: 'group',
       topics: ['views'],
@@ -79,23 +81,25 @@ class FakeKafka {
     });
   }
 
-  /** Hands over a batch as kafkajs does, asked for at `from`. */
+  /** Hands over a batch as kafkajs does, with what `readFetches` has put into it. */
   async batch(from: number, count: number, asked = from): Promise<void> {
     const messages = Array.from({ length: count }, (_, i) => ({
-      offset: String(from + i),
+      topic: 'views',
+      partition: 0,
+      offset: from + i,
       key: null,
-      value: Buffer.from('{}'),
-      timestamp: '0',
+      value: '{}',
+      timestampMs: 0,
       headers: {},
     }));
+    const last = String(from + count - 1);
     await this.#eachBatch({
       batch: {
         topic: 'views',
         partition: 0,
-        messages,
+        messages: [{ offset: last, batches: [{ firstOffset: from, messages: () => messages }] }],
         fetchedOffset: String(asked),
-        firstOffset: () => String(from),
-        lastOffset: () => String(from + count - 1),
+        lastOffset: () => last,
       },
       isRunning: () => true,
       isStale: () => false,

@@ -62,7 +62,7 @@ class StoredBrokers extends StandInBrokers {
       const next = this.stored.find(({ to }) => to > offset);
       const hasNone = errorCode !== 0 || next === undefined;
       const records = hasNone ? Buffer.alloc(0) : batchOf(next);
-      return { ...at, errorCode, end, aborted: [], records };
+      return { ...at, errorCode, highWatermark: end, end, aborted: [], records };
     });
     const isEmpty = answers.every(({ records }) => records.length === 0);
     return new Promise((resolve) => setTimeout(resolve, isEmpty ? waitMs : 0)).then(() => answers);

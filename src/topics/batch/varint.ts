@@ -49,20 +49,26 @@ export function writeVarint(to: Uint8Array, at: number, n: number): number {
 
 /** Reads one after the other. */
 export class VarintReader {
-  readonly #from: Buffer;
+  protected readonly from: Buffer;
   at: number;
 
   constructor(from: Buffer, at: number) {
-    this.#from = from;
+    this.from = from;
     this.at = at;
   }
 
   /** @throws RangeError where the bytes end before the integer does. */
   next(): number {
+    const first = this.from[this.at];
+    // Nearly all of them.
+    if (first !== undefined && first < 128) {
+      this.at += 1;
+      return (first >> 1) ^ -(first & 1);
+    }
     let z = 0;
     let factor = 1;
     for (;;) {
-      const byte = this.#from[this.at];
+      const byte = this.from[this.at];
       if (byte === undefined || factor > LIMIT) throw new RangeError('a varint without an end');
       this.at += 1;
       z += (byte & 127) * factor;
@@ -77,6 +83,6 @@ export class VarintReader {
     if (length < 0) return null;
     const start = this.at;
     this.at += length;
-    return this.#from.subarray(start, this.at);
+    return this.from.subarray(start, this.at);
   }
 }

@@ -3,6 +3,7 @@ import type { BatchSet } from '../batch/batch-set.ts';
 import { decodeHeaders } from '../batch/headers.ts';
 import type { RecordBatch } from '../batch/record-batch.ts';
 import type { PartitionBounds, ReceivedMessage, TopicOffset, TopicPartition } from '../port.ts';
+import { StoredMessage, type StoredRow } from './stored-message.ts';
 import { inTransaction } from './transaction.ts';
 
 /** `log.id` of the first message of a partition (see file.ts). */
@@ -43,6 +44,8 @@ export class EmbeddedLog {
     this.#slice = db.prepare(
       'SELECT id, time, key, value, headers FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?',
     );
+    // Half the time of objects.
+    this.#slice.setReturnArrays(true);
     this.#at = db.prepare(
       'SELECT id, time + ahead AS reached FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT 1',
     );
@@ -130,16 +133,8 @@ export class EmbeddedLog {
     if (partition === null) return [];
     const base = partition.id * PARTITION_STEP;
     const end = base + Math.min(endOffset, PARTITION_STEP - 1);
-    const rows = this.#slice.all(base + at.offset, end, countMax) as unknown as Row[];
-    return rows.map((row) => ({
-      topic: at.topic,
-      partition: at.partition,
-      offset: Number(row['id']) - base,
-      key: row['key'] as string | null,
-      value: row['value'] as string | null,
-      timestampMs: Number(row['time']),
-      headers: JSON.parse(row['headers'] as string) as Record<string, string>,
-    }));
+    const rows = this.#slice.all(base + at.offset, end, countMax) as unknown as StoredRow[];
+    return rows.map((row) => new StoredMessage(at, base, row));
   }
 
   bounds(topics: readonly string[]): PartitionBounds[] {

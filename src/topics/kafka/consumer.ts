@@ -3,6 +3,8 @@ import type { Broker, Cluster, Consumer, EachBatchPayload, Kafka } from 'kafkajs
 import type { TopicOffset } from '../port.ts';
 import { coAssigner } from './co-assigner.ts';
 import { whenLed } from './leaders.ts';
+import { readFetches } from './wire/group-fetch.ts';
+import type { Inside } from './wire/inside.ts';
 
 export const SESSION_MS = 10_000;
 export const HEARTBEAT_MS = 1_000;
@@ -28,6 +30,7 @@ export interface ConsumerEvents {
 
 export interface ConsumerDeps {
   kafka: Kafka;
+  inside: Inside;
   groupId: string;
   topics: readonly string[];
   events: ConsumerEvents;
@@ -57,6 +60,7 @@ export class GroupConsumer {
       groupId: deps.groupId,
       partitionAssigners: [
         (config) => {
+          if (this.#cluster !== config.cluster) readFetches(config.cluster, deps.inside);
           this.#cluster = config.cluster;
           return coAssigner(config);
         },

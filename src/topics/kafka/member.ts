@@ -9,9 +9,10 @@ import { HeardClock } from './heard-clock.ts';
 import { Ends, isKnownGroup, isLost } from './losses.ts';
 import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
 import { Reading } from './reading.ts';
-import { askedOffset, receivedMessages } from './received.ts';
 import { Watch } from './watch.ts';
 import { keyOf } from '../key-of.ts';
+import { type Fetched, fetchedOf } from './wire/group-fetch.ts';
+import type { Inside } from './wire/inside.ts';
 import { Witness } from './witness.ts';
 
 const LAG_CACHE_MS = 1_000;
@@ -35,6 +36,7 @@ const REJOIN =
 
 export interface MemberDeps {
   kafka: Kafka;
+  inside: Inside;
   /** A client that gives up soon. */
   asking: Kafka;
   groupId: string;
@@ -102,7 +104,7 @@ export class KafkaMember implements GroupMember {
   }
 
   #newConsumer(): GroupConsumer {
-    const { kafka, groupId, topics, onGroup } = this.#deps;
+    const { kafka, inside, groupId, topics, onGroup } = this.#deps;
     const events = {
       onHeartbeat: () => {
         this.#clock.heard();
@@ -122,7 +124,7 @@ export class KafkaMember implements GroupMember {
       onFetch: (node: number, isAsked: boolean) =>
         this.#watch.fetching(node, isAsked ? performance.now() : null),
     };
-    return new GroupConsumer({ kafka, groupId, topics, events });
+    return new GroupConsumer({ kafka, inside, groupId, topics, events });
   }
 
   get settled(): Promise<void> {
@@ -302,12 +304,11 @@ export class KafkaMember implements GroupMember {
    * their answers pass for those of the new assignment (ConsumerGroup.recoverFromFetch). Then it is
    * sent back; not for ever, since batches of nothing but control records never reach us.
    */
-  async #follows(batch: EachBatchPayload['batch'], generation: number): Promise<boolean> {
-    const { topic, partition } = batch;
-    const key = keyOf(batch);
+  async #follows(fetched: Fetched, generation: number): Promise<boolean> {
+    const { topic, partition, asked, first, last } = fetched;
+    const key = keyOf(fetched);
     const expected = this.#reading.expected(key);
-    const asked = askedOffset(batch);
-    if (expected !== undefined && Math.max(asked, Number(batch.firstOffset())) > expected) {
+    if (expected !== undefined && first > expected) {
       const at = (await this.#witness.read()).find((one) => keyOf(one) === key);
       if (generation !== this.#generation) return false;
       if (at !== undefined && at.low > expected) this.#deps.handlers.onLost([beginOf(at)]);
@@ -316,7 +317,7 @@ export class KafkaMember implements GroupMember {
         return false;
       }
     }
-    this.#reading.took(key, Number(batch.lastOffset()));
+    this.#reading.took(key, last);
     return true;
   }
 
@@ -334,26 +335,26 @@ export class KafkaMember implements GroupMember {
    */
   async #eachBatch(payload: EachBatchPayload): Promise<void> {
     if (this.#isVoid || payload.isStale() || !payload.isRunning()) return;
-    const { batch } = payload;
-    const key = keyOf(batch);
+    const fetched = fetchedOf(payload.batch);
+    const key = keyOf(fetched);
     if (!this.#owned.has(key)) return;
     const generation = this.#generation;
     const isOver = (): boolean => generation !== this.#generation || !payload.isRunning();
     try {
       await beating(this.#begun.promise, payload, BEAT_MS);
       if (isOver() || this.#isVoid) return;
-      const follows = this.#follows(batch, generation);
+      const follows = this.#follows(fetched, generation);
       await beating(follows, payload, BEAT_MS);
       if (isOver() || !(await follows)) return;
       this.#watch.handing(key, performance.now());
       const { handlers } = this.#deps;
-      const taken = this.#handedOver.give(key, receivedMessages(payload), (messages) =>
+      const taken = this.#handedOver.give(key, fetched.messages(), (messages) =>
         handlers.onMessages(messages),
       );
       await beating(taken, payload, BEAT_MS);
       // What a new assignment has made void is to be fetched again.
       if (isOver()) return;
-      payload.resolveOffset(batch.lastOffset());
+      payload.resolveOffset(String(fetched.last));
       this.#handedOver.done(key);
       await payload.heartbeat();
     } catch (error) {

@@ -123,8 +123,8 @@ async function* messagesOf(
 ): AsyncGenerator<ReceivedMessage[]> {
   for await (const { nextOffset, messages } of readBatches(wire.inside, answer)) {
     const { at, end } = progress;
+    const inRange = messages().filter(({ offset }) => offset >= at && offset < end);
     progress.at = Math.max(at, nextOffset);
-    const inRange = messages.filter(({ offset }) => offset >= at && offset < end);
     if (inRange.length > 0) yield inRange;
     if (progress.at >= end) return;
   }

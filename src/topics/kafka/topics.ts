@@ -119,6 +119,7 @@ export class KafkaTopics implements Topics {
     const outages = this.#outages;
     const member = new KafkaMember({
       kafka: this.#lasting,
+      inside: this.#wire.inside,
       asking: this.#asking,
       groupId,
       topics,

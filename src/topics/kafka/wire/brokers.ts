@@ -63,7 +63,9 @@ export interface FetchQuestion extends TopicPartition {
 }
 
 export interface FetchAnswer extends PartitionAnswer {
-  /** Where the partition ends for a reader of committed messages. */
+  /** Where the partition ends for a reader of all messages. */
+  highWatermark: number;
+  /** Where it ends for a reader of committed messages. */
   end: number;
   /** Transactions that were rolled back: from this offset on, up to its marker, nothing counts. */
   aborted: { producerId: bigint; firstOffset: number }[];

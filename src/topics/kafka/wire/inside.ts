@@ -7,6 +7,7 @@ import { UnavailableError } from '../../../errors.ts';
  * which package.json names exactly; `kafkajsInside` looks whether it is there.
  */
 const VERSION = '2.2.4';
+const FETCH_VERSION_MIN = 4;
 
 export interface Request {
   apiKey: number;
@@ -59,17 +60,12 @@ export interface PoolOptions extends Pick<
   socketFactory: ISocketFactory;
 }
 
-/** kafkajs' records, as its decoders give them. */
-export interface DecodedRecord {
+/** kafkajs' messages of an old message set. */
+export interface DecodedMessage {
   offset: string;
   timestamp: string;
   key: Buffer | null;
   value: Buffer | null;
-  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined>;
-}
-
-export interface DecodedBatch {
-  records: DecodedRecord[];
 }
 
 export interface Inside {
@@ -80,10 +76,10 @@ export interface Inside {
   requests: Record<ApiName, unknown>;
   apiKeys: Record<ApiName, number>;
   Decoder: new (bytes: Buffer) => object;
-  /** Record batches as of Kafka 0.11. */
-  decodeBatch: (decoder: object) => Promise<DecodedBatch>;
-  /** Message sets as before. */
-  decodeMessageSet: (decoder: object, size: number) => Promise<DecodedRecord[]>;
+  /** What a batch with these attributes is compressed with, or null (see codecs.ts). */
+  codecOf: (attributes: number) => { decompress(bytes: Buffer): Promise<Buffer> } | null;
+  /** Message sets of before Kafka 0.11. */
+  decodeMessageSet: (decoder: object, size: number) => Promise<DecodedMessage[]>;
   /** kafkajs' name and text for an error code of the protocol. */
   errorOf: (code: number) => Error & { type: string };
 }
@@ -109,7 +105,7 @@ export function kafkajsInside(
       requests: of('src/protocol/requests/index.js')['requests'],
       apiKeys: fn('src/protocol/requests/apiKeys.js'),
       Decoder: fn('src/protocol/decoder.js'),
-      decodeBatch: fn('src/protocol/recordBatch/v0/decoder.js'),
+      codecOf: of('src/protocol/message/compression/index.js')['lookupCodecByAttributes'],
       decodeMessageSet: fn('src/protocol/messageSet/decoder.js'),
       errorOf: of('src/protocol/error.js')['createErrorFromCode'],
     };
@@ -121,6 +117,18 @@ export function kafkajsInside(
   return found;
 }
 
+/** @throws UnavailableError where a broker and kafkajs have only an older version in common. */
+export function checkVersion({ apiName, apiVersion }: Request, min: number): number {
+  if (apiVersion >= min) return apiVersion;
+  throw new UnavailableError(
+    `Kafka is too old: ${apiName} version ${min} is needed, Kafka 0.11 or later`,
+  );
+}
+
+/** As `messages.ts` decodes it. */
+export const checkFetchVersion = (request: Request): number =>
+  checkVersion(request, FETCH_VERSION_MIN);
+
 function isInside(found: Record<keyof Inside, unknown>): found is Inside & typeof found {
   const { Broker, poolBuilder, requests, apiKeys, ...rest } = found;
   const isAll = (parts: unknown[]): boolean => parts.every((part) => typeof part === 'function');
@@ -129,7 +137,7 @@ function isInside(found: Record<keyof Inside, unknown>): found is Inside & typeo
     table !== null &&
     // `GroupCoordinator` and the like have other names in the two tables; ours have the same.
     API_NAMES.every((name) => typeof (table as Record<string, unknown>)[name] === kind);
-  if (!isAll([Broker, poolBuilder, rest.Decoder, rest.decodeBatch, rest.decodeMessageSet]))
+  if (!isAll([Broker, poolBuilder, rest.Decoder, rest.codecOf, rest.decodeMessageSet]))
     return false;
   const { prototype } = Broker as { prototype: Record<string, unknown> };
   return (

@@ -12,7 +12,7 @@ import type {
   TopicMetadata,
 } from './brokers.ts';
 import { FETCH_BYTES_MAX, FETCH_PARTITION_BYTES_MAX } from './brokers.ts';
-import type { Inside, Protocol } from './inside.ts';
+import { type Inside, type Protocol, checkFetchVersion, checkVersion } from './inside.ts';
 import { type Address, Link, type LinkOptions } from './link.ts';
 import { decodeFetch, decodeProduce, encodeProduce } from './messages.ts';
 
@@ -20,7 +20,6 @@ import { decodeFetch, decodeProduce, encodeProduce } from './messages.ts';
 const REPLICAS_MS_MAX = 8_000;
 const NO_LEADER = -1;
 const PRODUCE_VERSION_MIN = 3;
-const FETCH_VERSION_MIN = 4;
 const READ_COMMITTED = 1;
 
 export type WireConfig = Omit<LinkOptions, 'logger'> & { brokers: readonly string[] };
@@ -144,7 +143,7 @@ export class KafkajsBrokers implements Brokers {
       topics,
     };
     const ours = ({ request }: Protocol) => {
-      const version = checkVersion(request, FETCH_VERSION_MIN);
+      const version = checkFetchVersion(request);
       return {
         request,
         decode: (payload: Buffer) => Promise.resolve(decodeFetch(payload, version)),
@@ -213,11 +212,4 @@ function addressOf(broker: string): Address {
   const colon = broker.lastIndexOf(':');
   const host = broker.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
   return { host, port: Number(broker.slice(colon + 1)) };
-}
-
-function checkVersion({ apiName, apiVersion }: Protocol['request'], min: number): number {
-  if (apiVersion >= min) return apiVersion;
-  throw new UnavailableError(
-    `Kafka is too old: ${apiName} version ${min} is needed, Kafka 0.11 or later`,
-  );
 }

@@ -63,16 +63,18 @@ export function decodeProduce(payload: Buffer, version: number): PartitionAnswer
 export function decodeFetch(
   payload: Buffer,
   version: number,
-): { errorCode: number; answers: FetchAnswer[] } {
+): { errorCode: number; throttleMs: number; answers: FetchAnswer[] } {
   const read = new ByteReader(payload);
-  read.int32(); // Throttled for so long: the broker sees to it by itself.
+  const throttledMs = read.int32();
+  // Before, the broker has waited itself (KIP-219).
+  const throttleMs = version >= 8 ? throttledMs : 0;
   const errorCode = version >= 7 ? read.int16() : 0;
   if (version >= 7) read.int32(); // Session.
   const topics = read.array(() => {
     const topic = read.string();
     return read.array(() => {
       const head = { topic, partition: read.int32(), errorCode: read.int16() };
-      read.int64(); // High watermark.
+      const highWatermark = Number(read.int64());
       const end = Number(read.int64());
       if (version >= 5) read.int64(); // Begin of the log.
       const aborted = read.array(() => ({
@@ -80,8 +82,8 @@ export function decodeFetch(
         firstOffset: Number(read.int64()),
       }));
       if (version >= 11) read.int32(); // Preferred replica.
-      return { ...head, end, aborted, records: read.bytes() };
+      return { ...head, highWatermark, end, aborted, records: read.bytes() };
     });
   });
-  return { errorCode, answers: topics.flat() };
+  return { errorCode, throttleMs, answers: topics.flat() };
 }
