@@ -1,11 +1,13 @@
 import { crc32c } from '../../crc.ts';
 import type { ValueWriter } from '../port.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { VARINT_BYTES_MAX, VarintReader, varintBytes, writeVarint } from './varint.ts';
 
 /** Up to the first record (kafka.apache.org/documentation, "Record Batch"). */
 export const BATCH_HEADER_BYTES = 61;
 const MAGIC = 2;
 const INITIAL_BYTES = 4 * 1024;
+const NO_BYTES = Buffer.alloc(0);
 /** The checksum covers what comes after it: from the attributes on. */
 const CRC_AT = 17;
 const ATTRIBUTES_AT = 21;
@@ -46,11 +48,17 @@ export interface RecordView {
  * pushed before the broker has answered.
  */
 export class RecordBatch {
-  #buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  readonly #pool: BufferPool | null;
+  #buffer: Buffer = Buffer.allocUnsafe(BATCH_HEADER_BYTES);
   #end = BATCH_HEADER_BYTES;
   #count = 0;
   #baseTimestampMs = 0;
   #maxTimestampMs = 0;
+
+  /** `pool`: where its buffers come from, and go to when it is released; null: from nowhere. */
+  constructor(pool: BufferPool | null = null) {
+    this.#pool = pool;
+  }
 
   /** Records in it. */
   get count(): number {
@@ -254,12 +262,22 @@ export class RecordBatch {
     this.push(key, key?.length ?? 0, value, timestampMs, headers);
   }
 
-  #reserve(bytes: number): void {
-    const needed = this.#end + bytes;
+  #reserve(records: number): void {
+    const needed = this.#end + records;
     if (needed <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
-    this.#buffer.copy(larger, 0, 0, this.#end);
-    this.#buffer = larger;
+    const before = this.#buffer;
+    const bytes = Math.max(needed, before.length * 2, INITIAL_BYTES);
+    this.#buffer = this.#pool?.take(bytes) ?? Buffer.allocUnsafeSlow(bytes);
+    before.copy(this.#buffer, 0, 0, this.#end);
+    this.#pool?.giveBack(before);
+  }
+
+  /** Its bytes are wanted no more: a broker has answered for them, or they are in a file. */
+  release(): void {
+    this.#pool?.giveBack(this.#buffer);
+    this.#buffer = NO_BYTES;
+    this.#end = BATCH_HEADER_BYTES;
+    this.#count = 0;
   }
 }
 
