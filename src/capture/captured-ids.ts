@@ -54,7 +54,8 @@ export class CapturedIds {
       this.#settle();
       this.#word = word;
     }
-    this.#bits |= 1 << Number(typeof id === 'number' ? id % WORD_IDS : BigInt(id) % BigInt(WORD_IDS));
+    this.#bits |=
+      1 << Number(typeof id === 'number' ? id % WORD_IDS : BigInt(id) % BigInt(WORD_IDS));
   }
 
   #settle(): void {
