@@ -7,11 +7,17 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const MINUS = 0x2d;
 const ZERO = 0x30;
+/** From here on Node's own copying is faster, its call included. */
+const LONG_BYTES = 12;
 export const NULL = Buffer.from('null');
 
 /** The functions here write at `at` and give back where they ended; there has to be room. */
 export function copyBytes(bytes: Uint8Array, target: Buffer, at: number): number {
   const { length } = bytes;
+  if (length >= LONG_BYTES) {
+    target.set(bytes, at);
+    return at + length;
+  }
   let place = at;
   for (let i = 0; i < length; i += 1) {
     target[place] = bytes[i] ?? 0;
