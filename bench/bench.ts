@@ -9,8 +9,9 @@ import { cpus, totalmem } from 'node:os';
 import pLimit from 'p-limit';
 import { quietKnownWarnings } from '../src/commands/warnings.ts';
 import { backfillReading, backfillSending } from './backfills.ts';
+import { captureRate } from './capture-rate.ts';
 import { catchUp } from './catch-up.ts';
-import { type Measure, backlog, captureRate, latency, poisonedLatency } from './measures.ts';
+import { type Measure, backlog, latency, poisonedLatency } from './measures.ts';
 import { type Stage, openStage } from './stage.ts';
 
 /** Measured one after the other, or side by side where it is quick. */
@@ -22,10 +23,10 @@ const size = <T>(full: T, small: T): T => (quick ? small : full);
 
 const PARTS: Record<string, Part> = {
   capture: [
-    (stage) => captureRate(stage, 'Kafka', size(400_000, 20_000), 1000),
-    (stage) => captureRate(stage, 'embedded', size(400_000, 20_000), 1000),
-    (stage) => captureRate(stage, 'Kafka', size(10_000, 2_000), 1),
-    (stage) => captureRate(stage, 'embedded', size(10_000, 2_000), 1),
+    (stage) => captureRate(stage, 'Kafka', size(2_000_000, 20_000), 1000),
+    (stage) => captureRate(stage, 'embedded', size(1_000_000, 20_000), 1000),
+    (stage) => captureRate(stage, 'Kafka', size(400_000, 2_000), 1),
+    (stage) => captureRate(stage, 'embedded', size(300_000, 2_000), 1),
   ],
   latency: [
     (stage) => latency(stage, 'embedded', 200, size(20, 1)),

@@ -1,16 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import { pino } from 'pino';
-import { openTopics } from '../src/topics/open.ts';
-import {
-  type Scene,
-  type Stage,
-  Process,
-  addCustomers,
-  openScene,
-  startReady,
-  until,
-} from './stage.ts';
+import { type Stage, Process, addCustomers, openScene, startReady, until } from './stage.ts';
 import { percentile, slidingMaximum } from './statistics.ts';
 
 export type Kind = 'embedded' | 'Kafka';
@@ -42,26 +32,6 @@ const WARM_SECONDS = 2;
 /** A share of the limits counts a second after it was given, and is cold for two more. */
 const SHARE_MS = 3_100;
 
-async function endOffset(scene: Scene, kind: Kind): Promise<number> {
-  const kafka =
-    kind === 'Kafka'
-      ? {
-          brokers: (scene.env['KAFKA_BROKERS'] ?? '').split(','),
-          clientId: 'bench',
-          ssl: false,
-          sasl: null,
-        }
-      : null;
-  const stateDir = scene.env['STATE_DIR'] ?? '';
-  const topic = scene.env['KAFKA_TOPIC'] ?? 'page_views';
-  await using topics = await openTopics(
-    { kafka, topic, partitions: 6, stateDir },
-    pino({ level: 'silent' }),
-  );
-  const bounds = await topics.bounds([topic]);
-  return bounds.reduce((sum, { end }) => sum + end, 0);
-}
-
 export async function metric(url: string, pattern: RegExp): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return Number(pattern.exec(text)?.[1] ?? 0);
@@ -87,49 +57,6 @@ export async function rateUpTo(
     return now.count >= goal;
   });
   return (last.count - first.count) / ((last.atMs - first.atMs) / 1000);
-}
-
-/**
- * Rows in the binlog first, then capture alone (`run` with nothing to send, where embedded), from
- * the first row that it has counted: what a start takes is not of the rate.
- */
-export async function captureRate(
-  stage: Stage,
-  kind: Kind,
-  rows: number,
-  perTransaction: number,
-): Promise<Measure> {
-  await using scene = await openScene(stage, kind);
-  const { connection } = scene;
-  await connection.query(
-    "INSERT INTO customers (id, email, plan_type) VALUES (1000, 'one@example.com', 'free')",
-  );
-  const args = [kind === 'Kafka' ? 'capture' : 'run'];
-  const { program: bookmark } = await startReady(args, { ...scene.env, START_FROM: 'now' });
-  await bookmark.stop();
-  const values = Array.from(
-    { length: perTransaction },
-    () => "(1000, 'home', 'mobile', 'Austin, TX')",
-  ).join(',');
-  for (let i = 0; i < rows; i += perTransaction) {
-    await connection.query(
-      `INSERT INTO page_views (user_id, page, device, location) VALUES ${values}`,
-    );
-  }
-  await using program = new Process(args, scene.env);
-  const url = await program.says(/status at (http:\/\/[^"\s]+)/);
-  const rate = await rateUpTo(rows, 'captured', 10, async () =>
-    metric(url, /captured_rows_total\{kind="page_views.insert"\} (\d+)/),
-  );
-  if ((await endOffset(scene, kind)) < rows) throw new Error('rows are missing in the topic');
-  const bar = kind === 'Kafka' && perTransaction >= 1000 ? 40_000 : null;
-  const barText = bar === null ? '' : `≥ ${whole(bar)}`;
-  return line(
-    `capture into ${kind}, ${perTransaction} row(s) a transaction`,
-    `${whole(rate)} rows/s`,
-    barText,
-    bar === null ? null : rate >= bar,
-  );
 }
 
 /**

@@ -15,6 +15,8 @@ import {
 const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
 /** Far above what any part takes: a program that hangs must not hang whoever measures it. */
 const WAIT_MS_MAX = 10 * 60_000;
+/** Of /proc, everywhere that Node runs (sysconf(_SC_CLK_TCK)). */
+const TICKS_A_SECOND = 100;
 const SETUP = new URL('../sql/database_setup.sql', import.meta.url);
 
 /** An accepted call, as the simulator logs it; `at` is epoch ms with a fraction. */
@@ -71,6 +73,17 @@ export class Process implements AsyncDisposable {
     try {
       const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
       return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024;
+    } catch {
+      return Number.NaN;
+    }
+  }
+
+  /** Processor time so far, the system's part of it too; Linux only. */
+  cpuSeconds(): number {
+    try {
+      const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
     } catch {
       return Number.NaN;
     }

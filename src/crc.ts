@@ -1,4 +1,6 @@
-const BYTES_A_STEP = 8;
+const BYTES_A_STEP = 16;
+/** From here on the words are worth the view that they are read by. */
+const LONG_BYTES = 1024;
 
 /** Of the bytes from `start` up to `end`, as an unsigned 32-bit integer. */
 type Checksum = (bytes: Uint8Array, start?: number, end?: number) => number;
@@ -18,13 +20,17 @@ function tablesOf(polynomial: number): Int32Array {
   return tables;
 }
 
-/** `polynomial` with its bits reversed. Eight bytes a step, some 1 GB/s. */
+/** `polynomial` with its bits reversed. Of long ones some 2 GB/s. */
 function checksumOf(polynomial: number): Checksum {
   const t = tablesOf(polynomial);
   return (bytes, start = 0, end = bytes.length) => {
     let crc = -1;
     let at = start;
-    for (; at + BYTES_A_STEP <= end; at += BYTES_A_STEP) {
+    if (end - start >= LONG_BYTES) {
+      at = end - ((end - start) % BYTES_A_STEP);
+      crc = ofLong(t, bytes, start, at);
+    }
+    for (; at + 8 <= end; at += 8) {
       crc ^=
         (bytes[at] ?? 0) |
         ((bytes[at + 1] ?? 0) << 8) |
@@ -43,6 +49,36 @@ function checksumOf(polynomial: number): Checksum {
     for (; at < end; at++) crc = (t[(crc ^ (bytes[at] ?? 0)) & 255] ?? 0) ^ (crc >>> 8);
     return ~crc >>> 0;
   };
+}
+
+/** Whole steps of sixteen bytes, read as four words; what the checksum is so far. */
+function ofLong(t: Int32Array, bytes: Uint8Array, start: number, end: number): number {
+  const words = new DataView(bytes.buffer, bytes.byteOffset, end);
+  let crc = -1;
+  for (let at = start; at < end; at += BYTES_A_STEP) {
+    const a = crc ^ words.getInt32(at, true);
+    const b = words.getInt32(at + 4, true);
+    const c = words.getInt32(at + 8, true);
+    const d = words.getInt32(at + 12, true);
+    crc =
+      (t[3840 + (a & 255)] ?? 0) ^
+      (t[3584 + ((a >>> 8) & 255)] ?? 0) ^
+      (t[3328 + ((a >>> 16) & 255)] ?? 0) ^
+      (t[3072 + (a >>> 24)] ?? 0) ^
+      (t[2816 + (b & 255)] ?? 0) ^
+      (t[2560 + ((b >>> 8) & 255)] ?? 0) ^
+      (t[2304 + ((b >>> 16) & 255)] ?? 0) ^
+      (t[2048 + (b >>> 24)] ?? 0) ^
+      (t[1792 + (c & 255)] ?? 0) ^
+      (t[1536 + ((c >>> 8) & 255)] ?? 0) ^
+      (t[1280 + ((c >>> 16) & 255)] ?? 0) ^
+      (t[1024 + (c >>> 24)] ?? 0) ^
+      (t[768 + (d & 255)] ?? 0) ^
+      (t[512 + ((d >>> 8) & 255)] ?? 0) ^
+      (t[256 + ((d >>> 16) & 255)] ?? 0) ^
+      (t[d >>> 24] ?? 0);
+  }
+  return crc;
 }
 
 /** CRC-32C (Castagnoli): the checksum of Kafka's record batches. */

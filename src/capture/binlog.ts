@@ -65,7 +65,7 @@ export interface Binlog extends AsyncDisposable {
   /** Events stop soon, not at once: what the socket has delivered already still comes. */
   pause(): void;
   resume(): void;
-  /** Whether the server is heard at all: `performance.now()` of its last packet. */
+  /** Whether the server is heard at all: `performance.now()` of its last packet, which may be as late as the question. */
   readonly lastHeardMs: number;
   /** Everything before this place of the log was handed on. */
   readonly reached: { file: string; position: number };
@@ -139,8 +139,10 @@ export function openBinlog(options: BinlogOptions): Binlog {
     if (file !== reached.file) reached = { file, position: 0 };
     else reached.position = readLogPosition(buffer, offset, end) || reached.position;
   };
+  /** Since it was asked when: the clock costs more than most packets. */
+  let isHeard = false;
   const onPacket = (packet: Packet): void => {
-    lastHeardMs = performance.now();
+    isHeard = true;
     if (isOver) return;
     const { buffer, offset, end } = packet;
     const type = readEventType(buffer, offset, end);
@@ -177,6 +179,8 @@ export function openBinlog(options: BinlogOptions): Binlog {
     pause: () => connection.pause(),
     resume: () => connection.resume(),
     get lastHeardMs() {
+      if (isHeard) lastHeardMs = performance.now();
+      isHeard = false;
       return lastHeardMs;
     },
     get reached() {

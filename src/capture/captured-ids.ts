@@ -29,6 +29,9 @@ export class CapturedIds {
   readonly #wordsMax: number;
   #floor: Id = 0;
   #isFull = false;
+  /** The word that the last number was of, whose bits are not in the map yet. */
+  #word = -1;
+  #bits = 0;
 
   constructor(wordsMax = WORDS_MAX) {
     this.#wordsMax = wordsMax;
@@ -36,23 +39,39 @@ export class CapturedIds {
 
   /** Some ids were not remembered: nothing can be said of any. */
   get isFull(): boolean {
+    this.#settle();
     return this.#isFull;
   }
 
   add(id: Id): void {
     if (!isAbove(id, this.#floor)) return;
     const word = wordOf(id);
-    const bits = this.#words.get(word);
-    if (bits === undefined && this.#words.size >= this.#wordsMax) {
-      this.#isFull = true;
-      return;
+    if (typeof word !== 'number') {
+      return this.#put(word, 1 << Number(BigInt(id) % BigInt(WORD_IDS)));
     }
-    const bit = 1 << Number(typeof id === 'number' ? id % WORD_IDS : BigInt(id) % BigInt(WORD_IDS));
-    this.#words.set(word, (bits ?? 0) | bit);
+    // Ids mostly follow one another.
+    if (word !== this.#word) {
+      this.#settle();
+      this.#word = word;
+    }
+    this.#bits |=
+      1 << Number(typeof id === 'number' ? id % WORD_IDS : BigInt(id) % BigInt(WORD_IDS));
+  }
+
+  #settle(): void {
+    if (this.#bits !== 0) this.#put(this.#word, this.#bits);
+    this.#bits = 0;
+  }
+
+  #put(word: Id, bits: number): void {
+    const before = this.#words.get(word);
+    if (before === undefined && this.#words.size >= this.#wordsMax) this.#isFull = true;
+    else this.#words.set(word, (before ?? 0) | bits);
   }
 
   /** Ids of a word of the table that were not seen; `bits` has bit n for the word's nth id. */
   missing(word: Id, bits: number): Id[] {
+    this.#settle();
     const unseen = bits & ~(this.#words.get(word) ?? 0);
     if (unseen === 0) return [];
     return Array.from({ length: WORD_IDS }, (_, bit) => bit)
@@ -62,12 +81,14 @@ export class CapturedIds {
 
   /** Ids up to here do not matter any more. */
   forgetTo(floor: Id): void {
+    this.#settle();
     this.#floor = floor;
     const last = wordOf(floor);
     for (const word of this.#words.keys()) if (isAbove(last, word)) this.#words.delete(word);
   }
 
   clear(): void {
+    this.#bits = 0;
     this.#words.clear();
     this.#floor = 0;
     this.#isFull = false;

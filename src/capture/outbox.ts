@@ -2,8 +2,8 @@ import type { OutgoingBatch, Publisher } from '../topics/port.ts';
 import { type Batch, BatchQueue, type Counted, bytesOf, emptyBatch } from './batch-queue.ts';
 
 /** Above the high mark the binlog is paused; it goes on below the low one. */
-export const QUEUE_BYTES_HIGH = 16 * 1024 * 1024;
-export const QUEUE_BYTES_LOW = 8 * 1024 * 1024;
+export const QUEUE_BYTES_HIGH = 8 * 1024 * 1024;
+export const QUEUE_BYTES_LOW = 4 * 1024 * 1024;
 
 /** A checkpoint costs a write of its own: a crash repeats at most what came since the last one. */
 const CHECKPOINT_INTERVAL_MS = 200;

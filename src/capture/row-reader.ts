@@ -3,6 +3,7 @@ import type { EventTimes } from './event-time.ts';
 import type { Id } from './events.ts';
 import {
   JSON_BYTES_MAX,
+  NULL,
   copyBytes,
   readText,
   writeId,
@@ -33,12 +34,16 @@ const CLOSING = 0x7d;
  * all others by their length alone, whatever is in them. One row is at hand at a time.
  */
 export class RowReader {
-  /** Of each column. */
-  readonly #lengths: readonly ValueLength[];
+  /** Of each column: its own length, or how many bytes say it. */
+  readonly #fixed: Int32Array;
+  readonly #prefixes: Int32Array;
   readonly #fields: readonly Field[];
   readonly #id: Field;
   readonly #user: Field;
   readonly #times: EventTimes;
+  /** Of each field: its label with null, and with each value of an ENUM. */
+  readonly #nulls: readonly Buffer[];
+  readonly #labelled: readonly (readonly Buffer[])[];
   #bytes: Buffer = Buffer.alloc(0);
   /** Of each column of the row at hand: where it begins, and its length; -1 for NULL. */
   readonly #starts: Int32Array;
@@ -51,8 +56,13 @@ export class RowReader {
     ids: { id: Field; user: Field },
     times: EventTimes,
   ) {
-    this.#lengths = lengths;
+    this.#fixed = Int32Array.from(lengths, ({ fixed }) => fixed);
+    this.#prefixes = Int32Array.from(lengths, ({ prefix }) => prefix);
     this.#fields = fields;
+    this.#nulls = fields.map(({ label }) => Buffer.concat([label, NULL]));
+    this.#labelled = fields.map(({ label, reading }) =>
+      reading.kind === 'enum' ? reading.json.map((json) => Buffer.concat([label, json])) : [],
+    );
     this.#id = ids.id;
     this.#user = ids.user;
     this.#times = times;
@@ -62,7 +72,7 @@ export class RowReader {
 
   /** How many columns the table has. */
   get columns(): number {
-    return this.#lengths.length;
+    return this.#fixed.length;
   }
 
   /**
@@ -79,9 +89,12 @@ export class RowReader {
         this.#sizes[column] = -1;
         continue;
       }
-      const { fixed, prefix } = this.#lengths[column] ?? { fixed: 0, prefix: 0 };
-      let size = fixed;
-      if (prefix !== 0) {
+      const prefix = this.#prefixes[column] ?? 0;
+      let size = this.#fixed[column] ?? 0;
+      if (prefix === 1 && place < end) {
+        size = bytes[place] ?? 0;
+        place += 1;
+      } else if (prefix !== 0) {
         size = 0;
         if (place + prefix > end) throw new CorruptEventError('a row goes past its end');
         for (let k = prefix - 1; k >= 0; k -= 1) size = size * 256 + (bytes[place + k] ?? 0);
@@ -119,18 +132,29 @@ export class RowReader {
   /** Writes the row at hand as the JSON of its message at `at`; returns where it ends. */
   writeView(target: Buffer, at: number): number {
     let place = at;
-    for (const field of this.#fields) {
-      place = copyBytes(field.label, target, place);
-      place =
-        (this.#sizes[field.column] ?? -1) < 0
-          ? writeNull(target, place)
-          : this.#writeField(field, target, place);
+    for (let i = 0; i < this.#fields.length; i += 1) {
+      const field = this.#fields[i];
+      if (field === undefined) break;
+      const { column, reading } = field;
+      if ((this.#sizes[column] ?? -1) < 0) {
+        place = copyBytes(this.#nulls[i] ?? NULL, target, place);
+      } else if (reading.kind === 'enum') {
+        const json = this.#enumJson(column, reading.bytes, this.#labelled[i] ?? []);
+        place = copyBytes(json, target, place);
+      } else {
+        place = this.#writeField(field, reading, target, copyBytes(field.label, target, place));
+      }
     }
     target[place] = CLOSING;
     return place + 1;
   }
 
-  #writeField({ column, reading, isId }: Field, target: Buffer, at: number): number {
+  #writeField(
+    { column, isId }: Field,
+    reading: Exclude<FieldReading, { kind: 'enum' }>,
+    target: Buffer,
+    at: number,
+  ): number {
     const from = this.#starts[column] ?? 0;
     switch (reading.kind) {
       case 'text': {
@@ -143,8 +167,6 @@ export class RowReader {
         if (isId) return writeId(value, target, at);
         return writeId(String(value), target, at);
       }
-      case 'enum':
-        return copyBytes(this.#enumJson(column, reading.bytes, reading.json), target, at);
       case 'timestamp':
         return this.#writeTime(instantSeconds(this.#bytes, from), 'instant', target, at);
       case 'datetime':
@@ -181,7 +203,8 @@ export class RowReader {
   #enumJson(column: number, bytes: number, json: readonly Buffer[]): Buffer {
     if ((this.#sizes[column] ?? -1) < 0) return json[0] ?? Buffer.alloc(0);
     const from = this.#starts[column] ?? 0;
-    const value = json[this.#bytes.readUIntLE(from, bytes)];
+    const number = bytes === 1 ? this.#bytes[from] : this.#bytes.readUIntLE(from, bytes);
+    const value = json[number ?? 0];
     if (value === undefined) throw new CorruptEventError('an ENUM has no such value');
     return value;
   }
@@ -204,6 +227,7 @@ export class RowReader {
       return isUnsigned ? bytes.readUIntLE(from, length) : bytes.readIntLE(from, length);
     }
     const high = isUnsigned ? bytes.readUInt32LE(from + 4) : bytes.readInt32LE(from + 4);
+    if (high === 0) return bytes.readUInt32LE(from);
     const value = high * 2 ** 32 + bytes.readUInt32LE(from);
     if (Number.isSafeInteger(value)) return value;
     return String(isUnsigned ? bytes.readBigUInt64LE(from) : bytes.readBigInt64LE(from));

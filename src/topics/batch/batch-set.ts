@@ -1,8 +1,9 @@
 import { partitionOf } from '../partitioner.ts';
 import type { OutgoingBatch, OutgoingMessage, TopicPartition, ValueWriter } from '../port.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { encodeHeaders } from './headers.ts';
 import { type PartitionQueue, batchFor, clampedTime, cutQueue } from './partition-queue.ts';
-import type { RecordView } from './record-batch.ts';
+import type { RecordBatch, RecordView } from './record-batch.ts';
 
 /** A value that may take more is written apart, so that one large text keeps no memory. */
 const IN_PLACE_BYTES_MAX = 64 * 1024;
@@ -18,6 +19,8 @@ export interface BatchSetOptions {
   partitionsOf: (topic: string) => number;
   /** The clock that times are clamped by, epoch ms; null: they stay as they are. */
   nowMs: (() => number) | null;
+  /** Where batches get their buffers from; whoever has sent a batch releases it. */
+  pool?: BufferPool;
 }
 
 /** Messages on their way, encoded, by partition. Messages with one key keep their order. */
@@ -69,7 +72,7 @@ export class BatchSet implements OutgoingBatch {
     }
     const keyBytes = this.#encodeKey(key);
     const queue = this.#queueOf(topic, this.#key, keyBytes);
-    const batch = batchFor(queue, keyBytes + most + encoded.length);
+    const batch = this.#batchFor(queue, keyBytes + most + encoded.length);
     const before = batch.bytes;
     batch.pushWritten(this.#key, keyBytes, value, most, timeMs, encoded);
     this.#pushed(queue, batch.bytes - before);
@@ -85,7 +88,7 @@ export class BatchSet implements OutgoingBatch {
     const keyBytes = this.#encodeKey(key);
     const queue = this.#queueOf(topic, this.#key, keyBytes);
     const valueBytes = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
-    const batch = batchFor(queue, keyBytes + valueBytes + headers.length);
+    const batch = this.#batchFor(queue, keyBytes + valueBytes + headers.length);
     const before = batch.bytes;
     batch.push(this.#key, keyBytes, value, timeMs, headers);
     this.#pushed(queue, batch.bytes - before);
@@ -100,7 +103,8 @@ export class BatchSet implements OutgoingBatch {
     const keyBytes = this.#encodeKey(key);
     const encoded = this.#encoded(headers);
     const queue = queueAt(this.#queuesOf(topic), partition);
-    const batch = batchFor(queue, keyBytes + Buffer.byteLength(value ?? '') + encoded.length);
+    const valueBytes = Buffer.byteLength(value ?? '');
+    const batch = this.#batchFor(queue, keyBytes + valueBytes + encoded.length);
     batch.push(this.#key, keyBytes, value, timestampMs, encoded);
     this.#pushed(queue, 0);
   }
@@ -171,7 +175,11 @@ export class BatchSet implements OutgoingBatch {
   #deal(topic: string, record: RecordView): void {
     const key = record.key ?? new Uint8Array();
     const bytes = key.length + (record.value?.length ?? 0) + record.headers.length;
-    batchFor(this.#queueOf(topic, key, key.length), bytes).copy(record);
+    this.#batchFor(this.#queueOf(topic, key, key.length), bytes).copy(record);
+  }
+
+  #batchFor(queue: PartitionQueue, bytes: number): RecordBatch {
+    return batchFor(queue, bytes, this.#options.pool ?? null);
   }
 
   #queueOf(topic: string, key: Uint8Array, keyBytes: number): PartitionQueue {

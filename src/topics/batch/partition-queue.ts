@@ -1,4 +1,5 @@
 import type { TopicPartition } from '../port.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { RecordBatch } from './record-batch.ts';
 
 /** Below the 1 MB that a broker takes in one batch unless told otherwise (message.max.bytes). */
@@ -17,10 +18,14 @@ export interface PartitionQueue extends TopicPartition {
 }
 
 /** The batch that takes so many more bytes: a record that is too large has one for itself. */
-export function batchFor({ batches }: PartitionQueue, bytes: number): RecordBatch {
+export function batchFor(
+  { batches }: PartitionQueue,
+  bytes: number,
+  pool: BufferPool | null,
+): RecordBatch {
   const last = batches[batches.length - 1];
   if (last !== undefined && last.bytes + bytes + MARGIN_BYTES <= BATCH_BYTES_MAX) return last;
-  const batch = new RecordBatch();
+  const batch = new RecordBatch(pool);
   batches.push(batch);
   return batch;
 }

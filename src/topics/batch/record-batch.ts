@@ -1,11 +1,13 @@
 import { crc32c } from '../../crc.ts';
 import type { ValueWriter } from '../port.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { VARINT_BYTES_MAX, VarintReader, varintBytes, writeVarint } from './varint.ts';
 
 /** Up to the first record (kafka.apache.org/documentation, "Record Batch"). */
 export const BATCH_HEADER_BYTES = 61;
 const MAGIC = 2;
 const INITIAL_BYTES = 4 * 1024;
+const NO_BYTES = Buffer.alloc(0);
 /** The checksum covers what comes after it: from the attributes on. */
 const CRC_AT = 17;
 const ATTRIBUTES_AT = 21;
@@ -14,6 +16,8 @@ const NO_LEADER_EPOCH = -1;
 const UNCOUNTED_BYTES = 12;
 /** Of the lengths of nearly every record and value. */
 const USUAL_LENGTH_BYTES = 2;
+/** Of a record, beside key, value and headers: the attributes and five varints. */
+const HEAD_BYTES_MAX = 1 + 5 * VARINT_BYTES_MAX;
 
 /** Who sends a batch, and the number of its first record in the partition: no repeat gets in. */
 export interface ProducerStamp {
@@ -46,11 +50,17 @@ export interface RecordView {
  * pushed before the broker has answered.
  */
 export class RecordBatch {
-  #buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  readonly #pool: BufferPool | null;
+  #buffer: Buffer = Buffer.allocUnsafe(BATCH_HEADER_BYTES);
   #end = BATCH_HEADER_BYTES;
   #count = 0;
   #baseTimestampMs = 0;
   #maxTimestampMs = 0;
+
+  /** `pool`: where its buffers come from, and go to when it is released; null: from nowhere. */
+  constructor(pool: BufferPool | null = null) {
+    this.#pool = pool;
+  }
 
   /** Records in it. */
   get count(): number {
@@ -89,7 +99,8 @@ export class RecordBatch {
       headers.length;
     this.#reserve(varintBytes(size) + size);
     const to = this.#buffer;
-    let at = this.#writeHead(size, delta, key, keyLength, valueLength);
+    let at = this.#writeHead(writeVarint(to, this.#end, size), delta, key, keyLength);
+    at = writeVarint(to, at, valueLength);
     if (typeof value === 'string') at += to.write(value, at);
     else if (value !== null) {
       to.set(value, at);
@@ -108,17 +119,19 @@ export class RecordBatch {
     headers: Uint8Array,
   ): void {
     const delta = this.#deltaOf(timestampMs);
-    const headBytes = this.#headBytes(delta, keyBytes);
-    this.#reserve(headBytes + bytesMax + headers.length + 2 * VARINT_BYTES_MAX);
-    // Where lengths take another number of bytes, it is moved there.
-    const from = this.#end + headBytes + 2 * USUAL_LENGTH_BYTES;
-    const end = value.write(this.#buffer, from);
-    const valueLength = end - from;
-    const size = headBytes + varintBytes(valueLength) + valueLength + headers.length;
-    const at = this.#end + varintBytes(size) + headBytes + varintBytes(valueLength);
-    if (at !== from) this.#buffer.copyWithin(at, from, end);
-    this.#writeHead(size, delta, key, keyBytes, valueLength);
-    this.#close(at + valueLength, headers, timestampMs);
+    this.#reserve(keyBytes + bytesMax + headers.length + HEAD_BYTES_MAX);
+    const to = this.#buffer;
+    const start = this.#end + USUAL_LENGTH_BYTES;
+    const headEnd = this.#writeHead(start, delta, key, keyBytes);
+    const from = headEnd + USUAL_LENGTH_BYTES;
+    const end = value.write(to, from);
+    const size = end - start + headers.length;
+    if (!isUsual(end - from) || !isUsual(size)) {
+      return this.push(key, keyBytes, Buffer.from(to.subarray(from, end)), timestampMs, headers);
+    }
+    writeVarint(to, this.#end, size);
+    writeVarint(to, headEnd, end - from);
+    this.#close(end, headers, timestampMs);
   }
 
   /** How far a time is from the first record's. */
@@ -140,22 +153,15 @@ export class RecordBatch {
     );
   }
 
-  /** From the record's length to the value's; the room must be there. Returns where it ends. */
-  #writeHead(
-    size: number,
-    delta: number,
-    key: Uint8Array | null,
-    keyLength: number,
-    valueLength: number,
-  ): number {
+  /** From the attributes to the key; the room must be there. Returns where it ends. */
+  #writeHead(from: number, delta: number, key: Uint8Array | null, keyLength: number): number {
     const to = this.#buffer;
-    let at = writeVarint(to, this.#end, size);
-    to[at] = 0; // Attributes: none are defined.
-    at = writeVarint(to, at + 1, delta);
+    to[from] = 0; // Attributes: none are defined.
+    let at = writeVarint(to, from + 1, delta);
     at = writeVarint(to, at, this.#count);
     at = writeVarint(to, at, keyLength);
     if (key !== null) for (let i = 0; i < keyLength; i++) to[at++] = key[i] ?? 0;
-    return writeVarint(to, at, valueLength);
+    return at;
   }
 
   #close(at: number, headers: Uint8Array, timestampMs: number): void {
@@ -254,14 +260,27 @@ export class RecordBatch {
     this.push(key, key?.length ?? 0, value, timestampMs, headers);
   }
 
-  #reserve(bytes: number): void {
-    const needed = this.#end + bytes;
+  #reserve(records: number): void {
+    const needed = this.#end + records;
     if (needed <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
-    this.#buffer.copy(larger, 0, 0, this.#end);
-    this.#buffer = larger;
+    const before = this.#buffer;
+    const bytes = Math.max(needed, before.length * 2, INITIAL_BYTES);
+    this.#buffer = this.#pool?.take(bytes) ?? Buffer.allocUnsafeSlow(bytes);
+    before.copy(this.#buffer, 0, 0, this.#end);
+    this.#pool?.giveBack(before);
+  }
+
+  /** Its bytes are wanted no more: a broker has answered for them, or they are in a file. */
+  release(): void {
+    this.#pool?.giveBack(this.#buffer);
+    this.#buffer = NO_BYTES;
+    this.#end = BATCH_HEADER_BYTES;
+    this.#count = 0;
   }
 }
+
+/** Whether a length takes USUAL_LENGTH_BYTES. */
+const isUsual = (length: number): boolean => length >= 64 && length < 8192;
 
 function lengthOf(value: string | Uint8Array | null): number {
   if (value === null) return -1;

@@ -1,6 +1,7 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { Outages } from '../../observe/outages.ts';
 import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
+import { BufferPool } from '../batch/buffer-pool.ts';
 import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
 import { type SqliteTrouble, explained, troubleOf } from './sqlite-error.ts';
@@ -21,6 +22,7 @@ export class EmbeddedPublisher implements Publisher {
   readonly #outages: Outages;
   readonly #file: string;
   readonly #onAppended: () => void;
+  readonly #pool = new BufferPool();
   #last: Promise<void> = Promise.resolve();
   #turnedMs = Number.NEGATIVE_INFINITY;
 
@@ -32,7 +34,8 @@ export class EmbeddedPublisher implements Publisher {
   }
 
   batch(): BatchSet {
-    return new BatchSet({ partitionsOf: (topic) => this.#log.partitions(topic), nowMs: null });
+    const partitionsOf = (topic: string): number => this.#log.partitions(topic);
+    return new BatchSet({ partitionsOf, nowMs: null, pool: this.#pool });
   }
 
   publish(
@@ -77,6 +80,7 @@ export class EmbeddedPublisher implements Publisher {
         this.#log.append(set, checkpoint, Date.now());
         this.#outages.set('topics file', 'publishing', null);
         if (set.count > 0) this.#onAppended();
+        for (const { batches } of set.queues) for (const batch of batches) batch.release();
         await this.#turn();
         return;
       } catch (error) {

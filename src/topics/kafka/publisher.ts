@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outages } from '../../observe/outages.ts';
 import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
+import { BufferPool } from '../batch/buffer-pool.ts';
 import type { OutgoingBatch, OutgoingMessage, Publisher } from '../port.ts';
 import { machineTimeMs } from './machine-time.ts';
 import {
@@ -31,6 +32,7 @@ export interface PublisherDeps {
  */
 export class KafkaPublisher implements Publisher {
   readonly #deps: PublisherDeps;
+  readonly #pool = new BufferPool();
   readonly #closing = new AbortController();
   #last: Promise<void> = Promise.resolve();
 
@@ -43,6 +45,7 @@ export class KafkaPublisher implements Publisher {
     return new BatchSet({
       partitionsOf: (topic) => leaders.partitions(topic),
       nowMs: machineTimeMs,
+      pool: this.#pool,
     });
   }
 

@@ -78,7 +78,7 @@ function watch(socket: Socket, limits: SilenceLimits, broker: Broker): void {
     return write(...args);
   };
   // Node puts another one in its place when the other side has ended (lib/net.js, writeAfterFIN).
-  Object.defineProperty(socket, 'write', { get: () => watched, set() {} });
+  Object.defineProperty(socket, 'write', { get: () => watched, set() {}, configurable: true });
   socket.on('data', () => {
     mine.askedMs = null;
     mine.heardMs = performance.now();

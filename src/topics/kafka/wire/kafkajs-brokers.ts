@@ -97,7 +97,8 @@ export class KafkajsBrokers implements Brokers {
     const ours = ({ request }: Protocol) => {
       const version = checkVersion(request, PRODUCE_VERSION_MIN);
       return {
-        request: { ...request, encode: () => Promise.resolve({ buf: body, buffer: body }) },
+        request,
+        body,
         decode: (payload: Buffer) => Promise.resolve(decodeProduce(payload, version)),
       };
     };

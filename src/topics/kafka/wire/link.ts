@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ISocketFactory } from 'kafkajs';
+import { Bodies } from './bodies.ts';
 import { orAborted } from './or-aborted.ts';
 import type { Broker, Inside, PoolOptions, Protocol } from './inside.ts';
 
@@ -22,6 +23,8 @@ class NoAnswerError extends Error {
 /** A request, and how its answer is read. */
 export interface Ours<T> extends Omit<Protocol, 'response'> {
   decode: (payload: Buffer) => Promise<T>;
+  /** Of a Produce request, instead of what kafkajs would encode; it stays as it is until the answer. */
+  body?: readonly Buffer[];
 }
 
 /**
@@ -34,6 +37,7 @@ export class Link {
   readonly #address: Address;
   #broker: Promise<Broker> | null = null;
   #sockets = new Set<Socket>();
+  readonly #bodies = new Bodies();
   /** Of `performance.now()`; the broker that failed last is asked last. */
   failedMs = 0;
 
@@ -87,7 +91,24 @@ export class Link {
     const broker = await this.#broker;
     if (!broker.isConnected()) await broker.connect();
     const theirs = broker.lookupRequest(apiKeys[apiName], requests[apiName])(options);
-    const { decode, ...request } = of(theirs);
+    const { decode, body, ...ours } = of(theirs);
+    if (body === undefined) return await this.#ask(broker, apiName, ours, decode);
+    const number = this.#bodies.put(body);
+    const encode = () => Promise.resolve({ buf: number, buffer: number });
+    try {
+      const request = { ...ours.request, encode };
+      return await this.#ask(broker, apiName, { ...ours, request }, decode);
+    } finally {
+      this.#bodies.forget(number);
+    }
+  }
+
+  async #ask<T>(
+    broker: Broker,
+    apiName: string,
+    request: Omit<Protocol, 'response'>,
+    decode: (payload: Buffer) => Promise<T>,
+  ): Promise<T> {
     const answers: T[] = [];
     await broker.connectionPool.send({
       ...request,
@@ -113,6 +134,7 @@ export class Link {
     const recorded: ISocketFactory = (asked) => {
       if (sockets !== this.#sockets) throw new Error('the connection was given up');
       const socket = socketFactory(asked);
+      this.#bodies.attach(socket);
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
       return socket;

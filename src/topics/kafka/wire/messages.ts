@@ -16,31 +16,35 @@ function byTopic<T extends { topic: string }>(all: readonly T[]): [string, T[]][
 
 /**
  * The body of a Produce request, version 3 to 7: transactional_id acks timeout_ms
- * [topic [partition records]]. The brokers wait `timeoutMs` for their replicas.
+ * [topic [partition records]], in parts, since batches are not copied. The brokers wait `timeoutMs`
+ * for their replicas.
  */
-export function encodeProduce(batches: readonly SealedBatch[], timeoutMs: number): Buffer {
+export function encodeProduce(batches: readonly SealedBatch[], timeoutMs: number): Buffer[] {
   const topics = byTopic(batches);
   let size = 2 + 2 + 4 + 4;
   for (const [topic, list] of topics) {
     size += 2 + Buffer.byteLength(topic) + 4;
-    for (const { bytes } of list) size += 4 + 4 + bytes.length;
+    size += list.length * (4 + 4);
   }
-  const body = Buffer.allocUnsafe(size);
-  let at = body.writeInt16BE(NO_TRANSACTION, 0);
-  at = body.writeInt16BE(ALL_IN_SYNC_REPLICAS, at);
-  at = body.writeInt32BE(timeoutMs, at);
-  at = body.writeInt32BE(topics.length, at);
+  const frame = Buffer.allocUnsafe(size);
+  const parts: Buffer[] = [];
+  let from = 0;
+  let at = frame.writeInt16BE(NO_TRANSACTION, 0);
+  at = frame.writeInt16BE(ALL_IN_SYNC_REPLICAS, at);
+  at = frame.writeInt32BE(timeoutMs, at);
+  at = frame.writeInt32BE(topics.length, at);
   for (const [topic, list] of topics) {
-    at = body.writeInt16BE(Buffer.byteLength(topic), at);
-    at += body.write(topic, at);
-    at = body.writeInt32BE(list.length, at);
+    at = frame.writeInt16BE(Buffer.byteLength(topic), at);
+    at += frame.write(topic, at);
+    at = frame.writeInt32BE(list.length, at);
     for (const { partition, bytes } of list) {
-      at = body.writeInt32BE(partition, at);
-      at = body.writeInt32BE(bytes.length, at);
-      at += bytes.copy(body, at);
+      at = frame.writeInt32BE(partition, at);
+      at = frame.writeInt32BE(bytes.length, at);
+      parts.push(frame.subarray(from, at), bytes);
+      from = at;
     }
   }
-  return body;
+  return parts;
 }
 
 /** The answer to Produce, version 3 to 7. */

@@ -205,6 +205,7 @@ export class Sender {
     queue.batches.shift();
     const key = keyOf(queue);
     this.#sequences.set(key, nextSequence(this.#sequences.get(key) ?? 0, batch.count));
+    batch.release();
   }
 
   #forgetProducer(): void {
