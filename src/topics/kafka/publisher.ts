@@ -34,6 +34,7 @@ export class KafkaPublisher implements Publisher {
   readonly #deps: PublisherDeps;
   readonly #pool = new BufferPool();
   readonly #closing = new AbortController();
+  readonly #joined = new WeakMap<AbortSignal, AbortSignal>();
   #last: Promise<void> = Promise.resolve();
 
   constructor(deps: PublisherDeps) {
@@ -54,8 +55,7 @@ export class KafkaPublisher implements Publisher {
     checkpoint?: { source: string; value: string },
     signal?: AbortSignal,
   ): Promise<void> {
-    const closing = this.#closing.signal;
-    const either = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    const either = this.#orClosing(signal);
     const done = this.#last.then(async () => {
       const set = asBatchSet(messages, () => this.batch());
       if (set.count > 0) await this.#send(set, either);
@@ -77,6 +77,15 @@ export class KafkaPublisher implements Publisher {
     await this.#last;
     clearTimeout(limit);
     this.#closing.abort();
+  }
+
+  /** One for each signal, and not for each publish: it costs more than a message. */
+  #orClosing(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#closing.signal;
+    if (signal === undefined) return closing;
+    const either = this.#joined.get(signal) ?? AbortSignal.any([signal, closing]);
+    this.#joined.set(signal, either);
+    return either;
   }
 
   #checkpointMessage({ source, value }: { source: string; value: string }): OutgoingMessage {
