@@ -12,7 +12,6 @@ import { UnavailableError } from '../errors.ts';
 import type { GateState } from '../iterable/call-gate.ts';
 import { StoppedError } from '../iterable/calls.ts';
 import { PROBES } from '../iterable/retry-schedule.ts';
-import { createMetrics } from '../observe/metrics.ts';
 import { type Query, Rule } from '../rule/rule.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
@@ -84,7 +83,6 @@ export class Batch implements AsyncDisposable {
     this.rule = new Rule(options.query, settings.rule);
     this.sender = new Sender({
       settings: settings.iterable,
-      metrics: createMetrics(),
       outages,
       connectionsMax: ENGINE_DEFAULTS.deliveriesMax,
       onGateChange: (state) => this.#gateChanged(state),
