@@ -80,9 +80,7 @@ export class BulkSender {
       users = now.filter((user) => !isSame(user, before.get(user.userId)));
       const again = new Set(users.map((user) => user.userId));
       const isLast = round === ROUNDS_MAX - 1;
-      for (const delivery of sent) {
-        if (isLast || !again.has(delivery.user.userId)) await this.#batch.record(delivery);
-      }
+      await this.#batch.record(sent.filter(({ user }) => isLast || !again.has(user.userId)));
     }
     return failing;
   }
