@@ -1,4 +1,5 @@
 import type { Database } from '../database/open.ts';
+import type { UserDelivery } from '../delivery/deliver-user.ts';
 import type { WorkItem } from '../delivery/engine.ts';
 import { InFlight } from '../in-flight.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
@@ -111,11 +112,24 @@ function lookAt(userId: string, finish: WorkItem['finish']): WorkItem {
   };
 }
 
-/** What became of a user's item: where nothing was sent, no delivery counts it. */
-function finisher(run: Run, finish: () => void): WorkItem['finish'] {
+/**
+ * What became of a user's item: where nothing was sent, no delivery counts it, but for the one
+ * `before`, which is recorded then.
+ */
+function finisher(
+  run: Run,
+  finish: () => void,
+  before: UserDelivery | null = null,
+): WorkItem['finish'] {
   return (outcome) => {
+    const isPassedOver = outcome === 'ineligible' || outcome === 'superseded';
+    if (isPassedOver && before !== null) {
+      const { batch } = run;
+      // Where it can not be recorded, the batch gives up, and the user is not done.
+      return void batch.sendBeside(batch.record([before])).then(finish, () => undefined);
+    }
     finish();
-    if (outcome === 'ineligible' || outcome === 'superseded') run.passedOver += 1;
+    if (isPassedOver) run.passedOver += 1;
   };
 }
 
@@ -142,13 +156,12 @@ async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promis
   const bulk = new BulkSender(batch);
   const pipeline = new BulkPipeline((page, onUpdated) => {
     const tracked = page.map(({ userId }) => ({ userId, item: done.add(userId) }));
-    const sending = bulk.send(page, onUpdated).then((failing) => {
+    const sending = bulk.send(page, onUpdated).then((left) => {
       for (const { userId, item } of tracked) {
-        if (!failing.has(userId)) done.finish(item);
-        else {
-          const finish = finisher(run, () => done.finish(item));
-          batch.engine.accept([lookAt(userId, finish)]);
-        }
+        const delivery = left.get(userId);
+        const finish = finisher(run, () => done.finish(item), delivery);
+        if (delivery === undefined) done.finish(item);
+        else batch.engine.accept([lookAt(userId, finish)]);
       }
     });
     return batch.sendBeside(sending);
