@@ -34,5 +34,5 @@ EXPOSE 9464
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.HTTP_PORT + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # The program handles SIGTERM and SIGINT itself: it needs no init in front of it.
-ENTRYPOINT ["node", "--max-old-space-size=400", "/app/dist/main.js"]
+ENTRYPOINT ["node", "--max-old-space-size=400", "--max-semi-space-size=8", "/app/dist/main.js"]
 CMD ["run"]

@@ -1,14 +1,15 @@
 /**
  * Measures the program on real servers and prints one table. `--quick` is small, for CI: it judges
  * no bar, so that it measures two things at a time, and fails only where something is missing at the
- * end. Names given as arguments (capture, latency, poison, backlog, catch-up, backfill) choose a part.
+ * end. Names given as arguments (capture, latency, poison, backlog, catch-up, backfill,
+ * backfill-growth) choose a part.
  * Latencies are of the steady state: before they are taken, the program has its share of the limits
  * and some seconds of the same work behind it.
  */
 import { cpus, totalmem } from 'node:os';
 import pLimit from 'p-limit';
 import { quietKnownWarnings } from '../src/commands/warnings.ts';
-import { backfillReading, backfillSending } from './backfills.ts';
+import { backfillGrowth, backfillReading, backfillSending } from './backfills.ts';
 import { captureRate } from './capture-rate.ts';
 import { catchUp } from './catch-up.ts';
 import { type Measure, backlog, latency, poisonedLatency } from './measures.ts';
@@ -53,8 +54,12 @@ const PARTS: Record<string, Part> = {
   ],
   backfill: [
     (stage) => backfillReading(stage, size(200_000, 2_000), size(10, 3)),
-    (stage) => backfillSending(stage, size(10_000, 500), size(30_000, 3_000), size(200, 50), 20),
+    // Whole calls: a last one of a few users would pass for a slow one of many.
+    (stage) => backfillSending(stage, size(10_000, 500), size(29_990, 2_990), size(200, 50), 20),
   ],
+  'backfill-growth': size([10_000, 100_000, 1_000_000], [1_000]).map(
+    (customers) => (stage: Stage) => backfillGrowth(stage, customers, 10),
+  ),
 };
 
 function print(measures: readonly Measure[]): void {

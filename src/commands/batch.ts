@@ -12,7 +12,6 @@ import { UnavailableError } from '../errors.ts';
 import type { GateState } from '../iterable/call-gate.ts';
 import { StoppedError } from '../iterable/calls.ts';
 import { PROBES } from '../iterable/retry-schedule.ts';
-import { createMetrics } from '../observe/metrics.ts';
 import { type Query, Rule } from '../rule/rule.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
@@ -84,7 +83,6 @@ export class Batch implements AsyncDisposable {
     this.rule = new Rule(options.query, settings.rule);
     this.sender = new Sender({
       settings: settings.iterable,
-      metrics: createMetrics(),
       outages,
       connectionsMax: ENGINE_DEFAULTS.deliveriesMax,
       onGateChange: (state) => this.#gateChanged(state),
@@ -156,13 +154,22 @@ export class Batch implements AsyncDisposable {
   }
 
   /**
-   * Takes a delivery into the totals, the results file and, when refused, the dead letters.
-   * @throws StoppedError when it ends before the dead letter is durable.
+   * Takes deliveries into the totals, the results file and, those that were refused, all together
+   * into the dead letters: a commit for each would hold up the calls.
+   * @throws StoppedError when it ends before the dead letters are durable; the refused are then not
+   * in the totals.
    */
-  async record(delivery: UserDelivery): Promise<void> {
-    this.#lines.delivered(delivery);
-    await this.#keepRefusal(delivery);
-    this.#count(delivery);
+  async record(deliveries: readonly UserDelivery[]): Promise<void> {
+    for (const delivery of deliveries) this.#lines.delivered(delivery);
+    let counted = deliveries;
+    try {
+      await this.#keepRefusals(deliveries);
+    } catch (error) {
+      counted = deliveries.filter((delivery) => deadLetterOf(delivery, 0) === null);
+      throw error;
+    } finally {
+      for (const delivery of counted) this.#count(delivery);
+    }
   }
 
   /** Keeps dead letters. @throws StoppedError when it ends before they are durable. */
@@ -217,15 +224,17 @@ export class Batch implements AsyncDisposable {
     this.#results[Symbol.dispose]();
   }
 
-  async #keepRefusal(delivery: UserDelivery): Promise<void> {
-    const letter = deadLetterOf(delivery, Date.now());
-    if (letter === null) return;
-    await this.keep([letter]);
-    this.#context.logger.warn({ user_id: letter.userId, id: letter.id }, letter.reason);
+  async #keepRefusals(deliveries: readonly UserDelivery[]): Promise<void> {
+    const letters = deliveries.flatMap((delivery) => deadLetterOf(delivery, Date.now()) ?? []);
+    if (letters.length === 0) return;
+    await this.keep(letters);
+    for (const { userId, id, reason } of letters) {
+      this.#context.logger.warn({ user_id: userId, id }, reason);
+    }
   }
 
   async #delivered(delivery: UserDelivery): Promise<void> {
-    await this.#keepRefusal(delivery);
+    await this.#keepRefusals([delivery]);
     this.#unverified.delete(delivery.user.userId);
     // A profile that was refused is not looked at once more.
     if (delivery.update.kind === 'ok') this.#unverified.set(delivery.user.userId, delivery);

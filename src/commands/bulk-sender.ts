@@ -20,8 +20,6 @@ import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Batch } from './batch.ts';
 import { chunks } from './call-sized.ts';
 
-/** Rounds of looking again at what changed while a page was sent. */
-const ROUNDS_MAX = 5;
 /** A bulk call that failed so often is halved: one of its users may be what fails it. */
 const TRIES_MAX = 2;
 
@@ -61,30 +59,30 @@ export class BulkSender {
 
   /**
    * Sends these users and records each. Looks at them once more afterwards, since a live stream
-   * may have sent something newer meanwhile, and sends what changed. Returns the users whose calls
-   * fail also when they are alone in them: nothing is recorded of these, they are left to be tried
-   * singly, beside the rest. `onUpdated` is told when users/bulkUpdate is through.
+   * may have sent something newer meanwhile. Returns those who are left to be sent singly, beside
+   * the rest, with what has come of them so far: users who have changed, for whom a bulk call of a
+   * few would take the place of one of a thousand, and (null) users whose calls fail also when they
+   * are alone in them. Nothing is recorded of these. `onUpdated` is told when users/bulkUpdate is
+   * through.
    * @throws StoppedError when the work ends before the first call.
    */
   async send(
     page: readonly EligibleUser[],
     onUpdated: () => void = () => undefined,
-  ): Promise<ReadonlySet<string>> {
+  ): Promise<ReadonlyMap<string, UserDelivery | null>> {
     const failing = new Set<string>();
-    let users = page;
-    for (let round = 0; users.length > 0 && round < ROUNDS_MAX; round++) {
-      const sent = await this.#sendOnce(users, failing, onUpdated);
-      // A user who had to be sent again is recorded once, with what came of the last time.
-      const now = await this.#batch.rule.among(sent.map(({ user }) => user.userId));
-      const before = new Map(users.map((user) => [user.userId, user]));
-      users = now.filter((user) => !isSame(user, before.get(user.userId)));
-      const again = new Set(users.map((user) => user.userId));
-      const isLast = round === ROUNDS_MAX - 1;
-      for (const delivery of sent) {
-        if (isLast || !again.has(delivery.user.userId)) await this.#batch.record(delivery);
-      }
-    }
-    return failing;
+    const sent = await this.#sendOnce(page, failing, onUpdated);
+    const now = await this.#batch.rule.among(sent.map(({ user }) => user.userId));
+    const before = new Map(page.map((user) => [user.userId, user]));
+    const changed = new Set(
+      now.filter((user) => !isSame(user, before.get(user.userId))).map(({ userId }) => userId),
+    );
+    const isLeft = ({ user }: UserDelivery): boolean => changed.has(user.userId);
+    await this.#batch.record(sent.filter((delivery) => !isLeft(delivery)));
+    return new Map<string, UserDelivery | null>([
+      ...sent.filter(isLeft).map((delivery) => [delivery.user.userId, delivery] as const),
+      ...[...failing].map((userId) => [userId, null] as const),
+    ]);
   }
 
   /** What came of all but those that turn out to be failing. */

@@ -2,13 +2,9 @@ import { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { jsonLine } from '../observe/json-line.ts';
 import { HELP_COLUMNS, settingsHelp } from '../settings/help.ts';
-import { backfill } from './backfill.ts';
 import { isJsonConsole } from './console-format.ts';
 import { type CommandContext, type CommandOptions, runCommand } from './context.ts';
-import { discardDeadLetters, listDeadLetters, retryDeadLetters } from './dead-letters.ts';
-import { doctor } from './doctor.ts';
 import { addExamples } from './examples.ts';
-import { init } from './init/init.ts';
 import {
   type PartitionOffset,
   append,
@@ -18,13 +14,11 @@ import {
   positiveInteger,
   share,
 } from './option-values.ts';
-import { replay } from './replay.ts';
-import { runStream } from './run.ts';
-import { setupDatabase } from './setup-db.ts';
 import { STOPPED_EXIT_CODE } from './shutdown.ts';
-import { simulator } from './simulator.ts';
 
 type Body = (context: CommandContext) => Promise<number>;
+
+// A command's modules, and the libraries that it alone needs, are loaded when it is run.
 
 /** Where an action leaves its exit code. */
 export interface Exit {
@@ -104,21 +98,25 @@ function addStreamCommands(program: Command, run: Run): void {
     .command('run')
     .description('capture and deliver in one process, until stopped')
     .action(() =>
-      run({ need: 'all' }, (context) => runStream(context, { capture: true, deliver: true })),
+      run({ need: 'all' }, async (context) =>
+        (await import('./run.ts')).runStream(context, { capture: true, deliver: true }),
+      ),
     );
   program
     .command('capture')
     .description('binlog → topic only; several may run, one is active')
     .action(() =>
-      run({ need: 'all', alsoNeeds: NEEDS_KAFKA }, (context) =>
-        runStream(context, { capture: true, deliver: false }),
+      run({ need: 'all', alsoNeeds: NEEDS_KAFKA }, async (context) =>
+        (await import('./run.ts')).runStream(context, { capture: true, deliver: false }),
       ),
     );
   program
     .command('deliver')
     .description('topic → rule → Iterable only; several may run and share the work')
     .action(() =>
-      run({ need: 'all' }, (context) => runStream(context, { capture: false, deliver: true })),
+      run({ need: 'all' }, async (context) =>
+        (await import('./run.ts')).runStream(context, { capture: false, deliver: true }),
+      ),
     );
 }
 
@@ -132,8 +130,8 @@ function addBatchCommands(program: Command, run: Run): void {
     .option('--limit <n>', 'at most so many users', positiveInteger)
     .option('--rate-share <share>', RATE_SHARE, share, 1)
     .action((options: BackfillFlags) =>
-      run({ need: 'all', stoppedExitCode: STOPPED_EXIT_CODE }, (context) =>
-        backfill(context, {
+      run({ need: 'all', stoppedExitCode: STOPPED_EXIT_CODE }, async (context) =>
+        (await import('./backfill.ts')).backfill(context, {
           dryRun: options.dryRun === true,
           bulk: options.bulk === true,
           resume: options.resume === true,
@@ -154,8 +152,8 @@ function addBatchCommands(program: Command, run: Run): void {
       if ((options.from === undefined) === (options.fromOffset === undefined)) {
         throw new UsageError('replay: say either --from TIME or --from-offset PARTITION:OFFSET');
       }
-      return run({ need: 'all', stoppedExitCode: STOPPED_EXIT_CODE }, (context) =>
-        replay(context, {
+      return run({ need: 'all', stoppedExitCode: STOPPED_EXIT_CODE }, async (context) =>
+        (await import('./replay.ts')).replay(context, {
           fromMs: options.from ?? null,
           fromOffsets: options.fromOffset ?? [],
           toMs: options.to ?? null,
@@ -191,7 +189,9 @@ function addDeadLetters(program: Command, run: Run): void {
     .description('print id, user, time and reason of each')
     .option('--json', 'a line of JSON each')
     .action((options: { json?: true }) =>
-      run({ need: 'all' }, (context) => listDeadLetters(context, options.json === true)),
+      run({ need: 'all' }, async (context) =>
+        (await import('./dead-letters.ts')).listDeadLetters(context, options.json === true),
+      ),
     );
   letters
     .command('retry')
@@ -200,8 +200,12 @@ function addDeadLetters(program: Command, run: Run): void {
     .option('--all', 'all of them')
     .option('--rate-share <share>', RATE_SHARE, share, 1)
     .action((ids: string[], options: { all?: true; rateShare: number }) =>
-      run({ need: 'all' }, (context) =>
-        retryDeadLetters(context, { ids, all: options.all === true }, options.rateShare),
+      run({ need: 'all' }, async (context) =>
+        (await import('./dead-letters.ts')).retryDeadLetters(
+          context,
+          { ids, all: options.all === true },
+          options.rateShare,
+        ),
       ),
     );
   letters
@@ -210,8 +214,11 @@ function addDeadLetters(program: Command, run: Run): void {
     .argument('[ids...]', 'ids as list prints them')
     .option('--all', 'all of them')
     .action((ids: string[], options: { all?: true }) =>
-      run({ need: 'all' }, (context) =>
-        discardDeadLetters(context, { ids, all: options.all === true }),
+      run({ need: 'all' }, async (context) =>
+        (await import('./dead-letters.ts')).discardDeadLetters(context, {
+          ids,
+          all: options.all === true,
+        }),
       ),
     );
 }
@@ -223,6 +230,7 @@ function addTools(program: Command, run: Run, exit: Exit): void {
     .option('--set <name=value>', 'a setting, in place of the question; repeatable', append)
     .option('--force', 'replace the .env that is there')
     .action(async (options: { set?: string[]; force?: true }) => {
+      const { init } = await import('./init/init.ts');
       exit.code = await init({ sets: options.set ?? [], force: options.force === true });
     });
   program
@@ -231,6 +239,7 @@ function addTools(program: Command, run: Run, exit: Exit): void {
     .option('--json', 'print the checks as JSON')
     .action(async (options: { json?: true }) => {
       const { config } = program.opts<{ config?: string }>();
+      const { doctor } = await import('./doctor.ts');
       exit.code = await doctor({ json: options.json === true, config: config ?? null });
     });
   program
@@ -238,7 +247,9 @@ function addTools(program: Command, run: Run, exit: Exit): void {
     .description('create the database, its tables and seed data')
     .option('--reset', 'drop the two tables first, with all that is in them')
     .action((options: { reset?: true }) =>
-      run({ need: 'database' }, (context) => setupDatabase(context, options.reset === true)),
+      run({ need: 'database' }, async (context) =>
+        (await import('./setup-db.ts')).setupDatabase(context, options.reset === true),
+      ),
     );
   program
     .command('simulator')
@@ -246,8 +257,11 @@ function addTools(program: Command, run: Run, exit: Exit): void {
     .option('--port <port>', 'port on HTTP_HOST; 0 for any free one', port, 8080)
     .option('--key <key>', 'accept this API key only (default: any)')
     .action((options: { port: number; key?: string }) =>
-      run({ need: 'none' }, (context) =>
-        simulator(context, { port: options.port, key: options.key ?? null }),
+      run({ need: 'none' }, async (context) =>
+        (await import('./simulator.ts')).simulator(context, {
+          port: options.port,
+          key: options.key ?? null,
+        }),
       ),
     );
 }

@@ -1,5 +1,8 @@
 import type { UserDelivery } from '../delivery/deliver-user.ts';
 
+/** Said in place of a summary where the rule finds nobody. */
+export const NOBODY = 'No pro users with recent pricing/settings page views found';
+
 /** The counts of a backfill or replay. */
 export interface Totals {
   processed: number;

@@ -76,7 +76,10 @@ function explanation(error: DatabaseError, db: DatabaseSettings): [what: string,
         'allow it there, or check DB_HOST',
       ];
     case 'PROTOCOL_SEQUENCE_TIMEOUT':
-      return [`${where} did not answer in time`, 'see whether it is stopped or overloaded'];
+      return [
+        `${where} did not answer in time`,
+        'see whether it is stopped or overloaded, and by iterable-sync doctor whether the index of page_views is missing',
+      ];
     case 'ER_TABLEACCESS_DENIED_ERROR':
     case 'ER_COLUMNACCESS_DENIED_ERROR':
       return [`${where} failed: ${said} (${code})`, grantOn(db)];

@@ -28,7 +28,8 @@ const AWAY: Readonly<Record<NonNullable<GateState['reason']>, (detail: string) =
 
 export interface SenderOptions {
   settings: IterableSettings;
-  metrics: Metrics;
+  /** Left out where nobody asks for them. */
+  metrics?: Metrics;
   outages: Outages;
   connectionsMax: number;
   onGateChange?: (state: GateState) => void;
@@ -73,10 +74,10 @@ export class Sender implements AsyncDisposable {
       budgets: this.budgets,
       random: Math.random,
       onAnswer: (endpoint, status) => {
-        metrics.iterableRequests.inc({ endpoint: shortName(endpoint), status });
+        metrics?.iterableRequests.inc({ endpoint: shortName(endpoint), status });
       },
       onRetry: (endpoint, reason) => {
-        metrics.retries.inc({ endpoint: shortName(endpoint), reason });
+        metrics?.retries.inc({ endpoint: shortName(endpoint), reason });
       },
     });
   }

@@ -103,7 +103,7 @@ async function mysqlProof(
   if (looks.some(({ gtid }) => isMysqlGtid(gtid))) {
     const sql = 'SELECT @@GLOBAL.gtid_executed AS executed';
     const [row] = await session.query(sql, {}, LOOK_MS_MAX);
-    isMember = gtidMembership(String(row?.['executed']));
+    isMember = await gtidMembership(String(row?.['executed']));
   }
   const isByRow = (look: Look): boolean =>
     !isMysqlGtid(look.gtid) && rowOf(look) !== null && isOf(server, look);

@@ -1,8 +1,6 @@
 import type { Logger } from '../observe/logger.ts';
 import { Outages } from '../observe/outages.ts';
 import type { TopicSettings } from '../settings/types.ts';
-import { EmbeddedTopics } from './embedded/topics.ts';
-import { KafkaTopics } from './kafka/topics.ts';
 import type { Topics } from './port.ts';
 
 /**
@@ -16,7 +14,10 @@ export async function openTopics(
   outages = new Outages(logger),
 ): Promise<Topics> {
   const { kafka } = settings;
-  return kafka === null
-    ? EmbeddedTopics.open(settings, logger, outages)
-    : new KafkaTopics({ ...settings, kafka }, logger, outages);
+  if (kafka === null) {
+    const { EmbeddedTopics } = await import('./embedded/topics.ts');
+    return EmbeddedTopics.open(settings, logger, outages);
+  }
+  const { KafkaTopics } = await import('./kafka/topics.ts');
+  return new KafkaTopics({ ...settings, kafka }, logger, outages);
 }

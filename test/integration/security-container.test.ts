@@ -164,7 +164,12 @@ test('no secret of the folder it was built in is in the image', async () => {
   ) as Record<string, unknown>;
   expect(config).toMatchObject({
     User: '1000:1000',
-    Entrypoint: ['node', '--max-old-space-size=400', '/app/dist/main.js'],
+    Entrypoint: [
+      'node',
+      '--max-old-space-size=400',
+      '--max-semi-space-size=8',
+      '/app/dist/main.js',
+    ],
     Cmd: ['run'],
   });
 });

@@ -31,6 +31,8 @@ const logger = pino({ level: 'silent' });
 class World {
   readonly printed: string[] = [];
   readonly letters: DeadLetter[] = [];
+  /** How often letters were kept. */
+  commits = 0;
   storeIsAway = false;
   readonly batch: Batch;
   /** What it gave up with, or null. */
@@ -65,6 +67,7 @@ class World {
           add: (letters) => {
             if (this.storeIsAway) return Promise.reject(new Error('it is away'));
             this.letters.push(...letters);
+            this.commits += 1;
             return Promise.resolve();
           },
         },
@@ -107,7 +110,7 @@ describe('Batch', () => {
   it('counts a refusal once its dead letter is kept, and gives up where it can not be', async () => {
     const world = new World(1_500);
     world.storeIsAway = true;
-    const kept = world.batch.record(REFUSED);
+    const kept = world.batch.record([REFUSED]);
     await sleep(20);
     expect(world.batch.totals.processed).toBe(0);
     world.storeIsAway = false;
@@ -115,10 +118,24 @@ describe('Batch', () => {
     expect(world.letters.map(({ id }) => id)).toEqual(['page-view-70']);
     expect(world.batch.totals).toMatchObject({ processed: 1, failed: 1 });
     world.storeIsAway = true;
-    await expect(world.batch.record(REFUSED)).rejects.toThrow(StoppedError);
+    await expect(world.batch.record([REFUSED])).rejects.toThrow(StoppedError);
     expect(world.gaveUp).toContain('a dead letter could not be kept for 1.5 s (it is away)');
     expect(() => world.batch.exitCode(true)).toThrow('dead letter');
     expect(world.batch.totals.processed).toBe(1);
+    await world.batch[Symbol.asyncDispose]();
+  });
+
+  it('keeps the dead letters of a page in one go; what was accepted counts without them', async () => {
+    const world = new World(500);
+    const ok = { kind: 'ok', status: 200, body: null } as const;
+    const accepted = { ...REFUSED, update: ok, track: ok };
+    await world.batch.record([REFUSED, accepted, REFUSED]);
+    expect(world.letters).toHaveLength(2);
+    expect(world.commits).toBe(1);
+    expect(world.batch.totals).toMatchObject({ processed: 3, successful: 1, failed: 2 });
+    world.storeIsAway = true;
+    await expect(world.batch.record([REFUSED, accepted])).rejects.toThrow(StoppedError);
+    expect(world.batch.totals).toMatchObject({ processed: 4, successful: 2, failed: 2 });
     await world.batch[Symbol.asyncDispose]();
   });
 });

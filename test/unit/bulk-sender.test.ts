@@ -25,6 +25,34 @@ const row = (id: number): Record<string, unknown> => ({
 
 const logger = pino({ level: 'silent' });
 
+function batchTo(baseUrl: string, query: Session['query'], letters: DeadLetter[]): Batch {
+  const context = {
+    settings: {
+      resultsDir: mkdtempSync(join(tmpdir(), 'bulk-')),
+      rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
+      iterable: {
+        apiKey: 'key',
+        baseUrl,
+        timeoutMs: 10_000,
+        usersUpdatePerSecond: 500,
+        eventsTrackPerSecond: 2_000,
+      },
+    },
+    logger,
+    outages: new Outages(logger),
+    signal: new AbortController().signal,
+    print: () => undefined,
+  } as unknown as CommandContext;
+  return new Batch(context, {
+    query,
+    session: (work) => work({ query, facts: new Map() }),
+    share: 1,
+    looksMax: 1,
+    patience: { triesMin: 3, failingMsMin: 200 },
+    deadLetters: { add: (more) => Promise.resolve(void letters.push(...more)) },
+  });
+}
+
 describe('BulkSender', () => {
   // Guards the halving in #call, and the engine's patience.
   it('finds the users that make a whole bulk call fail; the others are sent, these set aside', async () => {
@@ -36,40 +64,16 @@ describe('BulkSender', () => {
         : null,
     );
     const letters: DeadLetter[] = [];
-    const context = {
-      settings: {
-        resultsDir: mkdtempSync(join(tmpdir(), 'bulk-')),
-        rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
-        iterable: {
-          apiKey: 'key',
-          baseUrl: gateway.url,
-          timeoutMs: 10_000,
-          usersUpdatePerSecond: 500,
-          eventsTrackPerSecond: 2_000,
-        },
-      },
-      logger,
-      outages: new Outages(logger),
-      signal: new AbortController().signal,
-      print: () => undefined,
-    } as unknown as CommandContext;
     const query: Session['query'] = (_sql, { user_ids: ids }) =>
       Promise.resolve(Array.isArray(ids) ? ids.map((id) => row(Number(id))) : []);
-    await using batch = new Batch(context, {
-      query,
-      session: (work) => work({ query, facts: new Map() }),
-      share: 1,
-      looksMax: 1,
-      patience: { triesMin: 3, failingMsMin: 200 },
-      deadLetters: { add: (more) => Promise.resolve(void letters.push(...more)) },
-    });
+    await using batch = batchTo(gateway.url, query, letters);
     batch.fatal.catch(() => undefined);
     const users: EligibleUser[] = Array.from({ length: 200 }, (_, i) => toEligibleUser(row(i + 1)));
     const failing = await new BulkSender(batch).send(users);
-    expect([...failing].sort()).toEqual(['1', '130', '131']);
+    expect([...failing.keys()].sort()).toEqual(['1', '130', '131']);
     expect(batch.totals).toMatchObject({ processed: 197, successful: 197 });
     batch.engine.accept(
-      [...failing].map((userId) => ({
+      [...failing.keys()].map((userId) => ({
         userId,
         viewId: null,
         isChange: false,
@@ -89,4 +93,22 @@ describe('BulkSender', () => {
     }
     expect(simulator.users.size).toBe(197);
   }, 120_000);
+
+  // Five calls a second: one for the few of each page that a stream beside it changes would halve them.
+  it('leaves who has changed meanwhile to be sent singly, and records the others', async () => {
+    await using simulator = await startSimulator({ port: 0, limits: 'off' });
+    const query: Session['query'] = (_sql, { user_ids: ids }) =>
+      Promise.resolve(
+        (Array.isArray(ids) ? ids : []).map((id) =>
+          id === 2 ? { ...row(2), page_view_id: 99 } : row(Number(id)),
+        ),
+      );
+    await using batch = batchTo(simulator.url, query, []);
+    const users = [1, 2, 3].map((id) => toEligibleUser(row(id)));
+    const left = await new BulkSender(batch).send(users);
+    expect([...left.keys()]).toEqual(['2']);
+    expect(left.get('2')).toMatchObject({ update: { kind: 'ok' }, track: { kind: 'ok' } });
+    expect(batch.totals).toMatchObject({ processed: 2, successful: 2 });
+    expect(simulator.users.size).toBe(3);
+  });
 });

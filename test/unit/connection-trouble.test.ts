@@ -44,6 +44,7 @@ describe('a connection that does not come about', () => {
     ['ER_BAD_DB_ERROR', /no database shop at db:3306; check DB_NAME, or run setup-db/],
     ['ER_TABLEACCESS_DENIED_ERROR', /; run GRANT SELECT ON `shop`\.\* TO 'me'@'%'$/],
     ['HANDSHAKE_NO_SSL_SUPPORT', /db:3306 has no TLS; set DB_SSL=false/],
+    ['PROTOCOL_SEQUENCE_TIMEOUT', /db:3306 did not answer in time; .*doctor whether the index/],
   ])('to the database (%s) names the address, the setting and what to do', (code, sentence) => {
     const { message } = explainDatabaseError(coded(code), DB);
     expect(message).toMatch(sentence);
