@@ -36,12 +36,14 @@ export async function backfillReading(
       value: `${Math.round(rate).toLocaleString('en-US')} users/s`,
       bar: '',
       ok: null,
+      figures: [{ id: 'backfill.reading', unit: 'users/s', values: [rate] }],
     },
     {
       name: 'its peak resident memory',
       value: `${peak.toFixed(0)} MB`,
       bar: `< ${MEMORY_MB_MAX} MB`,
       ok: peak < MEMORY_MB_MAX,
+      figures: [{ id: 'backfill.memory', unit: 'MB peak RSS', values: [peak] }],
     },
   ];
 }
@@ -104,16 +106,17 @@ export async function backfillSending(
     'users/update',
   );
   const bulk = await sending(scene, ['backfill', '--bulk'], bulkUsers + 3, 'users/bulkUpdate');
-  const measure = (name: string, rate: number, bar: number | null): Measure => ({
+  const measure = (id: string, name: string, rate: number, bar: number | null): Measure => ({
     name,
     value: `${Math.round(rate).toLocaleString('en-US')} users/s (${(rate / first).toFixed(1)} × the first version's way)`,
     bar: bar === null ? '' : `≥ ${bar.toLocaleString('en-US')}`,
     ok: bar === null ? null : rate >= bar,
+    figures: [{ id: `backfill.${id}`, unit: 'users/s', values: [rate] }],
   });
   return [
-    measure(`one user after the other, ${latencyMs} ms a call`, first, null),
-    measure(`backfill of ${users.toLocaleString('en-US')} users`, single.rate, 490),
-    measure(`backfill --bulk of ${bulkUsers.toLocaleString('en-US')}`, bulk.rate, 4_500),
+    measure('one-by-one', `one user after the other, ${latencyMs} ms a call`, first, null),
+    measure('single', `backfill of ${users.toLocaleString('en-US')} users`, single.rate, 490),
+    measure('bulk', `backfill --bulk of ${bulkUsers.toLocaleString('en-US')}`, bulk.rate, 4_500),
     {
       name: 'backfill --bulk: its first call, its peak resident memory',
       value: `${(bulk.firstMs / 1000).toFixed(2)} s, ${bulk.megabytes.toFixed(0)} MB`,

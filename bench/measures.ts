@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { pino } from 'pino';
 import { openTopics } from '../src/topics/open.ts';
+import type { Figure } from './figures.ts';
 import {
   type Scene,
   type Stage,
@@ -21,14 +22,17 @@ export interface Measure {
   value: string;
   bar: string;
   ok: boolean | null;
+  /** What the value says, as numbers. */
+  figures?: readonly Figure[];
 }
 
-const line = (name: string, value: string, bar = '', ok: boolean | null = null): Measure => ({
-  name,
-  value,
-  bar,
-  ok,
-});
+const line = (
+  name: string,
+  value: string,
+  bar = '',
+  ok: boolean | null = null,
+  figures: readonly Figure[] = [],
+): Measure => ({ name, value, bar, ok, figures });
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 
@@ -118,6 +122,7 @@ export async function captureRate(
     `${whole(rate)} rows/s`,
     barText,
     bar === null ? null : rate >= bar,
+    [{ id: `capture.${kind}-${perTransaction}`, unit: 'rows/s', values: [rate] }],
   );
 }
 
@@ -196,6 +201,10 @@ export async function latency(
     `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, max ${most.toFixed(0)} ms`,
     `p50 ≤ ${p50Bar} ms, p99 ≤ ${p99Bar} ms`,
     p50 <= p50Bar && p99 <= p99Bar,
+    [
+      { id: `latency.p50.${kind}-${perSecond}`, unit: 'ms', values: [p50] },
+      { id: `latency.p99.${kind}-${perSecond}`, unit: 'ms', values: [p99] },
+    ],
   );
 }
 
@@ -227,6 +236,10 @@ export async function poisonedLatency(
     `p99 ${poisoned.toFixed(1)} ms, without them ${without.toFixed(1)} ms`,
     '≤ 2 times as long',
     poisoned <= 2 * without,
+    [
+      { id: 'poison.p99', unit: 'ms', values: [poisoned] },
+      { id: 'poison.p99-without', unit: 'ms', values: [without] },
+    ],
   );
 }
 
@@ -265,6 +278,7 @@ export async function backlog(
     `${rate.toFixed(1)} users/s, most in a second ${most}, 429s ${refused}`,
     `≥ 492.5/s, ≤ 500, ≤ ${Math.ceil(users / 10_000)}`,
     rate >= 492.5 && most <= 500 && refused <= Math.ceil(users / 10_000),
+    [{ id: `backlog.${kind}-${instances}`, unit: 'users/s', values: [rate] }],
   );
 }
 
@@ -299,5 +313,8 @@ export async function catchUp(
   return line(
     `catch-up of ${whole(messages)} ineligible messages, ${page}, ${kind}`,
     `${whole(rate)} messages/s`,
+    '',
+    null,
+    [{ id: `catch-up.${kind}-${page}`, unit: 'messages/s', values: [rate] }],
   );
 }
