@@ -41,8 +41,8 @@ export function readReport(text: string): Report {
 }
 
 const sameSurroundings = (one: Surroundings, other: Surroundings): boolean => {
-  const key = ({ machine, node, database, kafka, peers }: Surroundings): string =>
-    JSON.stringify([machine, node, database, kafka, peers]);
+  const key = ({ machine, node, database, kafka }: Surroundings): string =>
+    JSON.stringify([machine, node, database, kafka]);
   return key(one) === key(other);
 };
 
@@ -61,7 +61,10 @@ export function merged(
     const numbers = figure.values.length > 0 ? summary(figure.values) : {};
     byId.set(figure.id, { ...figure, ...numbers, ...taken });
   }
-  return { ...now, figures: [...byId.values()] };
+  // Their versions are those of the run that measured them.
+  const isBeside = figures.some(({ id }) => id.startsWith('peers.'));
+  const peers = before === null || isBeside ? now.peers : before.peers;
+  return { ...now, peers, figures: [...byId.values()] };
 }
 
 /** Writes the figures into a file beside those that it holds. */

@@ -7,6 +7,17 @@ import type { Peer, PeerPlace } from './peer.ts';
 
 const LOG4J = new URL('../../tools/services/log4j2.xml', import.meta.url).pathname;
 
+/** As Kafka's own script starts a worker (connect-standalone.sh, kafka-run-class.sh). */
+const JVM = [
+  '-Xms256M',
+  '-Xmx2G',
+  '-server',
+  '-XX:+UseG1GC',
+  '-XX:MaxGCPauseMillis=20',
+  '-XX:InitiatingHeapOccupancyPercent=35',
+  '-XX:+ExplicitGCInvokesConcurrent',
+];
+
 const text = (properties: Readonly<Record<string, string>>): string =>
   Object.entries(properties)
     .map(([name, value]) => `${name}=${value}\n`)
@@ -62,6 +73,7 @@ export const debezium: Peer = {
     return {
       command: [
         java,
+        ...JVM,
         `-Dlog4j2.configurationFile=${LOG4J}`,
         '-cp',
         classPath,

@@ -51,6 +51,15 @@ describe('the report of the benchmarks', () => {
     ]);
   });
 
+  it('has the versions of the other programs from the run that measured them', () => {
+    const named = { ...HERE, peers: { maxwell: 'Maxwell 1.45' } };
+    const before = merged(null, named, [figure('peers.a', 1)], measured);
+    const beside = merged(before, HERE, [figure('a', 1)], measured);
+    expect(beside).toMatchObject({ peers: named.peers });
+    expect(beside.figures).toHaveLength(2);
+    expect(merged(before, HERE, [figure('peers.a', 2)], measured).peers).toEqual({});
+  });
+
   it('keeps nothing of another machine, and no trial beside what was measured', () => {
     const elsewhere = merged(null, { ...HERE, machine: 'ten' }, [figure('a', 1)], measured);
     expect(merged(elsewhere, HERE, [figure('b', 2)], measured).figures).toHaveLength(1);
