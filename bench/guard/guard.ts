@@ -20,15 +20,15 @@ const TASKS: Readonly<
 > = {
   capture: {
     title: 'capture ÷ raw read of the binlog',
-    costs: (stage, say) => captureCosts(stage, { rows: 200_000, rounds: 3 }, say),
+    costs: (stage, say) => captureCosts(stage, { rows: 100_000, rounds: 3 }, say),
   },
   publish: {
     title: 'publishing ÷ sending ready-made batches',
-    costs: (stage) => publishCosts(stage, { publishes: 6, rounds: 25 }),
+    costs: (stage) => publishCosts(stage, { publishes: 20, rounds: 12 }),
   },
   deliver: {
     title: 'delivery ÷ raw HTTP to the same simulator',
-    costs: (stage) => deliverCosts(stage, { users: 6_000, rounds: 3 }),
+    costs: (stage) => deliverCosts(stage, { users: 4_000, rounds: 3 }),
   },
 };
 
