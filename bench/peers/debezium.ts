@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { servicesDir } from '../../tools/services/cache.ts';
 import { DEBEZIUM_VERSION, prepareConnect } from '../../tools/services/connect-program.ts';
 import { freePorts } from '../../tools/services/folders.ts';
-import type { Peer, PeerPlace } from './peer.ts';
+import { type Peer, type PeerPlace, propertiesText } from './peer.ts';
 
 const LOG4J = new URL('../../tools/services/log4j2.xml', import.meta.url).pathname;
 
@@ -17,11 +17,6 @@ const JVM = [
   '-XX:InitiatingHeapOccupancyPercent=35',
   '-XX:+ExplicitGCInvokesConcurrent',
 ];
-
-const text = (properties: Readonly<Record<string, string>>): string =>
-  Object.entries(properties)
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join('');
 
 /** A worker of Kafka Connect by itself, as Kafka ships it; JSON without schemas. */
 const workerProperties = (place: PeerPlace, port: number): Record<string, string> => ({
@@ -67,8 +62,11 @@ export const debezium: Peer = {
     const [port = 0] = await freePorts(1);
     const worker = join(place.folder, 'worker.properties');
     const connector = join(place.folder, 'connector.properties');
-    await writeFile(worker, text({ ...workerProperties(place, port), 'plugin.path': pluginPath }));
-    await writeFile(connector, text(connectorProperties(place)));
+    await writeFile(
+      worker,
+      propertiesText({ ...workerProperties(place, port), 'plugin.path': pluginPath }),
+    );
+    await writeFile(connector, propertiesText(connectorProperties(place)));
     const main = 'org.apache.kafka.connect.cli.ConnectStandalone';
     return {
       command: [

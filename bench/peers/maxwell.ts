@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UnavailableError } from '../../src/errors.ts';
-import type { Peer } from './peer.ts';
+import { type Peer, propertiesText } from './peer.ts';
 
 /**
  * The newest that Maven Central has (1.22.6, of 2019) asks for SHOW MASTER STATUS, which MySQL has no
@@ -38,7 +38,7 @@ function clientFlags(home: string): string[] {
 export const maxwell: Peer = {
   id: 'maxwell',
   title: `Maxwell${versionOf(process.env['MAXWELL_HOME'])}`,
-  prepare: async ({ database, brokers, schema, topic, name, serverId }) => {
+  prepare: async ({ database, brokers, schema, topic, name, serverId, folder }) => {
     const home = process.env['MAXWELL_HOME'];
     if (home === undefined || home === '') throw new UnavailableError(HOW);
     const program = join(home, 'bin/maxwell');
@@ -63,8 +63,10 @@ export const maxwell: Peer = {
       producer_partition_columns: 'user_id',
       producer_partition_by_fallback: 'table',
     };
-    const flags = Object.entries(options).map(([option, value]) => `--${option}=${value}`);
-    return { command: [program, ...clientFlags(home), ...flags], env: {} };
+    // Those of the producer are taken from a file alone.
+    const file = join(folder, 'config.properties');
+    await writeFile(file, propertiesText(options));
+    return { command: [program, ...clientFlags(home), `--config=${file}`], env: {} };
   },
   viewIdOf: (value) => (value as { data: { id: number } }).data.id,
 };

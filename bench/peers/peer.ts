@@ -35,3 +35,9 @@ export interface Peer {
   /** `page_views.id` of a message. */
   viewIdOf(value: unknown): number;
 }
+
+/** As Java's programs read their settings from a file. */
+export const propertiesText = (properties: Readonly<Record<string, string>>): string =>
+  Object.entries(properties)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
