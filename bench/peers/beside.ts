@@ -64,7 +64,7 @@ async function inTurn<T>(
         const { message } = error as Error;
         // The reason is one line of a table; the rest of it is for who looks into it.
         if (!(error instanceof UnavailableError)) process.stderr.write(`${message}\n`);
-        missing.set(peer, message.split('\n')[0]?.trim() ?? '');
+        missing.set(peer, (message.split('\n')[0] ?? '').replace(/:$/, ''));
       }
     }
   }
