@@ -59,7 +59,7 @@ export function ratesChart(measured: Measured, programs: readonly Program[]): st
   );
   return svgOf({
     title: title('Catching up: rows a second into Kafka (more is better)'),
-    legend: { top: 34, textStyle: { color: TEXT, fontSize: 13 } },
+    legend: { top: 34, itemGap: 50, textStyle: { color: TEXT, fontSize: 13 } },
     grid: { left: 80, right: 30, top: 80, bottom: 40 },
     xAxis: { type: 'category', data: groups.map(({ name }) => name), ...axis },
     yAxis: { type: 'value', ...axis },
