@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Figure } from './figures.ts';
 import type { Measure } from './measures.ts';
 import { type Scene, type Stage, Process, addCustomers, openScene } from './stage.ts';
 
@@ -45,12 +46,14 @@ export async function backfillReading(
       value: `${whole(rate)} users/s`,
       bar: '',
       ok: null,
+      figures: [{ id: 'backfill.reading', unit: 'users/s', values: [rate] }],
     },
     {
       name: 'its peak resident memory',
       value: `${whole(megabytes)} MB`,
       bar: `< ${MEMORY_MB_MAX} MB`,
       ok: megabytes < MEMORY_MB_MAX,
+      figures: [{ id: 'backfill.memory', unit: 'MB peak RSS', values: [megabytes] }],
     },
   ];
 }
@@ -73,8 +76,20 @@ export async function backfillGrowth(
     value: `reads ${whole(rate)} users/s, first call ${(bulk.firstMs / 1000).toFixed(2)} s, ${whole(most)} MB`,
     bar: `≤ 2 s, < ${MEMORY_MB_MAX} MB`,
     ok: bulk.firstMs <= 2_000 && most < MEMORY_MB_MAX,
+    figures: growthFigures(customers * viewsEach, rate, bulk.firstMs, most),
   };
 }
+
+const growthFigures = (
+  views: number,
+  rate: number,
+  firstMs: number,
+  megabytes: number,
+): Figure[] => [
+  { id: `backfill-growth.rate.${views}`, unit: 'users/s', values: [rate] },
+  { id: `backfill-growth.first.${views}`, unit: 'ms', values: [firstMs] },
+  { id: `backfill-growth.memory.${views}`, unit: 'MB peak RSS', values: [megabytes] },
+];
 
 /** One user after the other, two awaited calls each: the way of the first version. */
 async function firstVersion(url: string, users: number): Promise<number> {
@@ -134,16 +149,17 @@ export async function backfillSending(
     'users/update',
   );
   const bulk = await sending(scene, ['backfill', '--bulk'], bulkUsers + 3, 'users/bulkUpdate');
-  const measure = (name: string, rate: number, bar: number | null): Measure => ({
+  const measure = (id: string, name: string, rate: number, bar: number | null): Measure => ({
     name,
     value: `${whole(rate)} users/s (${(rate / first).toFixed(1)} × the first version's way)`,
     bar: bar === null ? '' : `≥ ${whole(bar)}`,
     ok: bar === null ? null : rate >= bar,
+    figures: [{ id: `backfill.${id}`, unit: 'users/s', values: [rate] }],
   });
   return [
-    measure(`one user after the other, ${latencyMs} ms a call`, first, null),
-    measure(`backfill of ${users.toLocaleString('en-US')} users`, single.rate, 490),
-    measure(`backfill --bulk of ${bulkUsers.toLocaleString('en-US')}`, bulk.rate, 4_500),
+    measure('one-by-one', `one user after the other, ${latencyMs} ms a call`, first, null),
+    measure('single', `backfill of ${users.toLocaleString('en-US')} users`, single.rate, 490),
+    measure('bulk', `backfill --bulk of ${bulkUsers.toLocaleString('en-US')}`, bulk.rate, 4_500),
     {
       name: 'backfill --bulk: its first call, its peak resident memory',
       value: `${(bulk.firstMs / 1000).toFixed(2)} s, ${bulk.megabytes.toFixed(0)} MB`,

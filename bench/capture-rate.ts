@@ -99,5 +99,6 @@ export async function captureRate(
       `${whole(program.peakMegabytes())} MB, first row after ${whole(firstMs)} ms`,
     bar === null ? '' : `≥ ${whole(bar)} rows/s`,
     bar === null ? null : rate >= bar,
+    [{ id: `capture.${kind}-${perTransaction}`, unit: 'rows/s', values: [rate] }],
   );
 }

@@ -59,12 +59,13 @@ export async function catchUp(
 ): Promise<Measure[]> {
   await using scene = await openScene(stage, kind);
   await fill(scene, kind, messages, page);
-  const judged = (name: string, rate: number): Measure =>
+  const judged = (name: 'catch-up' | 'replay', rate: number): Measure =>
     line(
       `${name} of ${whole(messages)} ineligible messages, ${page}, ${kind}`,
       `${whole(rate)} messages/s`,
       perSecond === null ? '' : `≥ ${whole(perSecond)}`,
       perSecond === null ? null : rate >= perSecond,
+      [{ id: `${name}.${kind}-${page}`, unit: 'messages/s', values: [rate] }],
     );
   const env = { ...scene.env, KAFKA_GROUP_ID: `${scene.name}-again` };
   await using program = new Process(['deliver'], env);

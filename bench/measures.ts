@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
+import type { Figure } from './figures.ts';
 import { type Stage, Process, addCustomers, openScene, startReady, until } from './stage.ts';
 import { percentile, slidingMaximum } from './statistics.ts';
 
@@ -11,6 +12,8 @@ export interface Measure {
   value: string;
   bar: string;
   ok: boolean | null;
+  /** What the value says, as numbers. */
+  figures?: readonly Figure[];
 }
 
 export const line = (
@@ -18,12 +21,8 @@ export const line = (
   value: string,
   bar = '',
   ok: boolean | null = null,
-): Measure => ({
-  name,
-  value,
-  bar,
-  ok,
-});
+  figures: readonly Figure[] = [],
+): Measure => ({ name, value, bar, ok, figures });
 
 export const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 
@@ -134,6 +133,10 @@ export async function latency(
     `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, max ${most.toFixed(0)} ms`,
     `p50 ≤ ${p50Bar} ms, p99 ≤ ${p99Bar} ms`,
     p50 <= p50Bar && p99 <= p99Bar,
+    [
+      { id: `latency.p50.${kind}-${perSecond}`, unit: 'ms', values: [p50] },
+      { id: `latency.p99.${kind}-${perSecond}`, unit: 'ms', values: [p99] },
+    ],
   );
 }
 
@@ -165,6 +168,10 @@ export async function poisonedLatency(
     `p99 ${poisoned.toFixed(1)} ms, without them ${without.toFixed(1)} ms`,
     '≤ 2 times as long',
     poisoned <= 2 * without,
+    [
+      { id: 'poison.p99', unit: 'ms', values: [poisoned] },
+      { id: 'poison.p99-without', unit: 'ms', values: [without] },
+    ],
   );
 }
 
@@ -203,5 +210,6 @@ export async function backlog(
     `${rate.toFixed(1)} users/s, most in a second ${most}, 429s ${refused}`,
     `≥ 492.5/s, ≤ 500, ≤ ${Math.ceil(users / 10_000)}`,
     rate >= 492.5 && most <= 500 && refused <= Math.ceil(users / 10_000),
+    [{ id: `backlog.${kind}-${instances}`, unit: 'users/s', values: [rate] }],
   );
 }

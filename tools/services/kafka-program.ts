@@ -1,9 +1,6 @@
-import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UnavailableError } from '../../src/errors.ts';
-import { exists, prepared } from './cache.ts';
-import { run, which } from './commands.ts';
-import { canInstallPackages, installPackages } from './debian.ts';
+import { exists } from './cache.ts';
+import { fetchJars, hasJava, prepareJava } from './maven.ts';
 import type { Say } from './types.ts';
 
 export interface KafkaProgram {
@@ -13,14 +10,13 @@ export interface KafkaProgram {
 }
 
 export const KAFKA_VERSION = '4.3.0';
-const JAVA_LEAST = 17;
 const FOLDER = `kafka-${KAFKA_VERSION}`;
 
 export const kafkaJars = (cache: string): string => join(cache, FOLDER);
 
 /** Whether a broker can be started without fetching anything. */
 export async function kafkaIsPrepared(cache: string): Promise<boolean> {
-  return (await javaVersion()) >= JAVA_LEAST && (await exists(kafkaJars(cache)));
+  return (await hasJava()) && (await exists(kafkaJars(cache)));
 }
 
 /**
@@ -28,32 +24,12 @@ export async function kafkaIsPrepared(cache: string): Promise<boolean> {
  * @throws UnavailableError where that can't be done, saying what to install.
  */
 export async function prepareKafkaProgram(cache: string, say: Say): Promise<KafkaProgram> {
-  if ((await javaVersion()) < JAVA_LEAST) {
-    await installPackages(cache, ['default-jre-headless'], 'Kafka', say);
-    if ((await javaVersion()) < JAVA_LEAST) {
-      throw new UnavailableError(`Kafka needs Java >= ${JAVA_LEAST}: install it, or start Docker.`);
-    }
-  }
-  const jars = await prepared(cache, FOLDER, say, async (folder) => {
-    if (which('mvn') === null) {
-      if (!canInstallPackages()) {
-        throw new UnavailableError(
-          'Fetching Kafka needs Maven (mvn): install it, or start Docker.',
-        );
-      }
-      await installPackages(cache, ['maven'], 'fetching Kafka', say);
-    }
-    say(`fetching Kafka ${KAFKA_VERSION} by Maven (44 MB)`);
-    const pom = join(folder, 'pom.xml');
-    await copyFile(join(import.meta.dirname, 'pom.xml'), pom);
-    const options = [`-DoutputDirectory=${folder}`, '-DincludeScope=runtime'];
-    await run('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', ...options]);
-  });
-  return { java: which('java') ?? 'java', classPath: `${jars}/*` };
-}
-
-async function javaVersion(): Promise<number> {
-  if (which('java') === null) return 0;
-  const text = await run('java', ['--version']).catch(() => '');
-  return Number(/^\w+ (\d+)/.exec(text)?.[1] ?? 0);
+  const java = await prepareJava(cache, 'Kafka', say);
+  const title = `Kafka ${KAFKA_VERSION}`;
+  const jars = await fetchJars(
+    cache,
+    { folder: FOLDER, title, megabytes: 44, pom: 'pom.xml' },
+    say,
+  );
+  return { java, classPath: `${jars}/*` };
 }
