@@ -9,6 +9,8 @@ import { publishCosts } from './publish-ratio.ts';
 
 /** Worse by more than a third fails. */
 const WORSE_MAX = 4 / 3;
+/** What is over its bar is measured again, so often in all: the best counts. */
+const TRIES_MAX = 3;
 const BASELINE = new URL('../guard.json', import.meta.url);
 
 type Baseline = Readonly<Record<string, number>>;
@@ -46,7 +48,7 @@ export function judged(title: string, ratio: number, baseline: number | null): M
 
 /**
  * Ratios, since they are alike on fast and slow machines, and of CPU, since others may be busy beside
- * it. One that is over its bar is measured once more before it counts: the better of the two does.
+ * it.
  */
 export async function guard(stage: Stage, isRenewal: boolean, say: Say): Promise<Measure[]> {
   const baseline = isRenewal ? {} : (JSON.parse(readFileSync(BASELINE, 'utf8')) as Baseline);
@@ -56,7 +58,11 @@ export async function guard(stage: Stage, isRenewal: boolean, say: Say): Promise
     const wanted = baseline[name] ?? null;
     say(`guard: ${title}`);
     let ratio = ratioOf(await costs(stage, say));
-    if (judged(title, ratio, wanted).ok === false) {
+    for (
+      let tries = 1;
+      tries < TRIES_MAX && judged(title, ratio, wanted).ok === false;
+      tries += 1
+    ) {
       say(`guard: ${numberText(ratio)}; once more, ${title}`);
       ratio = Math.min(ratio, ratioOf(await costs(stage, say)));
     }
