@@ -26,7 +26,7 @@ const PACE_MS = 13;
  */
 const JITTER_MS = 10;
 /** Of few calls a second a single one that is late is many: both are longer by up to this much … */
-const FEW_MS = 50;
+const FEW_MS = 75;
 /** … the fewer than this they are. */
 const MANY_CALLS = 100;
 /** What may start together: the calls of this time. */
