@@ -42,7 +42,7 @@ describe(`an outage of a database (seed ${SEED})`, () => {
       expect(await pipeline.problems(), program.stderr.slice(-3_000)).toEqual([]);
       expect(recoveryMs).toBeLessThan(RECOVERY_MS_MAX);
     },
-    120_000,
+    240_000,
   );
 });
 
@@ -75,7 +75,7 @@ describe(`an outage around Kafka (seed ${SEED})`, () => {
       expect(await pipeline.problems(), capture.stderr + deliver.stderr).toEqual([]);
       expect(recoveryMs).toBeLessThan(RECOVERY_MS_MAX);
     },
-    120_000,
+    240_000,
   );
 
   // Guards TopicsAwayError: capture must wait for both, whichever comes back first.
@@ -185,6 +185,6 @@ describe(`an outage around Kafka (seed ${SEED})`, () => {
       expect(next.stderr).not.toContain('messages were deleted');
       capture.kill('SIGTERM');
     },
-    120_000,
+    240_000,
   );
 });

@@ -53,7 +53,10 @@ describe('what capture writes to Kafka', () => {
       }
       const read = await readAll(topics, await topics.bounds([pageViews]));
       const byNumber = new Map(
-        read.map(({ partition: _p, offset: _o, ...one }) => [one.value, one]),
+        read.map(({ topic, key, value, timestampMs, headers }) => [
+          value,
+          { topic, key, value, timestampMs, headers },
+        ]),
       );
       expect(read).toHaveLength(MESSAGES);
       expect(sent.map(({ value }) => byNumber.get(value))).toEqual(sent);
