@@ -35,14 +35,11 @@ ten seconds.`;
 }
 
 function topics(measured: Measured): string {
-  const instances = measured.derived(OTHER_PAGES, (rate) => {
-    const count = Math.ceil((AT_PEAK * SPARE) / rate);
-    return count === 1 ? 'one instance' : `${count} instances`;
-  });
+  const instances = measured.derived(OTHER_PAGES, (rate) => Math.ceil((AT_PEAK * SPARE) / rate));
   return `At the peak the topic gets ${rounded(AT_PEAK, 3)} messages a second. One deliver reads ${measured.text(OTHER_PAGES)}
 of pages that don't count (\`${OTHER_PAGES}\`: they are not parsed) and ${measured.text(OF_THE_PAGES)} of
-pages that do, by users who get nothing (\`${OF_THE_PAGES}\`). With twice the peak as room, reading alone wants
-${instances}; start three, so that one may be lost. Partitions can't be taken away again
+pages that do, by users who get nothing (\`${OF_THE_PAGES}\`). With twice the peak as room, the number of
+instances that reading alone wants is ${instances}; start three, so that one may be lost. Partitions can't be taken away again
 and a change of their number moves users: make 24 (\`KAFKA_PARTITIONS\`) from the start, which divides
 evenly by 2, 3, 4, 6, 8 and 12 instances. Three brokers with replication 3 carry it.`;
 }
