@@ -29,12 +29,17 @@ export async function lookAt(
 ): Promise<LookAnswer> {
   const viewIds: string[] = [];
   for (const { viewId } of looks) if (viewId !== null) viewIds.push(viewId);
-  if (!looks.some(isChangeOnly)) {
-    const { rows, views } = await rule.look(userIds, viewIds, session.query);
-    const isClear = looks.every(({ viewId }) => viewId === null || views.has(viewId));
-    if (isClear) return { visibility: { views, hasExecuted: () => null }, rows };
+  // Where a change leaves a doubt anyway, the rule is asked after it is settled, and not before.
+  const { views, rows } = looks.some(isChangeOnly)
+    ? { views: await rule.visibleViews(viewIds, session.query), rows: null }
+    : await rule.look(userIds, viewIds, session.query);
+  const doubtful = looks.filter(
+    (look) => isChangeOnly(look) || (look.viewId !== null && !views.has(look.viewId)),
+  );
+  if (rows !== null && doubtful.length === 0) {
+    return { visibility: { views, hasExecuted: () => null }, rows };
   }
-  const visibility = await readVisibility(rule, session, looks, viewIds);
+  const visibility = { views, ...(await proofOf(session, doubtful)) };
   return { visibility, rows: await rule.among(userIds, session.query) };
 }
 
@@ -43,25 +48,19 @@ function isChangeOnly({ viewId, isChange }: Look): boolean {
   return viewId === null && isChange;
 }
 
-async function readVisibility(
-  rule: Pick<Rule, 'visibleViews'>,
+/** What the server says of looks that no page view has told about. */
+async function proofOf(
   session: Session,
-  looks: readonly Look[],
-  viewIds: readonly string[],
-): Promise<Visibility> {
-  const views = await rule.visibleViews(viewIds, session.query);
-  const doubtful = looks.filter(
-    (look) => isChangeOnly(look) || (look.viewId !== null && !views.has(look.viewId)),
-  );
-  if (doubtful.length === 0) return { views, hasExecuted: () => null };
+  doubtful: readonly Look[],
+): Promise<Omit<Visibility, 'views'>> {
   const server = await readServer(session);
   const hasExecuted =
     server.flavour === 'mysql'
       ? await mysqlProof(session, server, doubtful)
       : await mariadbProof(session, server, doubtful);
-  if (doubtful.every((look) => hasExecuted(look) !== null)) return { views, hasExecuted };
+  if (doubtful.every((look) => hasExecuted(look) !== null)) return { hasExecuted };
   const holdMsMax = await commitHoldMsMax((sql) => session.query(sql, {}, LOOK_MS_MAX));
-  return { views, hasExecuted, settleMs: SETTLE_MS + holdMsMax };
+  return { hasExecuted, settleMs: SETTLE_MS + holdMsMax };
 }
 
 async function readServer({ query, facts }: Session): Promise<ServerIdentity> {
