@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Figure } from './figures.ts';
-import type { Measure } from './measures.ts';
+import { type Measure, whole } from './measures.ts';
 import { type Scene, type Stage, Process, addCustomers, openScene } from './stage.ts';
 
 const MEMORY_MB_MAX = 200;
@@ -27,8 +27,6 @@ async function reading(
   if (code !== 0) throw new Error(`backfill --dry-run ended with ${code}:\n${program.output}`);
   return { rate: customers / ((performance.now() - start) / 1000), megabytes };
 }
-
-const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 
 /** Reads 200,000 customers with 2,000,000 views (or fewer) without sending: speed and memory. */
 export async function backfillReading(
