@@ -5,6 +5,7 @@ import { startSimulator } from '../../src/simulator/simulator.ts';
 import { freePorts } from '../../tools/services/folders.ts';
 import { type KafkaServer, startKafka } from '../../tools/services/services.ts';
 import { differences } from '../support/expected.ts';
+import { makeTopics } from '../support/kafka-admin.ts';
 import { Program, environment, runToEnd, until } from '../support/program.ts';
 import { freshDatabase, freshTopicPrefix, injectServices } from '../support/services.ts';
 import { Workload } from '../support/workload.ts';
@@ -109,7 +110,7 @@ async function setUp(grants: readonly Grant[]) {
     makeTopics: async (): Promise<void> => {
       const names = ['', '.user_changes', '.dead_letters', '.checkpoints'];
       const topics = names.map((name) => ({ topic: topic + name, numPartitions: 1 }));
-      await admin.createTopics({ topics, waitForLeaders: true });
+      await makeTopics(admin, topics);
     },
     aclOf,
     env: (user: string, more: Readonly<Record<string, string>> = {}) =>

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { createConnection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
@@ -10,6 +11,8 @@ import { isAtLeast } from '../../tools/services/database-flags.ts';
 import type { DatabaseAddress } from '../../tools/services/services.ts';
 import { notOutlivingUs } from '../../tools/services/server-process.ts';
 import { flavourOf } from '../../tools/services/types.ts';
+import { makeTopics } from '../support/kafka-admin.ts';
+import { until } from '../support/program.ts';
 import {
   DATABASES,
   freshDatabase,
@@ -173,7 +176,7 @@ test('a Kafka that was killed has its acknowledged messages when restarted', asy
   const topic = freshTopicPrefix();
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+  await makeTopics(admin, [{ topic, numPartitions: 1 }]);
   const producer = kafka.producer();
   await producer.connect();
   await producer.send({ topic, acks: -1, messages: [{ value: 'a' }, { value: 'b' }] });
@@ -195,9 +198,13 @@ test('a cluster of three keeps what was acknowledged, and leaves nothing behind,
   const topic = freshTopicPrefix();
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true });
-  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-  expect(topics[0]?.partitions.map(({ replicas }) => replicas.length)).toEqual([3, 3, 3]);
+  await makeTopics(admin, [{ topic, numPartitions: 3 }]);
+  // Not every broker has heard of it yet, and each question may go to another one.
+  await until('each partition has three replicas', async () => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    const counts = topics[0]?.partitions.map(({ replicas }) => replicas.length);
+    return isDeepStrictEqual(counts, [3, 3, 3]);
+  });
   const producer = kafka.producer();
   await producer.connect();
   const send = (value: string) => producer.send({ topic, acks: -1, messages: [{ value }] });
@@ -211,8 +218,10 @@ test('a cluster of three keeps what was acknowledged, and leaves nothing behind,
   expect(three!.pid).toBeNull();
   await send('three is down');
   await three!.start();
-  const offsets = await admin.fetchTopicOffsets(topic);
-  expect(offsets.reduce((sum, { high }) => sum + Number(high), 0)).toBe(2);
+  await until('both messages are there', async () => {
+    const offsets = await admin.fetchTopicOffsets(topic);
+    return offsets.reduce((sum, { high }) => sum + Number(high), 0) === 2;
+  });
   await producer.disconnect();
   await admin.disconnect();
 

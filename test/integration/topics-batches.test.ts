@@ -1,6 +1,7 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import type { KafkaCompression } from '../../src/settings/types.ts';
+import { makeTopics } from '../support/kafka-admin.ts';
 import { injectServices } from '../support/services.ts';
 import { open, readAll, settingsFor } from '../support/topics.ts';
 
@@ -24,7 +25,7 @@ async function createTopic(topic: string, compressionType: string): Promise<void
   const configEntries = [{ name: 'compression.type', value: compressionType }];
   const topics = [{ topic, numPartitions: 6, configEntries }];
   try {
-    await admin.createTopics({ waitForLeaders: true, topics });
+    await makeTopics(admin, topics);
   } finally {
     await admin.disconnect();
   }
