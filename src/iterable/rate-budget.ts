@@ -160,7 +160,7 @@ export class RateBudget {
       }
       const window = this.#window;
       const call = window.record(now);
-      this.#even?.record(now);
+      this.#even?.record(now, window.isFree(now, this.#widening.extraMs(now)));
       this.#stock -= 1;
       waiters.shift()?.start({ window, call, atMs: now });
     }

@@ -4,7 +4,7 @@ export interface RateSchedule {
   tickMs: number;
   /** Calls that may start together after a pause: a few. */
   burst: number;
-  /** Permits kept for whoever comes next, so that nobody waits for a tick. */
+  /** Permits kept for whoever comes next, so that nobody waits for a tick, even after a stall. */
   reserve: number;
   /** Permits that wait for their turn at most: what a longer stall takes is not made good. */
   stockMax: number;
@@ -32,9 +32,18 @@ const MANY_CALLS = 100;
 /** What may start together: the calls of this time. */
 const BURST_MS = 12;
 /** After a stall (a garbage collection, a busy machine) the calls of this time are made good … */
-const STALL_MS = 100;
+const STALL_MS = 400;
+/** … those of this time though nobody has waited yet when it began … */
+const RESERVE_MS = 100;
 /** … so much faster than the schedule: spread out, where they would arrive as a bunch. */
-const CATCH_UP_SPEED = 1.5;
+const CATCH_UP_SPEED = 2;
+/**
+ * While so much of the window is free a bunch does no harm: then they are so much faster again, and
+ * a stream below the limit is on time soon.
+ */
+const FREE_PART = 0.03;
+const FREE_CALLS_MIN = 3;
+const FREE_SPEED = 3;
 /** A 429 shows that the way there jitters more: windows grow by this much, up to the maximum … */
 const WIDEN_MS = 8;
 const WIDEN_MS_MAX = 80;
@@ -62,7 +71,7 @@ export function rateSchedule(limitPerSecond: number, share: number): RateSchedul
   const permits = Math.max(1, Math.ceil(callsMax / TICKS_PER_SECOND_MAX));
   const callsIn = (ms: number): number => Math.ceil((callsMax * ms) / spanMs);
   const burst = Math.max(1, callsIn(BURST_MS));
-  const reserve = burst + permits;
+  const reserve = burst + Math.max(permits, callsIn(RESERVE_MS));
   return {
     permits,
     tickMs: (permits * (spanMs + PACE_MS + fewMs)) / callsMax,
@@ -93,8 +102,10 @@ export class EvenStarts {
     return Math.max(0, this.#dueMs - this.#aheadMsMax - nowMs);
   }
 
-  record(nowMs: number): void {
-    this.#dueMs = Math.max(this.#dueMs, nowMs) + this.#everyMs;
+  /** A call starts at `nowMs`; `isFree` says that there is room enough for more. */
+  record(nowMs: number, isFree: boolean): void {
+    const everyMs = isFree ? this.#everyMs / FREE_SPEED : this.#everyMs;
+    this.#dueMs = Math.max(this.#dueMs, nowMs) + everyMs;
   }
 }
 
@@ -128,7 +139,7 @@ export class Widening {
 }
 
 /** An answer this much later than others says no more of when its call has arrived. */
-const LATE_MS_MAX = 100;
+const LATE_MS_MAX = 300;
 /** So many calls that follow one another are late when the way to the server stood still. */
 const NEIGHBOURS = 3;
 /** Of so many answers it is known how long they took. */
@@ -136,7 +147,10 @@ const WAITS_KEPT = 256;
 /** What is typical is found out anew after so many. */
 const WAITS_A_LOOK = 8;
 
-/** How long nine of ten calls take to be answered, of late. */
+/**
+ * How long a call takes to be answered, of late: the median, so that the calls that a server's stalls
+ * hold up do not pass for usual ones.
+ */
 export class TypicalWait {
   readonly #waits = new Float64Array(WAITS_KEPT);
   #noted = 0;
@@ -147,7 +161,7 @@ export class TypicalWait {
     this.#noted += 1;
     if (this.#noted > WAITS_KEPT && this.#noted % WAITS_A_LOOK !== 0) return;
     const sorted = this.#waits.slice(0, this.#noted).sort();
-    this.#ms = sorted[Math.max(0, Math.floor(sorted.length * 0.9) - 1)] ?? ms;
+    this.#ms = sorted[Math.floor(sorted.length / 2)] ?? ms;
   }
 
   /** How much later than a typical one an answer is that took so long; bounded. */
@@ -177,6 +191,15 @@ export class StartWindow {
   /** 0 when a call may start at `nowMs`, else the milliseconds to wait. */
   waitMs(nowMs: number, extraMs = 0): number {
     return Math.max(0, this.#oldest() + this.#windowMs + extraMs - nowMs);
+  }
+
+  /** Whether it would take FREE_PART more calls, and FREE_CALLS_MIN, at `nowMs`. */
+  isFree(nowMs: number, extraMs = 0): boolean {
+    const length = this.#times.length;
+    const calls = Math.max(FREE_CALLS_MIN, Math.ceil(length * FREE_PART));
+    if (calls >= length) return false;
+    const leaving = this.#times[(this.#recorded + calls) % length] ?? nowMs;
+    return leaving + this.#windowMs + extraMs <= nowMs;
   }
 
   /** Returns the call's number, for `arrived`. */

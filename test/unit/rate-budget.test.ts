@@ -40,10 +40,10 @@ class StrictServer {
 
   /** All these calls at once, as fast as the budget lets them. */
   call(budget: RateBudget, calls: number): void {
-    for (let i = 0; i < calls; i++) void this.#one(budget).catch(() => undefined);
+    for (let i = 0; i < calls; i++) void this.one(budget).catch(() => undefined);
   }
 
-  async #one(budget: RateBudget): Promise<void> {
+  async one(budget: RateBudget): Promise<void> {
     const start = await budget.take();
     if (start === null) return;
     const now = this.#time.nowMs;
@@ -137,6 +137,47 @@ describe('RateBudget', () => {
     expect(most).toBeLessThanOrEqual(LIMIT);
     expect(perSecond).toBeGreaterThanOrEqual(0.985 * LIMIT);
   }, 60_000);
+
+  it('has a stream below the limit on time again as soon as a stall is over', async () => {
+    const perSecond = 0.9 * LIMIT;
+    const ours: Stall[] = Array.from({ length: 12 }, (_, i) => [
+      3_000 + i * 500,
+      20 + (i % 4) * 20,
+    ]);
+    using time = new VirtualTime();
+    const server = new StrictServer(time);
+    const budget = new RateBudget({ limitPerSecond: LIMIT, now: () => time.nowMs });
+    budget.setShare(1);
+    const waits: number[] = [];
+    let asked = 0;
+    const ask = (): void => {
+      for (; asked * (1_000 / perSecond) <= time.nowMs - 1_100; asked++) {
+        const dueMs = 1_100 + asked * (1_000 / perSecond);
+        void server.one(budget).then(() => waits.push(time.nowMs - dueMs));
+      }
+      if (time.nowMs < 9_000) setTimeout(ask, 1);
+    };
+    setTimeout(ask, 1);
+    await time.run(10_000, ours);
+    budget.close(new Error('over'));
+    expect(server.most).toBeLessThanOrEqual(LIMIT);
+    expect(waits).toHaveLength(asked);
+    const sorted = waits.toSorted((a, b) => a - b);
+    expect(sorted[Math.floor(0.5 * sorted.length)]).toBeLessThan(2);
+    expect(sorted[Math.floor(0.99 * sorted.length)]).toBeLessThan(80);
+    // Those of the stalls themselves are a tenth.
+    expect(waits.filter((ms) => ms > 5).length / waits.length).toBeLessThan(0.2);
+  });
+
+  it('keeps the limit at a server that stands still for a seventh of the time', async () => {
+    const servers: Stall[] = Array.from({ length: 12 }, (_, i) => [
+      700 + i * 497,
+      40 + (i % 4) * 20,
+    ]);
+    const { most, perSecond } = await backlog([1], 5, [[], servers]);
+    expect(most).toBeLessThanOrEqual(LIMIT);
+    expect(perSecond).toBeGreaterThanOrEqual(0.98 * LIMIT);
+  });
 
   it('keeps the limit of the project while shares pass from one instance to the other', async () => {
     const share = fc.constantFrom(0, 0.25, 1 / 3, 0.5, 1);
