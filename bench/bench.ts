@@ -39,7 +39,7 @@ const HELP: PartHelp = {
   guard: 'ratios to reference tasks; fails where one got worse by a third',
 };
 /** Measured where no part is named. */
-const USUAL = new Set(['capture', 'latency', 'poison', 'backlog', 'catch-up', 'backfill']);
+const USUAL = new Set(Object.keys(HELP).filter((part) => HELP[part]?.startsWith('*')));
 
 const asked = parseArguments(process.argv.slice(2), HELP);
 if (typeof asked === 'number') process.exit(asked);

@@ -6,7 +6,7 @@ import { type Say, catchUpBeside, onFields } from './peers/beside.ts';
 import { ours } from './peers/ours.ts';
 import { Running } from './peers/running.ts';
 import { type Fields, bookmarked, catchUp } from './peers/turn.ts';
-import { type Stage, until } from './stage.ts';
+import { PROGRAM, type Stage, until } from './stage.ts';
 
 const PARTITIONS = 6;
 const POLL_MS = 50;
@@ -36,9 +36,7 @@ async function deliverAll({ scene, topics, folder }: Fields, topic: string): Pro
     LOG_FILE: 'off',
     STATE_DIR: join(folder, 'deliver'),
   };
-  const main = new URL('../src/main.ts', import.meta.url).pathname;
-  const command = [process.execPath, main, 'deliver'] as const;
-  await using running = new Running({ command, env }, folder);
+  await using running = new Running({ command: [PROGRAM, 'deliver'], env }, folder);
   const count = await topics.count(topic);
   await until(`deliver has read ${count} messages`, POLL_MS, async () => {
     if (running.hasEnded) throw new Error(`deliver has ended:\n${running.logTail()}`);

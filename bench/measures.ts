@@ -26,8 +26,11 @@ export const line = (
 
 export const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 
-/** Views of so long before those that are measured: connections, code and caches are warm then. */
-const WARM_SECONDS = 2;
+/**
+ * Views at this part of the rate for half as long before those that are measured: connections, caches
+ * and the code of the program, of Kafka and of the simulator are warm then, and nothing waits.
+ */
+const WARM_PART = 0.5;
 /** A share of the limits counts a second after it was given, and is cold for two more. */
 const SHARE_MS = 3_100;
 
@@ -62,7 +65,7 @@ export async function rateUpTo(
  * From commit to events/track, in ms. Each view is another pro user's, so that nothing coalesces.
  * Of every `poisonedEvery` users one's calls always answer 500 (0: nobody's); it is not counted.
  * What is measured is steady: it begins once the instance has its share of the limits, and after
- * WARM_SECONDS of views at the same rate, which are not counted.
+ * views that make all of it warm, which are not counted.
  */
 async function waitsOf(
   stage: Stage,
@@ -72,7 +75,7 @@ async function waitsOf(
   poisonedEvery = 0,
 ): Promise<number[]> {
   await using scene = await openScene(stage, kind);
-  const warm = perSecond * WARM_SECONDS;
+  const warm = (perSecond * WARM_PART * seconds) / 2;
   const total = warm + perSecond * seconds;
   await addCustomers(scene, total, 'pro');
   const [found] = await scene.connection.query(
@@ -93,7 +96,8 @@ async function waitsOf(
   const writers = Array.from({ length: 4 }, async () => {
     const writer = await createConnection({ host, port, user, password, database: scene.name });
     for (let i = next++; i < total; i = next++) {
-      const waitMs = startMs + (i * 1000) / perSecond - performance.now();
+      const steps = i + Math.min(i, warm) * (1 / WARM_PART - 1);
+      const waitMs = startMs + (steps * 1000) / perSecond - performance.now();
       if (waitMs > 0) await sleep(waitMs);
       const one = users[i];
       if (one === undefined) break;

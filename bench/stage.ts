@@ -13,7 +13,8 @@ import {
 } from '../tools/services/services.ts';
 
 /** The launcher: what is measured is the program as users start it, with its limits for V8. */
-const PROGRAM = new URL('../bin/iterable-sync', import.meta.url).pathname;
+/** As users start it, with the bounds that the launcher sets. */
+export const PROGRAM = new URL('../bin/iterable-sync', import.meta.url).pathname;
 /** Far above what any part takes: a program that hangs must not hang whoever measures it. */
 const WAIT_MS_MAX = 10 * 60_000;
 /** Of /proc, everywhere that Node runs (sysconf(_SC_CLK_TCK)). */

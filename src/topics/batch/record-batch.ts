@@ -13,7 +13,7 @@ const CRC_AT = 17;
 const ATTRIBUTES_AT = 21;
 const NO_LEADER_EPOCH = -1;
 /** Base offset and length: what the length doesn't count. */
-const UNCOUNTED_BYTES = 12;
+export const UNCOUNTED_BYTES = 12;
 /** Of the lengths of nearly every record and value. */
 const USUAL_LENGTH_BYTES = 2;
 /** Of a record, beside key, value and headers: the attributes and five varints. */

@@ -1,4 +1,4 @@
-import { BATCH_HEADER_BYTES } from '../../batch/record-batch.ts';
+import { BATCH_HEADER_BYTES, UNCOUNTED_BYTES } from '../../batch/record-batch.ts';
 import { VarintReader } from '../../batch/varint.ts';
 import type { ReceivedMessage } from '../../port.ts';
 import type { FetchAnswer } from './brokers.ts';
@@ -6,8 +6,6 @@ import type { Inside } from './inside.ts';
 import { type BatchBase, recordsOf } from './record.ts';
 import { oldMessages } from './old-messages.ts';
 
-/** Offset and length, then what the length counts. */
-const FRAME_BYTES = 12;
 const MAGIC_AT = 16;
 const BATCH_MAGIC = 2;
 const IS_LOG_APPEND_TIME = 0x8;
@@ -99,7 +97,7 @@ function isAbort(bytes: Buffer): boolean {
 /** null where the batch does not end in these bytes. */
 function headerAt({ topic, partition, records }: FetchAnswer, at: number): Header | null {
   if (at + BATCH_HEADER_BYTES > records.length) return null;
-  const end = at + FRAME_BYTES + records.readInt32BE(at + 8);
+  const end = at + UNCOUNTED_BYTES + records.readInt32BE(at + 8);
   if (end > records.length || end < at + BATCH_HEADER_BYTES) return null;
   const attributes = records.readInt16BE(at + 21);
   const firstOffset = Number(records.readBigInt64BE(at));
