@@ -75,7 +75,7 @@ async function waitsOf(
   poisonedEvery = 0,
 ): Promise<number[]> {
   await using scene = await openScene(stage, kind);
-  const warm = (perSecond * WARM_PART * seconds) / 2;
+  const warm = Math.round((perSecond * WARM_PART * seconds) / 2);
   const total = warm + perSecond * seconds;
   await addCustomers(scene, total, 'pro');
   const [found] = await scene.connection.query(
