@@ -212,7 +212,10 @@ export async function openScene(stage: Stage, topics: 'embedded' | 'Kafka'): Pro
   };
   const connection = await createConnection({ ...address, multipleStatements: true });
   await connection.query(`CREATE DATABASE ${name}; USE ${name}; SET time_zone = '+00:00'`);
-  await connection.query('SET SESSION cte_max_recursion_depth = 10000000').catch(() => undefined);
+  // One name is MySQL's, the other MariaDB's.
+  for (const depth of ['cte_max_recursion_depth', 'max_recursive_iterations']) {
+    await connection.query(`SET SESSION ${depth} = 10000000`).catch(() => undefined);
+  }
   await connection.query(readFileSync(SETUP, 'utf8'));
   const iterable = await Iterable.start();
   const folder = mkdtempSync(join(tmpdir(), 'iterable-sync-bench-'));
