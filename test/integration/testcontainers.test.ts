@@ -2,6 +2,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import { createConnection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeTopics } from '../support/kafka-admin.ts';
 import { dockerEngine, startKafka, startMysql } from '../../tools/services/services.ts';
 
 // The way of machines with Docker, also on a machine that has none yet and can pull no image.
@@ -41,10 +42,7 @@ test('Kafka in a container takes a message and gives it back', async () => {
   const kafka = new Kafka({ brokers: [...server.brokers], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({
-    topics: [{ topic: 'views', numPartitions: 1 }],
-    waitForLeaders: true,
-  });
+  await makeTopics(admin, [{ topic: 'views', numPartitions: 1 }]);
   const producer = kafka.producer();
   await producer.connect();
   await producer.send({ topic: 'views', messages: [{ key: '7', value: 'pricing' }] });
