@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -36,7 +36,7 @@ describe('the package', () => {
 
 describe('the launcher', () => {
   /** As npm installs the package, in a folder of its own; `node` is the one on the PATH. */
-  function start(node: string | null, beside: boolean) {
+  function start(node: string | null, beside: boolean, env: Record<string, string> = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'launcher-'));
     const home = join(folder, 'node_modules', 'iterable-sync');
     const path = join(folder, 'bin');
@@ -52,7 +52,7 @@ describe('the launcher', () => {
       symlinkSync(process.execPath, join(folder, 'node_modules', 'node', 'bin', 'node'));
     }
     const program = join(home, 'bin', 'iterable-sync');
-    return spawnSync(program, ['doctor'], { encoding: 'utf8', env: { PATH: path } });
+    return spawnSync(program, ['doctor'], { encoding: 'utf8', env: { PATH: path, ...env } });
   }
 
   it('takes the Node on the PATH, else that of the npm package beside it', () => {
@@ -60,6 +60,19 @@ describe('the launcher', () => {
       expect(stdout).toBe("runs [ 'doctor' ]\n");
       expect(status).toBe(0);
     }
+  });
+
+  it('keeps what the code compiles to beside other caches of a user who has a home', () => {
+    const user = mkdtempSync(join(tmpdir(), 'launcher-user-'));
+    const kept = join(user, '.cache', 'iterable-sync');
+    expect(start('current', false).status).toBe(0);
+    expect(start('current', false, { HOME: join(user, 'nowhere') }).status).toBe(0);
+    expect(existsSync(join(user, 'nowhere'))).toBe(false);
+    expect(start('current', false, { HOME: user }).status).toBe(0);
+    expect(existsSync(kept)).toBe(true);
+    const elsewhere = join(user, 'elsewhere');
+    expect(start('current', false, { HOME: user, XDG_CACHE_HOME: elsewhere }).status).toBe(0);
+    expect(existsSync(join(elsewhere, 'iterable-sync'))).toBe(true);
   });
 
   it.each([
