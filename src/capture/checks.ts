@@ -1,10 +1,15 @@
 import type { Connection } from 'mysql2/promise';
+import { readTables } from '../database/columns.ts';
+import { readGrant, userOf } from '../database/grants.ts';
+import { OUR_TABLES, type OurTable } from '../model/columns.ts';
+import { indexStatement, isSameColumn, quoted, shownName } from '../model/data-model.ts';
+import { lackingColumns, lackingTables, tableSettings } from '../model/found.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { unreadableColumns } from './column-types.ts';
 import { type Check, type Verdict, check, missingText, unchecked } from './check.ts';
 import { checkFilters, checkReplicaLogs, syncVerdict } from './log-checks.ts';
 import { type Source, listReplicas, readLogStatus, readSource, rowsOf } from './source.ts';
-import { COLUMNS, readDefinitions, userOf } from './table-definitions.ts';
+import { readDefinitions } from './table-definitions.ts';
 
 export { type Check, refusalOf } from './check.ts';
 
@@ -138,57 +143,39 @@ async function checkTables(
   source: Source,
   db: DatabaseSettings,
 ): Promise<Check[]> {
-  const rows = await rowsOf(
-    connection,
-    `SELECT TABLE_NAME AS tableName, LOWER(COLUMN_NAME) AS columnName, LOWER(DATA_TYPE) AS dataType
-     FROM information_schema.COLUMNS
-     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) IN (?)
-     ORDER BY TABLE_NAME, ORDINAL_POSITION`,
-    [Object.keys(COLUMNS)],
-  );
-  const isCaseSensitive = source.variables.get('lower_case_table_names') === '0';
-  const tables = Map.groupBy(rows, ({ tableName }) =>
-    isCaseSensitive ? String(tableName) : String(tableName).toLowerCase(),
-  );
-  const columnsOf = (table: string): string[] =>
-    (tables.get(table) ?? []).map(({ columnName }) => String(columnName));
-  const noTables = Object.keys(COLUMNS).filter((table) => !tables.has(table));
-  const noColumns = Object.entries(COLUMNS)
-    .filter(([table]) => tables.has(table))
-    .flatMap(([table, names]) =>
-      names.filter((name) => !columnsOf(table).includes(name)).map((name) => `${table}.${name}`),
-    );
-  const grant = `GRANT SELECT ON \`${db.name}\`.* TO ${userOf(db)}`;
-  const inOtherCase = [...tables.keys()].filter((table) => !(table in COLUMNS));
-  const unreadable = [...tables].flatMap(([table, columns]) =>
+  const { model } = db;
+  const { found, types, inOtherCase } = await readTables((sql) => rowsOf(connection, sql), model);
+  const grant = readGrant(db);
+  const noTables = lackingTables(model, found, db.name, grant);
+  const noColumns = lackingColumns(model, found, grant);
+  const unreadable = OUR_TABLES.flatMap((table) =>
     unreadableColumns(
       source.flavour,
-      table,
-      columns.map(({ columnName, dataType }) => ({
-        name: String(columnName),
-        type: String(dataType),
-      })),
+      { table, name: model.tables[table], columns: model.columns[table] },
+      types[table] ?? [],
     ),
   );
-  const absent = noTables.length === 0 ? null : missingText(noTables);
+  const missing = OUR_TABLES.filter((table) => found[table] === null);
+  const namesOf = (tables: readonly OurTable[]): string =>
+    missingText(tables.map((table) => model.tables[table]));
   const ofTables = (name: string, verdict: Verdict): Check =>
-    absent === null || !verdict.ok ? check(name, verdict) : unchecked(name, absent);
+    missing.length === 0 || !verdict.ok ? check(name, verdict) : unchecked(name, namesOf(missing));
+  const renames = inOtherCase.map(
+    ({ table, name }) => `RENAME TABLE ${quoted(name)} TO ${shownName(model.tables[table], table)}`,
+  );
   return [
     check('tables', {
-      ok: noTables.length === 0,
-      detail:
-        noTables.length === 0
-          ? 'customers, page_views'
-          : `no ${noTables.join(' and ')} in ${db.name}, or not readable`,
+      ok: noTables === null,
+      detail: noTables?.detail ?? Object.values(model.tables).join(', '),
       fix:
-        inOtherCase.length === 0
-          ? `run setup-db, check DB_NAME, or run ${grant}`
-          : `names are case-sensitive on this server: run ${inOtherCase.map((table) => `RENAME TABLE ${table} TO ${table.toLowerCase()}`).join(' and ')}`,
+        renames.length === 0
+          ? (noTables?.fix ?? '')
+          : `names are case-sensitive on this server: correct ${tableSettings(inOtherCase.map(({ table }) => table))}, or run ${renames.join(' and ')}`,
     }),
     ofTables('columns', {
-      ok: noColumns.length === 0,
-      detail: noColumns.length === 0 ? 'all that are needed' : `missing: ${noColumns.join(', ')}`,
-      fix: `add them as sql/database_setup.sql has them, or run ${grant}`,
+      ok: noColumns === null,
+      detail: noColumns?.detail ?? 'all that are needed',
+      fix: noColumns?.fix ?? '',
     }),
     ofTables('column types', {
       ok: unreadable.length === 0,
@@ -198,28 +185,33 @@ async function checkTables(
           : unreadable.map(({ detail }) => detail).join('; '),
       fix: unreadable.map(({ fix }) => fix).join('; '),
     }),
-    noTables.includes('page_views')
-      ? unchecked('index', missingText(['page_views']))
-      : check('index', await indexVerdict(connection), false),
+    missing.includes('page_views')
+      ? unchecked('index', namesOf(['page_views']))
+      : check('index', await indexVerdict(connection, db), false),
   ];
 }
 
-/** The rule wants an index that begins with user_id and holds page and event_time. */
-async function indexVerdict(connection: Connection): Promise<Verdict> {
+/** The rule wants an index that begins with the user's id and holds page and time. */
+async function indexVerdict(connection: Connection, { model }: DatabaseSettings): Promise<Verdict> {
+  const table = model.tables.page_views;
+  const { user_id: userId, page, event_time: time } = model.columns.page_views;
   const rows = await rowsOf(
     connection,
-    `SELECT INDEX_NAME AS indexName, LOWER(COLUMN_NAME) AS columnName FROM information_schema.STATISTICS
-     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) = 'page_views' ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
+    `SELECT TABLE_NAME AS tableName, INDEX_NAME AS indexName, LOWER(COLUMN_NAME) AS columnName FROM information_schema.STATISTICS
+     WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME = ? OR LOWER(TABLE_NAME) = ?) ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
+    [table, table.toLowerCase()],
   );
-  const indexes = Map.groupBy(rows, (row) => String(row['indexName']));
+  const exact = rows.filter(({ tableName }) => tableName === table);
+  const indexes = Map.groupBy(exact.length > 0 ? exact : rows, (row) => String(row['indexName']));
   const good = [...indexes].find(([, columns]) => {
     const names = columns.map((row) => String(row['columnName']));
-    return names[0] === 'user_id' && names.includes('page') && names.includes('event_time');
+    const has = (name: string): boolean => names.some((one) => isSameColumn(one, name));
+    return isSameColumn(names[0] ?? '', userId) && has(page) && has(time);
   });
   return {
     ok: good !== undefined,
-    detail: good === undefined ? 'no index for the rule on page_views' : good[0],
-    fix: 'run CREATE INDEX page_views_rule ON page_views (user_id, page, event_time): the rule is slow without it',
+    detail: good === undefined ? `no index for the rule on ${table}` : good[0],
+    fix: `run ${indexStatement(model)}: the rule is slow without it`,
   };
 }
 

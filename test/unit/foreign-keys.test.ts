@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { type ForeignKey, findCascades, parseForeignKeys } from '../../src/capture/foreign-keys.ts';
 import { ParentWatch } from '../../src/capture/parent-watch.ts';
-
-const COLUMNS = { customers: ['id', 'email', 'plan_type'], page_views: ['id', 'user_id', 'page'] };
 
 type Keys = Readonly<Record<string, readonly Partial<ForeignKey>[]>>;
 
@@ -17,7 +16,7 @@ const key = (more: Partial<ForeignKey>): ForeignKey => ({
 });
 
 const cascades = (keys: Keys) =>
-  findCascades('shop', COLUMNS, ({ name }) => Promise.resolve((keys[name] ?? []).map(key)));
+  findCascades('shop', DEFAULT_MODEL, ({ name }) => Promise.resolve((keys[name] ?? []).map(key)));
 
 const to = (name: string) => ({ parent: { schema: 'shop', name } });
 
@@ -80,7 +79,7 @@ describe('foreign keys', () => {
         { ...circle, ...to('hidden') },
       ],
     };
-    const found = await findCascades('shop', COLUMNS, ({ name }) =>
+    const found = await findCascades('shop', DEFAULT_MODEL, ({ name }) =>
       Promise.resolve(name === 'hidden' ? null : (keys[name] ?? []).map(key)),
     );
     expect(found.parents.map(({ name }) => name)).toEqual(['a', 'b', 'hidden']);

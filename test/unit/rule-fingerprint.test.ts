@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { ruleFingerprint } from '../../src/rule/fingerprint.ts';
 
 const SETTINGS = {
@@ -11,6 +12,7 @@ const SETTINGS = {
     name: 'shop',
     ssl: false,
     timeZone: '+00:00',
+    model: DEFAULT_MODEL,
   },
   iterable: {
     apiKey: 'key',
