@@ -133,7 +133,7 @@ export class Audit {
       const range = [at, top];
       const [page] = await rowsOf(
         connection,
-        `SELECT MAX(page.id) AS last FROM (SELECT ${id} AS id FROM ${name} WHERE ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ${PAGE_ROWS}) AS page`,
+        `SELECT MAX(part.id) AS last FROM (SELECT ${id} AS id FROM ${name} WHERE ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ${PAGE_ROWS}) AS part`,
         range,
       );
       const last = page?.['last'];
