@@ -7,56 +7,72 @@ import { kindOfType } from '../model/values.ts';
 /** Rows of one statement without parameters. */
 type Ask = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
-/** A table whose name is one of ours but for its case, and its columns. */
-interface ListedTable {
+interface TypedColumn {
   name: string;
-  columns: { name: string; type: string }[];
+  /** DATA_TYPE. */
+  type: string;
 }
 
 /** What the server has of our tables. */
 export interface ReadTables {
   found: FoundTables;
-  /** DATA_TYPE by column, in the table's order; null: there is no such table. */
-  types: Readonly<Record<OurTable, readonly { name: string; type: string }[] | null>>;
-  /** Where names are case-sensitive: how a table of ours that is missing is spelled there. */
-  inOtherCase: readonly { table: OurTable; name: string }[];
+  /** In the table's order; null: there is no such table. */
+  types: Readonly<Record<OurTable, readonly TypedColumn[] | null>>;
 }
 
-/** Reads which columns our tables have, those that this user may see. Rejects as `ask` does. */
+/**
+ * Reads which columns our tables have, those that this user may see: in milliseconds, however many
+ * tables there are beside them. Rejects as `ask` does.
+ */
 export async function readTables(ask: Ask, model: DataModel): Promise<ReadTables> {
-  const names = Object.values(model.tables);
-  const rows = await ask(
-    `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS columnName, LOWER(DATA_TYPE) AS dataType,
-       @@GLOBAL.lower_case_table_names AS isFolded
-     FROM information_schema.COLUMNS
-     WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME IN (${escape(names)})
-       OR LOWER(TABLE_NAME) IN (${escape(names.map((name) => name.toLowerCase()))}))
-     ORDER BY TABLE_NAME, ORDINAL_POSITION`,
+  // The server finds a table by its name alone where the condition is no more than that.
+  const selects = OUR_TABLES.map(
+    (table) =>
+      `SELECT ${escape(table)} AS ours, TABLE_NAME AS tableName, COLUMN_NAME AS columnName,
+         LOWER(DATA_TYPE) AS dataType, ORDINAL_POSITION AS place,
+         @@GLOBAL.lower_case_table_names AS isFolded
+       FROM information_schema.COLUMNS
+       WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ${escape(model.tables[table])}`,
   );
-  const isFolded = rows.some((row) => Number(row['isFolded']) !== 0);
-  const listed: ListedTable[] = [];
-  for (const row of rows) {
-    const name = String(row['tableName']);
-    let table = listed.find((one) => one.name === name);
-    if (table === undefined) listed.push((table = { name, columns: [] }));
-    table.columns.push({ name: String(row['columnName']), type: String(row['dataType']) });
-  }
-  const lower = (text: string): string => text.toLowerCase();
-  const typesOf = (table: OurTable): ListedTable['columns'] | null => {
-    const wanted = model.tables[table];
-    const isIt = ({ name }: ListedTable): boolean =>
-      name === wanted || (isFolded && lower(name) === lower(wanted));
-    return listed.find(isIt)?.columns ?? null;
+  const rows = await ask(selects.join(' UNION ALL '));
+  const typesOf = (table: OurTable): TypedColumn[] | null => {
+    const own = rows.filter(
+      ({ ours, tableName, isFolded }) =>
+        ours === table && (tableName === model.tables[table] || Number(isFolded) !== 0),
+    );
+    const ordered = own.toSorted((a, b) => Number(a['place']) - Number(b['place']));
+    const columns = ordered.map(({ columnName, dataType }) => ({
+      name: String(columnName),
+      type: String(dataType),
+    }));
+    return columns.length === 0 ? null : columns;
   };
   const types = { customers: typesOf('customers'), page_views: typesOf('page_views') };
-  const inOtherCase = OUR_TABLES.filter((table) => types[table] === null).flatMap((table) => {
-    const other = listed.find(({ name }) => lower(name) === lower(model.tables[table]));
-    return other === undefined ? [] : [{ table, name: other.name }];
-  });
   const foundIn = (table: OurTable): Promise<FoundColumn[] | null> =>
     withKinds(ask, model, table, types[table]);
   const found = { customers: await foundIn('customers'), page_views: await foundIn('page_views') };
-  return { found, types, inOtherCase };
+  return { found, types };
+}
+
+/** How tables of ours that are not there are spelled, where others are there but for the case. */
+export async function readOtherCase(
+  ask: Ask,
+  model: DataModel,
+  missing: readonly OurTable[],
+): Promise<{ table: OurTable; name: string }[]> {
+  if (missing.length === 0) return [];
+  const lower = (name: string): string => name.toLowerCase();
+  const names = missing.map((table) => lower(model.tables[table]));
+  const rows = await ask(
+    `SELECT TABLE_NAME AS name FROM information_schema.TABLES
+     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) IN (${escape(names)})`,
+  );
+  return missing.flatMap((table) => {
+    const there = rows.map(({ name }) => String(name));
+    const wanted = model.tables[table];
+    const other = there.find((name) => name !== wanted && lower(name) === lower(wanted));
+    return other === undefined ? [] : [{ table, name: other }];
+  });
 }
 
 /** MariaDB's JSON is LONGTEXT, whose check alone tells it from other texts. */
@@ -64,7 +80,7 @@ async function withKinds(
   ask: Ask,
   model: DataModel,
   table: OurTable,
-  columns: ListedTable['columns'] | null,
+  columns: readonly TypedColumn[] | null,
 ): Promise<FoundColumn[] | null> {
   if (columns === null) return null;
   const mayBeJson = columns.some(
