@@ -43,6 +43,15 @@ describe('doctor', () => {
     expect(port.named('Iterable').map(({ mark }) => mark)).toEqual(['ok', 'ok']);
     expect(port.named('topics').map(({ mark }) => mark)).toEqual(['ok']);
 
+    const names = await report(on, { COLUMN_NAMES: 'plan=tier' });
+    expect(names.code).toBe(2);
+    expect(names.named('settings').at(0)?.detail).toContain(
+      'COLUMN_NAMES: must be role=name, comma separated: in "plan=tier", there is no role "plan"; the roles are customers.id, email,',
+    );
+    expect(names.named('database').map(({ detail }) => detail)).toEqual([
+      'not checked: COLUMN_NAMES is wrong',
+    ]);
+
     const url = await report(on, { ITERABLE_API_BASE_URL: 'api.iterable.com' });
     expect(url.named('Iterable').map(({ detail }) => detail)).toEqual([
       'not checked: ITERABLE_API_BASE_URL is wrong',

@@ -12,7 +12,7 @@ import {
   injectServices,
   startOwnMariadb,
 } from '../support/services.ts';
-import { Workload, setUpTables } from '../support/workload.ts';
+import { Workload } from '../support/workload.ts';
 
 describe.each(DATABASES)('tables and columns of other names, on %s', (flavour) => {
   it(`come to exactly what the rule says in Iterable, by stream and by backfill (seed ${SEED})`, async () => {
@@ -59,18 +59,22 @@ it('names of tables may be in any case where the server tells none apart', async
   await using server = await startOwnMariadb(['--lower-case-table-names=1']);
   await using database = await freshDatabase(server);
   const { connection, settings } = database;
-  await setUpTables(connection);
-  await connection.query(
-    'SET foreign_key_checks = 0; RENAME TABLE customers TO Clients, page_views TO Visits',
-  );
   await using simulator = await startSimulator({ port: 0, apiKeys: ['test-key'] });
-  const names = { CUSTOMERS_TABLE: 'clIENTS', PAGE_VIEWS_TABLE: 'Visits' };
+  const names = {
+    CUSTOMERS_TABLE: 'clIENTS',
+    PAGE_VIEWS_TABLE: 'Visits',
+    COLUMN_NAMES: 'customers.id=No,user_id=Visitor,plan_type=tier',
+  };
   const env = environment(settings, simulator.url, names);
+  for (const command of ['setup-db', 'setup-db --reset']) {
+    const { code, stderr } = await runToEnd(command.split(' '), env);
+    expect(code, stderr).toBe(0);
+  }
   await using program = new Program(['run'], env);
   await program.ready();
   await until('the first are there', () => Promise.resolve(simulator.users.size === 3));
-  await connection.query("INSERT INTO visits (user_id, page) VALUES (9, 'pricing')");
-  await connection.query("UPDATE clients SET plan_type = 'pro' WHERE id = 4");
+  await connection.query("INSERT INTO visits (visitor, page) VALUES (9, 'pricing')");
+  await connection.query("UPDATE clients SET tier = 'pro' WHERE no = 4");
   await until('what was written is there', () => Promise.resolve(simulator.users.size === 5));
   const doctor = await runToEnd(['doctor', '--json'], env);
   const { checks } = JSON.parse(doctor.stdout) as { checks: { name: string; ok: boolean }[] };
