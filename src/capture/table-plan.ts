@@ -1,5 +1,5 @@
 import type { ColumnNames } from './decoded-rows.ts';
-import { rolesOf } from '../model/columns.ts';
+import { roleText, rolesOf } from '../model/columns.ts';
 import type { CapturedTable, NamedTable } from './events.ts';
 
 /** What a rows event of a captured table is read by: made once for each table map. */
@@ -25,7 +25,7 @@ export const FIELDS = rolesOf('page_views', 'message');
 
 /**
  * Finds the columns that matter, however the table spells them. A missing one that can't be done
- * without is returned by role and name.
+ * without is returned by its name, and its role as COLUMN_NAMES has it.
  */
 export function planTable(
   { table, name: tableName, columns: names }: Omit<NamedTable, 'schema'>,
@@ -40,7 +40,7 @@ export function planTable(
   const needed: number[] = [];
   for (const role of wanted) {
     const at = positions.get(nameOf(role).toLowerCase());
-    if (at === undefined) return { missing: nameOf(role), role };
+    if (at === undefined) return { missing: nameOf(role), role: roleText(table, role) };
     needed.push(at);
   }
   const ofViews = (role: string): Column | null => (table === 'customers' ? null : find(role));

@@ -58,6 +58,14 @@ export function rolesOf<T extends OurTable>(table: T, ...purposes: readonly Purp
   ).map(({ role }) => role as Role<T>);
 }
 
+/** A role as COLUMN_NAMES has it: with its table where both tables have it. */
+export function roleText(table: OurTable, role: string): string {
+  const isInBoth = OUR_TABLES.every((one) =>
+    ALL.some((column) => column.table === one && column.role === role),
+  );
+  return isInBoth ? `${table}.${role}` : role;
+}
+
 /** The README's table. */
 export function columnsMarkdown(): string {
   const lines = ALL.map(

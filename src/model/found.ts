@@ -1,4 +1,4 @@
-import { OUR_TABLES, type OurTable, rolesOf } from './columns.ts';
+import { OUR_TABLES, type OurTable, roleText, rolesOf } from './columns.ts';
 import {
   type DataModel,
   type FieldSetting,
@@ -92,7 +92,7 @@ export function lackingTables(
 
 interface MissingColumn {
   text: string;
-  /** null: only a field names it. */
+  /** As COLUMN_NAMES has it; null: only a field names it. */
   role: string | null;
   settings: readonly string[];
 }
@@ -108,7 +108,8 @@ function missingRoles(model: DataModel, table: OurTable, found: FoundTables): Mi
     const settings = fieldSettings(model, table, role, found);
     if (!always.includes(role) && settings.length === 0) return [];
     const notes = [`role ${role}`, ...settings].join(', ');
-    return [{ text: `${model.tables[table]}.${name} (${notes})`, role, settings }];
+    const text = `${model.tables[table]}.${name} (${notes})`;
+    return [{ text, role: roleText(table, role), settings }];
   });
 }
 
@@ -183,7 +184,7 @@ export function lackingColumns(model: DataModel, found: FoundTables, grant: stri
   };
 }
 
-/** Columns of `fieldsOf` that are of interest for what their type really is. */
+/** Whether a column of this table may be in a field. */
 export function isInField(model: DataModel, table: OurTable, column: string): boolean {
   return fieldsOf(model, table).some((one) => isSameColumn(one.column, column));
 }

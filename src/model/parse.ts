@@ -1,4 +1,4 @@
-import { COLUMNS, OUR_TABLES, type OurTable, rolesOf } from './columns.ts';
+import { COLUMNS, OUR_TABLES, type OurTable, roleText, rolesOf } from './columns.ts';
 import { type ColumnNames, DEFAULT_MODEL, type FieldSetting, isSameColumn } from './data-model.ts';
 
 /** A value, or why it can not be one; a sentence without the setting's name. */
@@ -70,13 +70,7 @@ function shown(text: string): string {
   return JSON.stringify(isLong ? `${text.slice(0, NAME_CHARACTERS_MAX)}…` : text);
 }
 
-const isInBoth = (role: string): boolean =>
-  OUR_TABLES.every((table) => COLUMNS.some((one) => one.table === table && one.role === role));
-
-/** As a setting may have them: a role of both tables with its table. */
-const ROLES: readonly string[] = COLUMNS.map(({ table, role }) =>
-  isInBoth(role) ? `${table}.${role}` : role,
-);
+const ROLES: readonly string[] = COLUMNS.map(({ table, role }) => roleText(table, role));
 
 /** The role, of the one table that has it; a sentence where there is none, or two. */
 function roleOf(text: string): { table: OurTable; role: string } | { problem: string } {

@@ -289,7 +289,7 @@ describe('a table as the binlog describes it', () => {
     });
     expect(planTable(CUSTOMERS, [{ name: 'email', type: 15 }])).toEqual({
       missing: 'id',
-      role: 'id',
+      role: 'customers.id',
     });
   });
 

@@ -142,15 +142,17 @@ describe('what is missing', () => {
         { column: 'last_name', isExact: false, field: 'last_name' },
       ],
     };
-    const lack = lackingColumns(model, found(['no', 'email'], ['visit']), GRANT);
+    const lack = lackingColumns(model, found(['email'], ['visit']), GRANT);
     expect(lack?.detail).toBe(
-      'missing: Clients.last_name (role last_name, EVENT_FIELDS), Clients.tier (role plan_type), ' +
+      'missing: Clients.no (role id), Clients.last_name (role last_name, EVENT_FIELDS), Clients.tier (role plan_type), ' +
         'visits.visitor (role user_id), visits.page (role page), visits.device (role device), ' +
         'visits.browser (role browser), visits.location (role location), ' +
         'visits.event_time (role event_time), Clients.nick (PROFILE_FIELDS), ' +
         'referrer of visits or Clients (EVENT_FIELDS)',
     );
-    expect(lack?.fix).toContain('COLUMN_NAMES=last_name=<name>,plan_type=<name>,user_id=<name>');
+    expect(lack?.fix).toContain(
+      'COLUMN_NAMES=customers.id=<name>,last_name=<name>,plan_type=<name>,user_id=<name>',
+    );
     expect(lack?.fix).toContain('correct PROFILE_FIELDS and EVENT_FIELDS');
   });
 
