@@ -69,6 +69,23 @@ describe('foreign keys', () => {
     expect(found.parents.map(({ name }) => name)).toEqual(['customers', 'page_views']);
   });
 
+  test('matter where they change a column that is in a field', async () => {
+    const keys = [
+      key({ columns: ['company'], ...to('companies'), onUpdate: 'CASCADE' }),
+      key({ columns: ['other'], ...to('others'), onUpdate: 'CASCADE' }),
+    ];
+    const profile = [{ column: 'Company', isExact: false, field: 'company' }];
+    const model = {
+      ...DEFAULT_MODEL,
+      tables: { ...DEFAULT_MODEL.tables, customers: 'clients' },
+      profile,
+    };
+    const found = await findCascades('shop', model, ({ name }) =>
+      Promise.resolve(name === 'clients' ? keys : []),
+    );
+    expect(found.parents.map(({ name }) => name)).toEqual(['companies']);
+  });
+
   test('that may not be read are said, and circles come to an end', async () => {
     const circle = { onDelete: 'CASCADE', onUpdate: 'CASCADE', columns: ['id'] } as const;
     const keys: Keys = {

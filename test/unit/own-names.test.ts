@@ -206,6 +206,10 @@ describe('own names', () => {
     const changed = (text: string) => read(text) as { mayChangeRows?: boolean };
     expect(changed('ALTER TABLE Clients MODIFY tier TEXT').mayChangeRows).toBe(true);
     expect(changed('ALTER TABLE Clients ADD plan_type TEXT').mayChangeRows).toBe(false);
+    const profile = [{ column: 'Company', isExact: false, field: 'company' }];
+    const withField = { ...watched, model: { ...MODEL, profile } };
+    const field = readStatement('ALTER TABLE Clients MODIFY company TEXT', 'shop', withField);
+    expect(field).toMatchObject({ kind: 'ddl', mayChangeRows: true });
   });
 
   test('are what the log names columns by', () => {
