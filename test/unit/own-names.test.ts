@@ -8,7 +8,12 @@ import { setupText } from '../../src/commands/setup-db.ts';
 import { positional } from '../../src/database/placeholders.ts';
 import { readMessage } from '../../src/delivery/read-message.ts';
 import { COLUMNS, OUR_TABLES } from '../../src/model/columns.ts';
-import { DEFAULT_MODEL, type DataModel, quoted } from '../../src/model/data-model.ts';
+import {
+  DEFAULT_MODEL,
+  type DataModel,
+  indexStatement,
+  quoted,
+} from '../../src/model/data-model.ts';
 import {
   type FoundTables,
   fieldsIn,
@@ -244,6 +249,15 @@ describe('own names', () => {
     expect(read({ op: 'c', source: { table: 'page_views' }, after: {} }).kind).toBe('nothing');
     expect(readMessage({ value: '{"user_id":7,"cause":"ddl"}' }, 'page_view', MODEL).kind).toBe(
       'requests',
+    );
+  });
+
+  test('are what the statements for people have, quoted where they are not the usual ones', () => {
+    expect(indexStatement(DEFAULT_MODEL)).toBe(
+      'CREATE INDEX page_views_rule ON page_views (user_id, page, event_time)',
+    );
+    expect(indexStatement(MODEL)).toBe(
+      'CREATE INDEX page_views_rule ON `visits` (`visitor`, page, event_time)',
     );
   });
 
