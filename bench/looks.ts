@@ -1,4 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
+import { DEFAULT_MODEL } from '../src/model/data-model.ts';
 import { openDatabase } from '../src/database/open.ts';
 import { Rule } from '../src/rule/rule.ts';
 import type { Figure } from './figures.ts';
@@ -26,10 +27,19 @@ export async function looks(stage: Stage, customers: number, questions: number):
     "SELECT id FROM customers WHERE email LIKE 'many%' ORDER BY id",
   );
   const { host, port, user, password, pid } = stage.server;
-  const login = { host, port, user, password, name: scene.name, ssl: false, timeZone: '+00:00' };
+  const login = {
+    host,
+    port,
+    user,
+    password,
+    name: scene.name,
+    ssl: false,
+    timeZone: '+00:00',
+    model: DEFAULT_MODEL,
+  };
   await using database = await openDatabase(login);
   const pages = ['pricing', 'settings'];
-  const rule = new Rule(database.query, { planType: 'pro', pages, lookbackDays: 7 });
+  const rule = new Rule(database.query, { planType: 'pro', pages, lookbackDays: 7 }, login);
   const figures: Figure[] = [];
   for (const users of USERS_OF_A_LOOK) {
     const times: number[] = [];

@@ -2,6 +2,7 @@
  * What a row costs from the binlog's packet to its message, and to the JSON of it alone: by our own
  * reading, and by zongji and the translation of its rows, in turn in one process. Needs no server.
  */
+import { DEFAULT_MODEL } from '../src/model/data-model.ts';
 import type { CaptureEvent } from '../src/capture/events.ts';
 import { EventTimes } from '../src/capture/event-time.ts';
 import { RawEvents } from '../src/capture/raw-events.ts';
@@ -19,7 +20,14 @@ import { zongjiReader } from '../test/support/zongji-rows.ts';
 const ROWS = 1_000;
 const ROUNDS = 9;
 const EVENTS = 200;
-const TABLES = [{ schema: 'shop', name: 'page_views', table: 'page_views' }] as const;
+const TABLES = [
+  {
+    schema: 'shop',
+    name: 'page_views',
+    table: 'page_views',
+    columns: DEFAULT_MODEL.columns.page_views,
+  },
+] as const;
 const UTF8MB4 = 255;
 
 const text = (name: string, bytesMax: number): WrittenColumn => ({

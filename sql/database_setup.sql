@@ -1,30 +1,31 @@
 -- Phase 1: the tables that iterable-sync reads, and seed data. Runs on MySQL 8.4 and 9.x and on
--- MariaDB 10.11 and later, in the database that is selected. `iterable-sync setup-db` applies it.
+-- MariaDB 10.11 and later, in the database that is selected. `iterable-sync setup-db` applies it, with
+-- what CUSTOMERS_TABLE, PAGE_VIEWS_TABLE and COLUMN_NAMES say in place of the names in backticks.
 
-CREATE TABLE customers (
-  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
-  email VARCHAR(255) NOT NULL,
-  first_name VARCHAR(100) NULL,
-  last_name VARCHAR(100) NULL,
-  plan_type ENUM('free', 'basic', 'pro', 'enterprise') NOT NULL DEFAULT 'free',
-  candidate VARCHAR(255) NULL,
-  UNIQUE KEY customers_email (email)
+CREATE TABLE `customers` (
+  `id` BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  `email` VARCHAR(255) NOT NULL,
+  `first_name` VARCHAR(100) NULL,
+  `last_name` VARCHAR(100) NULL,
+  `plan_type` ENUM('free', 'basic', 'pro', 'enterprise') NOT NULL DEFAULT 'free',
+  `candidate` VARCHAR(255) NULL,
+  UNIQUE KEY customers_email (`email`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
-CREATE TABLE page_views (
-  id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
-  user_id BIGINT NOT NULL,
-  page ENUM('pricing', 'settings', 'features', 'home', 'blog') NOT NULL,
-  device ENUM('mobile', 'desktop', 'tablet') NULL,
-  browser VARCHAR(100) NULL,
-  location VARCHAR(255) NULL,
-  event_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+CREATE TABLE `page_views` (
+  `id` BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  `user_id` BIGINT NOT NULL,
+  `page` ENUM('pricing', 'settings', 'features', 'home', 'blog') NOT NULL,
+  `device` ENUM('mobile', 'desktop', 'tablet') NULL,
+  `browser` VARCHAR(100) NULL,
+  `location` VARCHAR(255) NULL,
+  `event_time` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
   -- Holds all that the rule's window function reads: it never touches the rows of those it drops.
-  KEY page_views_rule (user_id, page, event_time),
-  CONSTRAINT page_views_customer FOREIGN KEY (user_id) REFERENCES customers (id)
+  KEY page_views_rule (`user_id`, `page`, `event_time`),
+  CONSTRAINT page_views_customer FOREIGN KEY (`user_id`) REFERENCES `customers` (`id`)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
-INSERT INTO customers (id, email, first_name, last_name, plan_type, candidate) VALUES
+INSERT INTO `customers` (`id`, `email`, `first_name`, `last_name`, `plan_type`, `candidate`) VALUES
   (1, 'sarah.johnson@email.com', 'Sarah', 'Johnson', 'pro', 'candidate-1'),
   (2, 'mike.chen@email.com', 'Mike', 'Chen', 'pro', 'candidate-2'),
   (3, 'emma.davis@email.com', 'Emma', NULL, 'pro', NULL),
@@ -38,7 +39,7 @@ INSERT INTO customers (id, email, first_name, last_name, plan_type, candidate) V
 
 -- Times are relative to now, and never at midnight's edge: the newest eligible views stay
 -- eligible for days, and the old ones are old whatever the time of day is.
-INSERT INTO page_views (user_id, page, device, browser, location, event_time) VALUES
+INSERT INTO `page_views` (`user_id`, `page`, `device`, `browser`, `location`, `event_time`) VALUES
   -- Eligible: Sarah has two views that count (the later one is sent) and a later one that does not.
   (1, 'pricing', 'desktop', 'Chrome', 'Austin, TX', NOW() - INTERVAL 2 DAY),
   (1, 'settings', 'mobile', 'Safari', 'Austin, TX', NOW() - INTERVAL 1 HOUR),

@@ -3,7 +3,7 @@
  * and the README's tables. With `--check` it changes nothing and exits 1 where one is not current.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { columnsMarkdown } from '../src/capture/needed-columns.ts';
+import { columnsMarkdown } from '../src/model/columns.ts';
 import { defaultProfile, envExample, settingsMarkdown } from '../src/settings/help.ts';
 
 const TABLES = { settings: settingsMarkdown, columns: columnsMarkdown };

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { connect } from '../database/connect.ts';
 import type { FilePlace } from '../database/log-place.ts';
+import { nameOf, quoted } from '../model/data-model.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { CapturedIds, WORD_IDS, isAbove } from './captured-ids.ts';
 import type { CapturedTable, Id } from './events.ts';
@@ -38,6 +39,9 @@ export interface AuditedStream {
 /** What is known of one table. */
 interface Look {
   table: CapturedTable;
+  /** Its name and the name of its id, as SQL has them. */
+  name: string;
+  id: string;
   captured: CapturedIds;
   /** The highest ids at the last two looks. */
   maxima: Id[];
@@ -61,7 +65,13 @@ export class Audit {
     this.#db = db;
     this.#intervalMs = intervalMs;
     const tables: CapturedTable[] = ['page_views', 'customers'];
-    this.#looks = tables.map((table) => ({ table, captured: new CapturedIds(), maxima: [] }));
+    this.#looks = tables.map((table) => ({
+      table,
+      name: quoted(db.model.tables[table]),
+      id: quoted(nameOf(db.model, table, 'id')),
+      captured: new CapturedIds(),
+      maxima: [],
+    }));
   }
 
   /** A stream begins. What was noted counts only when it goes on where the last one ended. */
@@ -110,8 +120,8 @@ export class Audit {
   }
 
   async #compare(connection: Connection, look: Look, stream: AuditedStream): Promise<void> {
-    const { table, captured, maxima } = look;
-    const [row] = await rowsOf(connection, `SELECT MAX(id) AS top FROM ${table}`);
+    const { table, name, id, captured, maxima } = look;
+    const [row] = await rowsOf(connection, `SELECT MAX(${id}) AS top FROM ${name}`);
     const top = row?.['top'] ?? 0;
     const [from] = maxima;
     // Emptied, or keys that do not count up: begin again.
@@ -123,7 +133,7 @@ export class Audit {
       const range = [at, top];
       const [page] = await rowsOf(
         connection,
-        `SELECT MAX(id) AS last FROM (SELECT id FROM ${table} WHERE id > ? AND id <= ? ORDER BY id LIMIT ${PAGE_ROWS}) AS page`,
+        `SELECT MAX(part.id) AS last FROM (SELECT ${id} AS id FROM ${name} WHERE ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ${PAGE_ROWS}) AS part`,
         range,
       );
       const last = page?.['last'];
@@ -132,27 +142,44 @@ export class Audit {
       if (stream.signal.aborted || captured.isFull) return;
       for (let i = 0; i < ids.length; i += USERS_ROWS) {
         const some = ids.slice(i, i + USERS_ROWS);
-        stream.onUnlogged({ table, ids: some, userIds: await usersOf(connection, table, some) });
-        for (const id of some) captured.add(id);
+        stream.onUnlogged({
+          table,
+          ids: some,
+          userIds: await this.#usersOf(connection, table, some),
+        });
+        for (const one of some) captured.add(one);
       }
       at = last;
     }
     look.maxima = [...maxima.slice(-1), top];
     captured.forgetTo(look.maxima[0] ?? top);
   }
+
+  async #usersOf(
+    connection: Connection,
+    table: CapturedTable,
+    ids: readonly Id[],
+  ): Promise<readonly Id[]> {
+    if (table === 'customers') return ids;
+    const { tables, columns } = this.#db.model;
+    const { id, user_id: userId } = columns.page_views;
+    const sql = `SELECT DISTINCT ${quoted(userId)} AS userId FROM ${quoted(tables.page_views)} WHERE ${quoted(id)} IN (?)`;
+    const rows = await rowsOf(connection, sql, [ids]);
+    return rows.map((row) => row['userId']).filter((user): user is Id => user !== null);
+  }
 }
 
 /** Ids of the range that the log had not shown when it was read past them. */
 async function unlogged(
   connection: Connection,
-  { table, captured }: Look,
+  { name, id, captured }: Look,
   range: readonly [Id, Id],
   { hasPassed, signal }: AuditedStream,
 ): Promise<Id[]> {
   const words = await rowsOf(
     connection,
-    `SELECT id DIV ${WORD_IDS} AS word, BIT_OR(1 << (id % ${WORD_IDS})) AS bits
-     FROM ${table} WHERE id > ? AND id <= ? GROUP BY id DIV ${WORD_IDS}`,
+    `SELECT ${id} DIV ${WORD_IDS} AS word, BIT_OR(1 << (${id} % ${WORD_IDS})) AS bits
+     FROM ${name} WHERE ${id} > ? AND ${id} <= ? GROUP BY ${id} DIV ${WORD_IDS}`,
     [...range],
   );
   const missing = (): Id[] =>
@@ -162,17 +189,6 @@ async function unlogged(
   const place = await readLogEnd(connection);
   while (!hasPassed(place)) if (!(await elapsed(WAIT_MS, signal))) return [];
   return missing();
-}
-
-async function usersOf(
-  connection: Connection,
-  table: CapturedTable,
-  ids: readonly Id[],
-): Promise<readonly Id[]> {
-  if (table === 'customers') return ids;
-  const sql = 'SELECT DISTINCT user_id AS userId FROM page_views WHERE id IN (?)';
-  const rows = await rowsOf(connection, sql, [ids]);
-  return rows.map((row) => row['userId']).filter((id): id is Id => id !== null);
 }
 
 function forget(look: Look): void {

@@ -6,7 +6,7 @@ import type { DatabaseSettings } from '../settings/types.ts';
 import { COLLATION_QUERIES, type Charsets, TEXTS_QUERY } from './charsets.ts';
 import { readEventType, readLogPosition } from './commit-time.ts';
 import { EventTimes } from './event-time.ts';
-import type { CapturedTable, CaptureEvent } from './events.ts';
+import type { CaptureEvent, NamedTable } from './events.ts';
 import { type Packet, type RawConnection, onPackets } from './packets.ts';
 import type { ParentWatch } from './parent-watch.ts';
 import type { Flavour, LogPosition } from './position.ts';
@@ -52,7 +52,7 @@ export interface BinlogOptions {
   start: LogPosition;
   flavour: Flavour;
   /** As the server spells them. */
-  tables: readonly { schema: string; name: string; table: CapturedTable }[];
+  tables: readonly NamedTable[];
   parents: ParentWatch;
   /** Called in the order of the log, synchronously; it must not throw. */
   onEvent: (event: CaptureEvent) => void;
@@ -156,7 +156,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
     }
     if (type === EXECUTE_LOAD_QUERY_EVENT) {
       const text = buffer.toString('latin1', offset, end);
-      if (options.tables.some(({ name }) => text.includes(name))) {
+      if (options.tables.some(({ name }) => text.includes(Buffer.from(name).toString('latin1')))) {
         onEvent({
           kind: 'unreadable',
           sentence:

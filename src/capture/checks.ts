@@ -1,10 +1,11 @@
 import type { Connection } from 'mysql2/promise';
+import { userOf } from '../database/grants.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
-import { unreadableColumns } from './column-types.ts';
-import { type Check, type Verdict, check, missingText, unchecked } from './check.ts';
+import { type Check, type Verdict, check } from './check.ts';
 import { checkFilters, checkReplicaLogs, syncVerdict } from './log-checks.ts';
 import { type Source, listReplicas, readLogStatus, readSource, rowsOf } from './source.ts';
-import { COLUMNS, readDefinitions, userOf } from './table-definitions.ts';
+import { checkTables } from './table-checks.ts';
+import { readDefinitions } from './table-definitions.ts';
 
 export { type Check, refusalOf } from './check.ts';
 
@@ -131,96 +132,6 @@ async function checkGrants(
   });
   if (log === null) return [grants];
   return [grants, checkFilters(log, db.name), await checkReplicaLogs(connection, source)];
-}
-
-async function checkTables(
-  connection: Connection,
-  source: Source,
-  db: DatabaseSettings,
-): Promise<Check[]> {
-  const rows = await rowsOf(
-    connection,
-    `SELECT TABLE_NAME AS tableName, LOWER(COLUMN_NAME) AS columnName, LOWER(DATA_TYPE) AS dataType
-     FROM information_schema.COLUMNS
-     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) IN (?)
-     ORDER BY TABLE_NAME, ORDINAL_POSITION`,
-    [Object.keys(COLUMNS)],
-  );
-  const isCaseSensitive = source.variables.get('lower_case_table_names') === '0';
-  const tables = Map.groupBy(rows, ({ tableName }) =>
-    isCaseSensitive ? String(tableName) : String(tableName).toLowerCase(),
-  );
-  const columnsOf = (table: string): string[] =>
-    (tables.get(table) ?? []).map(({ columnName }) => String(columnName));
-  const noTables = Object.keys(COLUMNS).filter((table) => !tables.has(table));
-  const noColumns = Object.entries(COLUMNS)
-    .filter(([table]) => tables.has(table))
-    .flatMap(([table, names]) =>
-      names.filter((name) => !columnsOf(table).includes(name)).map((name) => `${table}.${name}`),
-    );
-  const grant = `GRANT SELECT ON \`${db.name}\`.* TO ${userOf(db)}`;
-  const inOtherCase = [...tables.keys()].filter((table) => !(table in COLUMNS));
-  const unreadable = [...tables].flatMap(([table, columns]) =>
-    unreadableColumns(
-      source.flavour,
-      table,
-      columns.map(({ columnName, dataType }) => ({
-        name: String(columnName),
-        type: String(dataType),
-      })),
-    ),
-  );
-  const absent = noTables.length === 0 ? null : missingText(noTables);
-  const ofTables = (name: string, verdict: Verdict): Check =>
-    absent === null || !verdict.ok ? check(name, verdict) : unchecked(name, absent);
-  return [
-    check('tables', {
-      ok: noTables.length === 0,
-      detail:
-        noTables.length === 0
-          ? 'customers, page_views'
-          : `no ${noTables.join(' and ')} in ${db.name}, or not readable`,
-      fix:
-        inOtherCase.length === 0
-          ? `run setup-db, check DB_NAME, or run ${grant}`
-          : `names are case-sensitive on this server: run ${inOtherCase.map((table) => `RENAME TABLE ${table} TO ${table.toLowerCase()}`).join(' and ')}`,
-    }),
-    ofTables('columns', {
-      ok: noColumns.length === 0,
-      detail: noColumns.length === 0 ? 'all that are needed' : `missing: ${noColumns.join(', ')}`,
-      fix: `add them as sql/database_setup.sql has them, or run ${grant}`,
-    }),
-    ofTables('column types', {
-      ok: unreadable.length === 0,
-      detail:
-        unreadable.length === 0
-          ? 'can all be read'
-          : unreadable.map(({ detail }) => detail).join('; '),
-      fix: unreadable.map(({ fix }) => fix).join('; '),
-    }),
-    noTables.includes('page_views')
-      ? unchecked('index', missingText(['page_views']))
-      : check('index', await indexVerdict(connection), false),
-  ];
-}
-
-/** The rule wants an index that begins with user_id and holds page and event_time. */
-async function indexVerdict(connection: Connection): Promise<Verdict> {
-  const rows = await rowsOf(
-    connection,
-    `SELECT INDEX_NAME AS indexName, LOWER(COLUMN_NAME) AS columnName FROM information_schema.STATISTICS
-     WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) = 'page_views' ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
-  );
-  const indexes = Map.groupBy(rows, (row) => String(row['indexName']));
-  const good = [...indexes].find(([, columns]) => {
-    const names = columns.map((row) => String(row['columnName']));
-    return names[0] === 'user_id' && names.includes('page') && names.includes('event_time');
-  });
-  return {
-    ok: good !== undefined,
-    detail: good === undefined ? 'no index for the rule on page_views' : good[0],
-    fix: 'run CREATE INDEX page_views_rule ON page_views (user_id, page, event_time): the rule is slow without it',
-  };
 }
 
 /**

@@ -1,5 +1,7 @@
+import { quoted, shownName } from '../model/data-model.ts';
 import type { Source } from './source.ts';
-import { FIELDS } from './table-plan.ts';
+import { rolesOf } from '../model/columns.ts';
+import type { NamedTable } from './events.ts';
 
 /** DATA_TYPE as information_schema.COLUMNS has it. */
 const GEOMETRY_NAMES = new Set([
@@ -23,8 +25,19 @@ const READ_TYPES = new Set(
   ].flat(),
 );
 
-/** The texts of page_views that a message has. */
-export const TEXTS: readonly string[] = ['page', 'device', 'browser', 'location'];
+/** Of the page views, roles of whole numbers and times; of a message all others are texts. */
+const NO_TEXTS: ReadonlySet<string> = new Set(['id', 'user_id', 'event_time']);
+
+/** Names, in lower case, of the columns that a message has: all of them, or the texts. */
+export function messageColumns(
+  { table, columns }: Pick<NamedTable, 'table' | 'columns'>,
+  which: 'all' | 'texts',
+): ReadonlySet<string> {
+  const names: Readonly<Record<string, string>> = columns;
+  const roles: readonly string[] = rolesOf(table, 'message');
+  const wanted = which === 'all' ? roles : roles.filter((role) => !NO_TEXTS.has(role));
+  return new Set(wanted.map((role) => (names[role] ?? role).toLowerCase()));
+}
 
 export interface Unreadable {
   detail: string;
@@ -36,9 +49,9 @@ export const unreadableVector = (table: string, column: string | null): Unreadab
   fix: 'keep vectors in a table of their own',
 });
 
-export const unreadableGeometry = (column: string, text: string): Unreadable => ({
-  detail: `the column ${column} of page_views comes before its texts, which can not be read then from a MariaDB binlog`,
-  fix: `run ALTER TABLE page_views MODIFY ${column} <its definition> AFTER ${text}`,
+export const unreadableGeometry = (table: string, column: string, text: string): Unreadable => ({
+  detail: `the column ${column} of ${table} comes before its texts, which can not be read then from a MariaDB binlog`,
+  fix: `run ALTER TABLE ${shownName(table, 'page_views')} MODIFY ${quoted(column)} <its definition> AFTER ${quoted(text)}`,
 });
 
 /**
@@ -49,20 +62,22 @@ export const unreadableGeometry = (column: string, text: string): Unreadable => 
  */
 export function unreadableColumns(
   flavour: Source['flavour'],
-  table: string,
+  table: Pick<NamedTable, 'table' | 'name' | 'columns'>,
   columns: readonly { name: string; type: string }[],
 ): Unreadable[] {
-  const ours: readonly string[] = table === 'customers' ? ['id'] : FIELDS;
-  if (!columns.some(({ name, type }) => ours.includes(name) && !READ_TYPES.has(type))) return [];
+  const isIn = (names: ReadonlySet<string>, name: string): boolean => names.has(name.toLowerCase());
+  const ours = messageColumns(table, 'all');
+  if (!columns.some(({ name, type }) => isIn(ours, name) && !READ_TYPES.has(type))) return [];
   if (flavour === 'mysql') {
     return columns
       .filter(({ type }) => type === 'vector')
-      .map(({ name }) => unreadableVector(table, name));
+      .map(({ name }) => unreadableVector(table.name, name));
   }
-  if (table !== 'page_views') return [];
-  const last = columns.findLastIndex(({ name }) => TEXTS.includes(name));
+  if (table.table !== 'page_views') return [];
+  const texts = messageColumns(table, 'texts');
+  const last = columns.findLastIndex(({ name }) => isIn(texts, name));
   return columns
     .slice(0, Math.max(last, 0))
     .filter(({ type }) => GEOMETRY_NAMES.has(type))
-    .map(({ name }) => unreadableGeometry(name, columns[last]?.name ?? ''));
+    .map(({ name }) => unreadableGeometry(table.name, name, columns[last]?.name ?? ''));
 }

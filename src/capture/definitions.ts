@@ -1,3 +1,5 @@
+import { OUR_TABLES } from '../model/columns.ts';
+import { type DataModel, valueColumns } from '../model/data-model.ts';
 import { type TableName, type Token, isSign, isWord, nameAt, namesIn } from './sql-tokens.ts';
 
 /** What a definition (DDL) is about. */
@@ -30,7 +32,7 @@ const table = (names: readonly TableName[], mayChangeRows: boolean): Defined => 
 });
 
 /** Reads a definition; null where the statement is none. */
-export function readDefinition(tokens: readonly Token[]): Defined | null {
+export function readDefinition(tokens: readonly Token[], model: DataModel): Defined | null {
   const [verb] = tokens;
   if (!isWord(verb, ...VERBS)) return null;
   if (isWord(verb, 'TRUNCATE')) {
@@ -57,7 +59,7 @@ export function readDefinition(tokens: readonly Token[]): Defined | null {
   if (isWord(verb, 'DROP')) return table(listedAt(tokens, from), false);
   // RENAME a TO b, c TO d; REPAIR may leave rows out.
   if (!isWord(verb, 'ALTER')) return table(namesIn(tokens, from, tokens.length), true);
-  return altered(tokens, from);
+  return altered(tokens, from, model);
 }
 
 function afterIfExists(tokens: readonly Token[], from: number): number {
@@ -78,7 +80,7 @@ function listedAt(tokens: readonly Token[], from: number): TableName[] {
 }
 
 /** The table itself, the name that it is given, and the one that a partition comes from or goes to. */
-function altered(tokens: readonly Token[], from: number): Defined {
+function altered(tokens: readonly Token[], from: number, model: DataModel): Defined {
   const names = listedAt(tokens, from).slice(0, 1);
   tokens.forEach((token, at) => {
     if (at <= from) return;
@@ -89,24 +91,28 @@ function altered(tokens: readonly Token[], from: number): Defined {
     const found = nameAt(tokens, at + (isLinked ? 2 : 1));
     if (found !== null) names.push(found.table);
   });
-  return table(names, CONCERNING.test(textOf(tokens).replace(INDEXES, '')));
+  return table(names, CONCERNING.test(textOf(tokens, model).replace(INDEXES, '')));
 }
 
 const RENAMED_PARTS = ['COLUMN', 'INDEX', 'KEY'];
 /** Definitions of indexes, whose columns keep what they have. */
 const INDEXES = /\bADD\s+(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?(?:INDEX|KEY)\b[^(]*\([^)]*\)/gi;
+/** What stands for a column that the rule and the payloads have, in the text of a definition. */
+const OUR_COLUMN = '\ue000';
 /**
- * Columns that the rule and the payloads have; clauses that bring in other rows or texts, or that
- * change where rows are kept, or which other tables they hang on.
+ * Such columns; clauses that bring in other rows or texts, or that change where rows are kept, or
+ * which other tables they hang on.
  */
 const CONCERNING =
-  /\b(?:id|email|first_name|last_name|plan_type|candidate|user_id|page|device|location|event_time|RENAME|EXCHANGE|IMPORT|DISCARD|CONVERT|PARTITION|FOREIGN|REFERENCES|CONSTRAINT|VERSIONING|UNION|CONNECTION)\b|\bENGINE\s*=?\s*(?!InnoDB\b|MyISAM\b|Aria\b)\w/i;
+  /\ue000|\b(?:RENAME|EXCHANGE|IMPORT|DISCARD|CONVERT|PARTITION|FOREIGN|REFERENCES|CONSTRAINT|VERSIONING|UNION|CONNECTION)\b|\bENGINE\s*=?\s*(?!InnoDB\b|MyISAM\b|Aria\b)\w/i;
 
 /** Without what stands in strings and comments. */
-function textOf(tokens: readonly Token[]): string {
+function textOf(tokens: readonly Token[], model: DataModel): string {
+  const columns = OUR_TABLES.map((table) => valueColumns(model, table));
   return tokens
     .map((token) => {
       if (token.kind === 'string') return "''";
+      if (columns.some((names) => names.has(token.text.toLowerCase()))) return OUR_COLUMN;
       return token.kind === 'name' ? `\`${token.text}\`` : token.text;
     })
     .join(' ');

@@ -1,8 +1,17 @@
+import type { OurTable as CapturedTable } from '../model/columns.ts';
+import type { ColumnNames } from '../model/data-model.ts';
 import type { QueryStatus } from './query-status.ts';
 
 /** What the binlog tells us, in our own words: `binlog.ts` makes these of zongji's events. */
 
-export type CapturedTable = 'customers' | 'page_views';
+export type { OurTable as CapturedTable } from '../model/columns.ts';
+/** One of our tables, as the binlog may name it, and what its columns are called. */
+export interface NamedTable {
+  schema: string;
+  name: string;
+  table: CapturedTable;
+  columns: ColumnNames[CapturedTable];
+}
 export type RowOperation = 'insert' | 'update' | 'delete';
 
 /** An integer id; above 2^53, and where the column holds text, as text. */

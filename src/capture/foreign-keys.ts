@@ -1,4 +1,6 @@
 import type { Connection } from 'mysql2/promise';
+import { OUR_TABLES } from '../model/columns.ts';
+import { type DataModel, isSameColumn, quoted, readColumns } from '../model/data-model.ts';
 import { type Check, check } from './check.ts';
 import { rowsOf } from './source.ts';
 import { type Token, isSign, isWord, nameAt, tokenize } from './sql-tokens.ts';
@@ -102,22 +104,20 @@ interface Node extends Table {
   onUpdate: boolean;
 }
 
-export type Columns = Readonly<Record<string, readonly string[]>>;
-
 /**
- * Which tables can change ours by a cascade, through others too. `columns` are those of each of our
- * tables that matter. A deleted customer's page views are none of it: the deletion itself says all.
+ * Which tables can change columns of ours that are read by a cascade, through others too. A deleted
+ * customer's page views are none of it: the deletion itself says all.
  */
 export async function findCascades(
   database: string,
-  columns: Columns,
+  model: DataModel,
   keysOf: (table: Table) => Promise<readonly ForeignKey[] | null>,
 ): Promise<Cascades> {
-  const ours = Object.entries(columns).map(([name, names]) => {
+  const ours = OUR_TABLES.map((table) => {
     const node: Node = {
       schema: database,
-      name,
-      columns: new Set(names),
+      name: model.tables[table],
+      columns: new Set(readColumns(model, table)),
       onDelete: true,
       onUpdate: true,
     };
@@ -131,7 +131,7 @@ export async function findCascades(
     if (keys === null) unseen.push({ schema: child.schema, name: child.name });
     for (const key of keys ?? []) {
       const parent = parentBy(key, child);
-      if (parent === null || isCustomerOfView(key, child, database)) continue;
+      if (parent === null || isCustomerOfView(key, child, database, model)) continue;
       const known = parents.find((one) => isSameTable(one, parent));
       if (known === undefined) {
         parents.push(parent);
@@ -163,12 +163,15 @@ function isCustomerOfView(
   { columns, parent, parentColumns }: ForeignKey,
   child: Table,
   database: string,
+  { tables, columns: names }: DataModel,
 ) {
+  const isOnly = (found: readonly string[], name: string): boolean =>
+    found.length === 1 && isSameColumn(found[0] ?? '', name);
   return (
-    isSameTable(child, { schema: database, name: 'page_views' }) &&
-    isSameTable(parent, { schema: database, name: 'customers' }) &&
-    columns.join() === 'user_id' &&
-    parentColumns.join() === 'id'
+    isSameTable(child, { schema: database, name: tables.page_views }) &&
+    isSameTable(parent, { schema: database, name: tables.customers }) &&
+    isOnly(columns, names.page_views.user_id) &&
+    isOnly(parentColumns, names.customers.id)
   );
 }
 
@@ -190,11 +193,11 @@ const MISSING = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR', 'ER_UNKNOWN_TABL
 export function readCascades(
   connection: Connection,
   database: string,
-  columns: Columns,
+  model: DataModel,
 ): Promise<Cascades> {
-  return findCascades(database, columns, async ({ schema, name }) => {
+  return findCascades(database, model, async ({ schema, name }) => {
     try {
-      const [row] = await rowsOf(connection, 'SHOW CREATE TABLE ??.??', [schema, name]);
+      const [row] = await rowsOf(connection, `SHOW CREATE TABLE ${quoted(schema)}.${quoted(name)}`);
       const text = row?.['Create Table'];
       // A view has none.
       return typeof text === 'string' ? parseForeignKeys(text, schema) : [];
@@ -211,7 +214,7 @@ export function readCascades(
 export function checkCascades({ parents, unseen }: Cascades, user: string): Check {
   const names = parents.map(({ schema, name }) => `${schema}.${name}`).join(', ');
   const grants = unseen.map(
-    ({ schema, name }) => `GRANT SELECT ON \`${schema}\`.\`${name}\` TO ${user}`,
+    ({ schema, name }) => `GRANT SELECT ON ${quoted(schema)}.${quoted(name)} TO ${user}`,
   );
   return check('foreign keys', {
     ok: unseen.length === 0,

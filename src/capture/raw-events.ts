@@ -11,13 +11,13 @@ import {
   TYPE_OFFSET,
 } from './event-layout.ts';
 import type { EventTimes } from './event-time.ts';
-import type { CapturedTable, CaptureEvent } from './events.ts';
+import type { CaptureEvent, NamedTable } from './events.ts';
 import { PacketRows } from './packet-rows.ts';
 import type { Flavour } from './position.ts';
 import type { RowReader } from './row-reader.ts';
 import { ROWS_TYPES, type RowsType, readRowsBody, readRowsTableId } from './rows-event.ts';
 import { readTableMap, readTableName } from './table-map.ts';
-import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
+import { type TablePlan, isImageWhole, missingColumnText, planTable } from './table-plan.ts';
 import { readingOf } from './table-reader.ts';
 import { TRANSACTION_TYPES, TransactionEvents } from './transaction-events.ts';
 
@@ -30,7 +30,7 @@ const LONG_BYTES = 512;
 const TABLES_MAX = 1_000;
 
 export interface RawEventsOptions {
-  tables: readonly { schema: string; name: string; table: CapturedTable }[];
+  tables: readonly NamedTable[];
   flavour: Flavour;
   /** Filled before the first event. */
   charsets: Charsets;
@@ -132,7 +132,7 @@ export class RawEvents {
     const names = readTableName(bytes, from, to);
     const table = this.#options.tables.find(
       ({ schema, name }) => schema === names.schema && name === names.table,
-    )?.table;
+    );
     if (table === undefined) return true;
     const next = this.#know(table, Buffer.from(bytes.subarray(from, to)), known);
     if (next === null) return true;
@@ -149,24 +149,24 @@ export class RawEvents {
   }
 
   /** null: its rows can't be read, which was said. */
-  #know(table: CapturedTable, map: Buffer, before: Known | undefined): Known | null {
+  #know(table: NamedTable, map: Buffer, before: Known | undefined): Known | null {
     const { flavour, charsets, times } = this.#options;
     const { columns, unknownType } = readTableMap(map, 0, map.length, flavour);
     if (unknownType !== null) {
       return this.#unreadable(
-        `a column of ${table} has a type that is not known (${unknownType}); keep it in a table of its own`,
+        `a column of ${table.name} has a type that is not known (${unknownType}); keep it in a table of its own`,
       );
     }
     if (columns === null) {
       // An id is of one definition: it was named before, and is still the same.
       if (before !== undefined) return before;
       return this.#unreadable(
-        `the binlog does not name the columns of ${table}; set binlog_row_metadata=FULL on the server`,
+        `the binlog does not name the columns of ${table.name}; set binlog_row_metadata=FULL on the server`,
       );
     }
     const plan = planTable(table, columns);
     if ('missing' in plan) {
-      return this.#unreadable(`the table ${table} had no column ${plan.missing}; add it`);
+      return this.#unreadable(missingColumnText(table.name, plan));
     }
     const reading = readingOf(plan, columns, { charsets, flavour, times });
     if (reading.kind === 'unreadable') {
@@ -185,7 +185,7 @@ export class RawEvents {
     const body = readRowsBody(bytes, from, to, type);
     if (!isImageWhole(plan, body.bitmap) || !isImageWhole(plan, body.bitmapAfter)) {
       this.#unreadable(
-        `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL on the server, and let no session set another`,
+        `the binlog does not hold the whole rows of ${plan.name}; set binlog_row_image=FULL on the server, and let no session set another`,
       );
       return true;
     }

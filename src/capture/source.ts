@@ -1,7 +1,9 @@
 import type { Connection } from 'mysql2/promise';
 import { IDENTITY_VARIABLES, identityOf } from '../database/server.ts';
 import { untilCommitsAreVisible } from '../database/semi-sync.ts';
-import type { CapturedTable } from './events.ts';
+import { OUR_TABLES } from '../model/columns.ts';
+import type { DatabaseSettings } from '../settings/types.ts';
+import type { NamedTable } from './events.ts';
 import type { Flavour, LogPosition } from './position.ts';
 
 /** What the server says of itself. */
@@ -68,12 +70,21 @@ export async function readSource(connection: Connection): Promise<Source> {
 /** The two tables as the binlog may name them, which depends on lower_case_table_names. */
 export function tablesOf(
   source: Source,
-  database: string,
-): { schema: string; name: string; table: CapturedTable }[] {
-  const schemas = new Set([database]);
-  if (source.variables.get('lower_case_table_names') !== '0') schemas.add(database.toLowerCase());
-  const tables: CapturedTable[] = ['customers', 'page_views'];
-  return [...schemas].flatMap((schema) => tables.map((table) => ({ schema, name: table, table })));
+  { name: database, model }: Pick<DatabaseSettings, 'name' | 'model'>,
+): NamedTable[] {
+  const isExact = source.variables.get('lower_case_table_names') === '0';
+  const spellings = (name: string): string[] =>
+    isExact ? [name] : [...new Set([name, name.toLowerCase()])];
+  return spellings(database).flatMap((schema) =>
+    OUR_TABLES.flatMap((table) =>
+      spellings(model.tables[table]).map((name) => ({
+        schema,
+        name,
+        table,
+        columns: model.columns[table],
+      })),
+    ),
+  );
 }
 
 /** The first statement that this server knows: names changed over the versions. */

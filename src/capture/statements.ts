@@ -1,3 +1,4 @@
+import { type DataModel, tableNamed } from '../model/data-model.ts';
 import { type QueryStatus, UNKNOWN_STATUS } from './query-status.ts';
 import { type Token, type TableName, isWord, nameAt, namesIn, tokenize } from './sql-tokens.ts';
 import { type Defined, readDefinition } from './definitions.ts';
@@ -23,12 +24,13 @@ export type StatementKind =
 export interface Watched {
   /** The captured database. */
   database: string;
+  /** What our tables and columns are called in it. */
+  model: DataModel;
   /** Tables beside ours whose changes change ours; by schema and name. */
   parents: readonly { schema: string; name: string }[];
 }
 
 const OTHER: StatementKind = { kind: 'other' };
-const TABLES = ['customers', 'page_views'];
 
 /** A statement is looked at up to here: the names come first, and one may be megabytes long. */
 const LOOKED_AT_CHARACTERS_MAX = 64 * 1024;
@@ -80,20 +82,25 @@ const HARMLESS =
     ' ',
   );
 
-/** Whether this name is one of ours, or a parent's: how it is told of; else null. */
-export function watchedName(
+/** A table that is watched: how it is told of, and whether it is ours or a parent. */
+interface WatchedTable {
+  name: string;
+  isOurs: boolean;
+}
+
+function watchedTable(
   { schema, name }: TableName,
   defaultSchema: string,
-  { database, parents }: Watched,
-): string | null {
+  { database, model, parents }: Watched,
+): WatchedTable | null {
   const isSame = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
   const ofSchema = schema ?? defaultSchema;
   if (isSame(ofSchema, database)) {
-    const table = TABLES.find((ours) => isSame(ours, name));
-    if (table !== undefined) return table;
+    const table = tableNamed(model, name);
+    if (table !== null) return { name: model.tables[table], isOurs: true };
   }
   const parent = parents.find((one) => isSame(one.schema, ofSchema) && isSame(one.name, name));
-  return parent === undefined ? null : `${parent.schema}.${parent.name}`;
+  return parent === undefined ? null : { name: `${parent.schema}.${parent.name}`, isOurs: false };
 }
 
 /** The first of these names that is watched. */
@@ -101,9 +108,9 @@ function firstWatched(
   names: readonly TableName[],
   defaultSchema: string,
   watched: Watched,
-): string | null {
+): WatchedTable | null {
   for (const name of names) {
-    const found = watchedName(name, defaultSchema, watched);
+    const found = watchedTable(name, defaultSchema, watched);
     if (found !== null) return found;
   }
   return null;
@@ -125,11 +132,11 @@ export function readStatement(
   const [verb] = tokens;
   // MariaDB puts a comment in the place of an event that we would not know.
   if (verb === undefined || isWord(verb, ...HARMLESS)) return OTHER;
-  const defined = readDefinition(tokens);
+  const defined = readDefinition(tokens, watched.model);
   if (defined !== null) return definition(defined, tokens, hasVersionComment, schema, watched);
   const target = firstWatched(targetsOf(tokens), schema, watched);
   // A parent's rows as text are as good as its rows: they say that it was changed.
-  if (target !== null && TABLES.includes(target)) return { kind: 'rows-as-text', table: target };
+  if (target?.isOurs === true) return { kind: 'rows-as-text', table: target.name };
   return writesElsewhere(status, watched) ? OTHER : { kind: 'doubt' };
 }
 
@@ -154,8 +161,8 @@ function definition(
   const names = hasVersionComment ? namesIn(tokens, 0, tokens.length) : defined.names;
   const table = firstWatched(names, schema, watched);
   if (table === null) return OTHER;
-  if (what === 'truncate' && TABLES.includes(table)) return { kind: 'truncate', table };
-  return { kind: 'ddl', table, mayChangeRows };
+  if (what === 'truncate' && table.isOurs) return { kind: 'truncate', table: table.name };
+  return { kind: 'ddl', table: table.name, mayChangeRows };
 }
 
 /** The tables that a statement writes to, as far as its text says; joined ones count as well. */

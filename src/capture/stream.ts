@@ -79,7 +79,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   });
   const besides = new AbortController();
   const parents = new ParentWatch();
-  let watched: Watched = { database: db.name, parents: [] };
+  let watched: Watched = { database: db.name, model: db.model, parents: [] };
   const onLoss = (loss: Loss): void => {
     lost ??= loss;
     // Saved also where nothing came since the last save.
@@ -88,7 +88,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   };
   const takeDefinitions = (now: Definitions): void => {
     parents.watch(now.parents);
-    watched = { database: db.name, parents: now.parents };
+    watched = { database: db.name, model: db.model, parents: now.parents };
     if (now.refusal !== null) onLoss({ kind: 'refused', sentence: now.refusal });
   };
   takeDefinitions(options.definitions);
@@ -123,7 +123,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     db,
     start,
     flavour: source.flavour,
-    tables: tablesOf(source, db.name),
+    tables: tablesOf(source, db),
     parents,
     onEvent: (event) => {
       // What follows a loss is read again, or made good otherwise.
@@ -184,7 +184,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
 /** Asks for a look at the users whose rows the log does not have. */
 function makeGood({ table, ids, userIds }: Unlogged, outbox: Outbox, options: StreamOptions): void {
   options.warn(
-    `${ids.length} rows of ${table} are not in the binlog (ids ${rangesText(ids)}): written with sql_log_bin=0, or past a filter? Their users are looked at again; let every session write to the binlog`,
+    `${ids.length} rows of ${options.db.model.tables[table]} are not in the binlog (ids ${rangesText(ids)}): written with sql_log_bin=0, or past a filter? Their users are looked at again; let every session write to the binlog`,
   );
   const headers = { schema: USER_CHANGE_SCHEMA };
   const nowMs = Date.now();

@@ -1,16 +1,9 @@
 import type { Connection } from 'mysql2/promise';
+import { userOf } from '../database/grants.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { type Check, refusalOf } from './check.ts';
 import { type Parent, checkCascades, readCascades } from './foreign-keys.ts';
-import { namesIn } from './needed-columns.ts';
 import { checkKinds } from './table-kinds.ts';
-
-/** Columns that the rule, the messages and the payloads have. */
-export const COLUMNS = { customers: namesIn('customers'), page_views: namesIn('page_views') };
-
-export function userOf(db: DatabaseSettings): string {
-  return `'${db.user}'@'%'`;
-}
 
 /** What of the tables' definitions the stream depends on; it may change while capture runs. */
 export interface Definitions {
@@ -26,8 +19,8 @@ export async function readDefinitions(
   connection: Connection,
   db: DatabaseSettings,
 ): Promise<Definitions> {
-  const kinds = await checkKinds(connection, db.name, Object.keys(COLUMNS));
-  const cascades = await readCascades(connection, db.name, COLUMNS);
+  const kinds = await checkKinds(connection, db);
+  const cascades = await readCascades(connection, db.name, db.model);
   const checks = [kinds, checkCascades(cascades, userOf(db))];
   return { parents: cascades.parents, refusal: refusalOf(checks), checks };
 }

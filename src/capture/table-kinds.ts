@@ -1,4 +1,8 @@
 import type { Connection } from 'mysql2/promise';
+import { OUR_TABLES, type OurTable } from '../model/columns.ts';
+import { quoted, shownName } from '../model/data-model.ts';
+import { tableSettings } from '../model/found.ts';
+import type { DatabaseSettings } from '../settings/types.ts';
 import { type Check, check, missingText, unchecked } from './check.ts';
 import { rowsOf } from './source.ts';
 import { isWord, nameAt, tokenize } from './sql-tokens.ts';
@@ -8,6 +12,8 @@ const ENGINES = new Set('INNODB MYISAM ARIA ROCKSDB TOKUDB ARCHIVE CSV MEMORY'.s
 const TABLE_TYPES = new Set(['BASE TABLE', 'SYSTEM VERSIONED']);
 
 export interface TableKind {
+  table: OurTable;
+  /** What it is called. */
   name: string;
   /** As information_schema.TABLES has them. */
   type: string;
@@ -18,7 +24,7 @@ export interface TableKind {
 
 /** What is wrong with a table whose changes the binlog does not have; null: nothing. */
 export function unloggedKind(
-  { name, type, engine, definition }: TableKind,
+  { table, name, type, engine, definition }: TableKind,
   database: string,
 ): { detail: string; fix: string } | null {
   if (type === 'VIEW' || type === 'SYSTEM VIEW') {
@@ -26,7 +32,7 @@ export function unloggedKind(
     const of = base === null ? '' : ` of ${base.schema}.${base.name}`;
     return {
       detail: `${name} is a view${of}, and the binlog has rows of tables alone`,
-      fix: adviceOn(name, base, database),
+      fix: adviceOn(table, name, base, database),
     };
   }
   if (!TABLE_TYPES.has(type)) {
@@ -39,7 +45,7 @@ export function unloggedKind(
   if (engine === null || ENGINES.has(engine.toUpperCase())) return null;
   return {
     detail: `${name} has the engine ${engine}, whose changes are not all in the binlog`,
-    fix: `run ALTER TABLE ${name} ENGINE=InnoDB, or set DB_HOST to the server that holds its rows`,
+    fix: `run ALTER TABLE ${shownName(name, table)} ENGINE=InnoDB, or set DB_HOST to the server that holds its rows`,
   };
 }
 
@@ -48,11 +54,13 @@ interface Base {
   name: string;
 }
 
-function adviceOn(name: string, base: Base | null, database: string): string {
+function adviceOn(ours: OurTable, name: string, base: Base | null, database: string): string {
   if (base === null) return `make ${name} a table as sql/database_setup.sql has it`;
   if (base.schema !== database && base.name === name) return `set DB_NAME=${base.schema}`;
-  const table = `\`${base.schema}\`.\`${base.name}\``;
-  return `make it the table itself (DROP VIEW ${name}, then RENAME TABLE ${table} TO \`${database}\`.\`${name}\`, and CREATE VIEW ${table} AS SELECT * FROM \`${database}\`.\`${name}\` for whoever uses the other name)`;
+  const table = `${quoted(base.schema)}.${quoted(base.name)}`;
+  const view = `${quoted(database)}.${quoted(name)}`;
+  const byName = base.schema === database ? `set ${tableSettings([ours])}=${base.name}, or ` : '';
+  return `${byName}make it the table itself (DROP VIEW ${shownName(name, ours)}, then RENAME TABLE ${table} TO ${view}, and CREATE VIEW ${table} AS SELECT * FROM ${view} for whoever uses the other name)`;
 }
 
 /** The one table of a view that has it whole: `select … from a.b`, and nothing after it. */
@@ -70,30 +78,28 @@ const same = (a: unknown, b: string): boolean => String(a).toLowerCase() === b.t
 
 async function readKinds(
   connection: Connection,
-  database: string,
-  tables: readonly string[],
+  { name: database, model }: DatabaseSettings,
 ): Promise<TableKind[]> {
+  const names = Object.values(model.tables);
   const rows = await rowsOf(
     connection,
     `SELECT TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine FROM information_schema.TABLES
-     WHERE TABLE_SCHEMA = ? AND LOWER(TABLE_NAME) IN (?)`,
-    [database, tables],
+     WHERE TABLE_SCHEMA = ? AND (TABLE_NAME IN (?) OR LOWER(TABLE_NAME) IN (?))`,
+    [database, names, names.map((name) => name.toLowerCase())],
   );
   const textOf = (value: unknown): string | null =>
     typeof value === 'string' && value !== '' ? value : null;
-  const isExact = (row: Record<string, unknown>): boolean => tables.includes(String(row['name']));
-  // Where names are case-sensitive, others may be there beside ours.
-  const ours = rows.filter(
-    (row) =>
-      isExact(row) ||
-      !rows.some((other) => isExact(other) && same(other['name'], String(row['name']))),
-  );
   const kinds: TableKind[] = [];
-  for (const row of ours) {
+  for (const table of OUR_TABLES) {
+    const wanted = model.tables[table];
+    // Where names are case-sensitive, others may be there beside ours.
+    const row =
+      rows.find((one) => one['name'] === wanted) ?? rows.find((one) => same(one['name'], wanted));
+    if (row === undefined) continue;
     const name = String(row['name']);
     const type = String(row['type']).toUpperCase();
     const definition = type === 'VIEW' ? await viewDefinition(connection, database, name) : null;
-    kinds.push({ name, type, engine: textOf(row['engine']), definition });
+    kinds.push({ table, name, type, engine: textOf(row['engine']), definition });
   }
   return kinds;
 }
@@ -108,7 +114,7 @@ async function viewDefinition(
   name: string,
 ): Promise<string | null> {
   try {
-    const [row] = await rowsOf(connection, 'SHOW CREATE VIEW ??.??', [schema, name]);
+    const [row] = await rowsOf(connection, `SHOW CREATE VIEW ${quoted(schema)}.${quoted(name)}`);
     const text = String(row?.['Create View'] ?? '');
     return /\bAS\s+(select\b[^]*)$/i.exec(text)?.[1] ?? null;
   } catch {
@@ -118,14 +124,12 @@ async function viewDefinition(
 }
 
 /** Whether each of our tables, where it is there, is one whose changes are in the binlog. */
-export async function checkKinds(
-  connection: Connection,
-  database: string,
-  tables: readonly string[],
-): Promise<Check> {
-  const kinds = await readKinds(connection, database, tables);
-  const bad = kinds.flatMap((kind) => unloggedKind(kind, database) ?? []);
-  const missing = tables.filter((table) => !kinds.some(({ name }) => same(name, table)));
+export async function checkKinds(connection: Connection, db: DatabaseSettings): Promise<Check> {
+  const kinds = await readKinds(connection, db);
+  const bad = kinds.flatMap((kind) => unloggedKind(kind, db.name) ?? []);
+  const missing = OUR_TABLES.filter((ours) => !kinds.some(({ table }) => table === ours)).map(
+    (ours) => db.model.tables[ours],
+  );
   if (bad.length === 0 && missing.length > 0) return unchecked('table kinds', missingText(missing));
   return check('table kinds', {
     ok: bad.length === 0,

@@ -1,9 +1,12 @@
 import type { ColumnNames } from './decoded-rows.ts';
-import type { CapturedTable } from './events.ts';
+import { roleText, rolesOf } from '../model/columns.ts';
+import type { CapturedTable, NamedTable } from './events.ts';
 
 /** What a rows event of a captured table is read by: made once for each table map. */
 export interface TablePlan {
   table: CapturedTable;
+  /** What the table is called. */
+  name: string;
   columns: ColumnNames;
   /** Positions of the columns that have to be in every row image: those of FIELDS, in order. */
   needed: readonly number[];
@@ -18,46 +21,49 @@ interface Column {
 const DATETIME_TYPES = new Set([12, 18]);
 
 /** The columns of a page view that its message has, in its order; of customers, only the first. */
-export const FIELDS = [
-  'id',
-  'user_id',
-  'page',
-  'device',
-  'browser',
-  'location',
-  'event_time',
-] as const;
+export const FIELDS = rolesOf('page_views', 'message');
 
 /**
  * Finds the columns that matter, however the table spells them. A missing one that can't be done
- * without is returned by name.
+ * without is returned by its name, and its role as COLUMN_NAMES has it.
  */
 export function planTable(
-  table: CapturedTable,
+  { table, name: tableName, columns: names }: Omit<NamedTable, 'schema'>,
   tableColumns: readonly Column[],
-): TablePlan | { missing: string } {
+): TablePlan | { missing: string; role: string } {
   const positions = new Map(tableColumns.map(({ name }, at) => [name.toLowerCase(), at]));
-  const find = (field: string): Column | null => tableColumns[positions.get(field) ?? -1] ?? null;
-  const wanted = table === 'customers' ? (['id'] as const) : FIELDS;
+  const called: Readonly<Record<string, string>> = names;
+  const nameOf = (role: string): string => called[role] ?? role;
+  const find = (role: string): Column | null =>
+    tableColumns[positions.get(nameOf(role).toLowerCase()) ?? -1] ?? null;
+  const wanted: readonly string[] = table === 'customers' ? rolesOf(table, 'message') : FIELDS;
   const needed: number[] = [];
-  for (const field of wanted) {
-    const at = positions.get(field);
-    if (at === undefined) return { missing: field };
+  for (const role of wanted) {
+    const at = positions.get(nameOf(role).toLowerCase());
+    if (at === undefined) return { missing: nameOf(role), role: roleText(table, role) };
     needed.push(at);
   }
-  const eventTime = find('event_time');
+  const ofViews = (role: string): Column | null => (table === 'customers' ? null : find(role));
+  const eventTime = ofViews('event_time');
   const columns: ColumnNames = {
     id: find('id')?.name ?? '',
     userId: find(table === 'customers' ? 'id' : 'user_id')?.name ?? '',
-    page: find('page')?.name ?? null,
-    device: find('device')?.name ?? null,
-    browser: find('browser')?.name ?? null,
-    location: find('location')?.name ?? null,
+    page: ofViews('page')?.name ?? null,
+    device: ofViews('device')?.name ?? null,
+    browser: ofViews('browser')?.name ?? null,
+    location: ofViews('location')?.name ?? null,
     eventTime: eventTime?.name ?? null,
     isWallTime: eventTime !== null && DATETIME_TYPES.has(eventTime.type),
   };
-  return { table, columns, needed };
+  return { table, name: tableName, columns, needed };
 }
+
+/** What is said of a table whose rows lack a column that is needed. */
+export const missingColumnText = (
+  table: string,
+  { missing, role }: { missing: string; role: string },
+): string =>
+  `the table ${table} had no column ${missing}; add it, or say what it is called: COLUMN_NAMES=${role}=<name>`;
 
 /** Whether a row image holds every column that is needed (`bitmap`: one bit a column). */
 export function isImageWhole(plan: TablePlan, bitmap: Uint8Array): boolean {

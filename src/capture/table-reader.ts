@@ -37,7 +37,7 @@ export function readingOf(
   for (const { name, type, metadata } of columns) {
     const length = valueLengthOf(type, metadata);
     if (length === null) {
-      const detail = `the column ${name} of ${plan.table} has a type that is not known (${type})`;
+      const detail = `the column ${name} of ${plan.name} has a type that is not known (${type})`;
       return { kind: 'unreadable', detail };
     }
     lengths.push(length);
@@ -49,7 +49,7 @@ export function readingOf(
     const reading = mapped === undefined ? null : fieldReadingOf(mapped, charsets);
     if (reading === null) return ZONGJI;
     if (reading.kind === 'unknown collation') {
-      const detail = `the server does not say which character set the column ${name} of ${plan.table} has (collation ${reading.id})`;
+      const detail = `the server does not say which character set the column ${mapped?.name ?? name} of ${plan.name} has (collation ${reading.id})`;
       return { kind: 'unreadable', detail };
     }
     if (!isFit(name, reading)) return ZONGJI;

@@ -1,7 +1,13 @@
-import { type Unreadable, TEXTS, unreadableGeometry, unreadableVector } from './column-types.ts';
+import {
+  type Unreadable,
+  messageColumns,
+  unreadableGeometry,
+  unreadableVector,
+} from './column-types.ts';
+import { shownName } from '../model/data-model.ts';
 import { DecodedRows } from './decoded-rows.ts';
 import type { EventTimes } from './event-time.ts';
-import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
+import type { CaptureEvent, NamedTable, RowOperation } from './events.ts';
 import { TYPE } from './mysql-types.ts';
 import type { Flavour } from './position.ts';
 import {
@@ -11,7 +17,7 @@ import {
   readQueryText,
 } from './query-status.ts';
 import { xidOf } from './statements.ts';
-import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
+import { type TablePlan, isImageWhole, missingColumnText, planTable } from './table-plan.ts';
 
 /**
  * The parts of zongji's events that are read (its index.d.ts and lib/). Each is there on the
@@ -49,7 +55,7 @@ export interface ZongjiEvent {
   xidBqual: Buffer;
 }
 
-type Tables = readonly { schema: string; name: string; table: CapturedTable }[];
+type Tables = readonly NamedTable[];
 
 /**
  * Turns zongji's events into ours, one by one and in order. It gets only those that RawEvents leaves
@@ -151,13 +157,13 @@ export class Translator {
       ({ schema, name }) => schema === schemaName && name === tableName,
     );
     if (known === undefined) return;
-    const unreadable = this.#unreadableColumn(event, known.table);
+    const unreadable = this.#unreadableColumn(event, known);
     if (unreadable !== null) {
       return this.#unreadable(`${unreadable.detail}; ${unreadable.fix}`);
     }
     if (!event.hasSelfDescribingMetadata()) {
       return this.#unreadable(
-        `the binlog does not name the columns of ${known.table}; set binlog_row_metadata=FULL on the server`,
+        `the binlog does not name the columns of ${known.name}; set binlog_row_metadata=FULL on the server`,
       );
     }
     const columns = event.tableMap[tableId]?.columns ?? [];
@@ -165,24 +171,25 @@ export class Translator {
     // temporal columns of the form before 10.1.
     if (!columns.every(({ name }, at) => name === event.columnNames?.[at])) {
       return this.#unreadable(
-        `the columns of ${known.table} were changed before its rows were read, and its temporal columns have MariaDB's old form; run ALTER TABLE ${known.table} FORCE with mysql56_temporal_format=ON`,
+        `the columns of ${known.name} were changed before its rows were read, and its temporal columns have MariaDB's old form; run ALTER TABLE ${shownName(known.name, known.table)} FORCE with mysql56_temporal_format=ON`,
       );
     }
-    const plan = planTable(known.table, columns);
+    const plan = planTable(known, columns);
     if ('missing' in plan) {
-      return this.#unreadable(`the table ${known.table} had no column ${plan.missing}; add it`);
+      return this.#unreadable(missingColumnText(known.name, plan));
     }
     this.#plans.set(tableId, plan);
   }
 
-  #unreadableColumn(event: ZongjiEvent, table: CapturedTable): Unreadable | null {
+  #unreadableColumn(event: ZongjiEvent, known: NamedTable): Unreadable | null {
     const { columnTypes, columnNames = [] } = event;
-    if (columnTypes.includes(TYPE.vector)) return unreadableVector(table, null);
-    if (!this.#isMariadb || table !== 'page_views') return null;
-    const last = columnNames.findLastIndex((name) => TEXTS.includes(name.toLowerCase()));
+    if (columnTypes.includes(TYPE.vector)) return unreadableVector(known.name, null);
+    if (!this.#isMariadb || known.table !== 'page_views') return null;
+    const texts = messageColumns(known, 'texts');
+    const last = columnNames.findLastIndex((name) => texts.has(name.toLowerCase()));
     const geometry = columnTypes.indexOf(TYPE.geometry);
     if (geometry < 0 || geometry > last) return null;
-    return unreadableGeometry(columnNames[geometry] ?? '', columnNames[last] ?? '');
+    return unreadableGeometry(known.name, columnNames[geometry] ?? '', columnNames[last] ?? '');
   }
 
   #rows(event: ZongjiEvent, operation: RowOperation): void {
@@ -193,7 +200,7 @@ export class Translator {
       (operation !== 'update' || isImageWhole(plan, event.columns_present_bitmap2));
     if (!isWhole) {
       return this.#unreadable(
-        `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL on the server, and let no session set another`,
+        `the binlog does not hold the whole rows of ${plan.name}; set binlog_row_image=FULL on the server, and let no session set another`,
       );
     }
     const { table, columns } = plan;

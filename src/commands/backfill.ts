@@ -73,7 +73,8 @@ export async function backfill(context: CommandContext, options: BackfillOptions
   await using database = await openDatabase(settings.db);
   const resumeFile = new ResumeFile(settings.topics.stateDir, ruleFingerprint(settings));
   const afterId = beginning(options, resumeFile, logger);
-  const rule = new Rule(database.query, settings.rule);
+  const rule = new Rule(database.query, settings.rule, settings.db);
+  await rule.ready();
   const source = pages(rule, afterId, options.limit);
   if (options.dryRun) return await dryRun(context, source);
   // What sends is not loaded by what only prints.

@@ -80,7 +80,7 @@ export class Batch implements AsyncDisposable {
     this.#letters = watchedLetters(options.deadLetters, (reason) =>
       outages.set('dead letters', 'store', reason),
     );
-    this.rule = new Rule(options.query, settings.rule);
+    this.rule = new Rule(options.query, settings.rule, settings.db);
     this.sender = new Sender({
       settings: settings.iterable,
       outages,

@@ -43,10 +43,9 @@ class Page {
 
 type BulkEndpoint = Extract<Endpoint, '/api/users/bulkUpdate' | '/api/events/trackBulk'>;
 
+/** Whether the same would be sent. */
 function isSame(one: EligibleUser, other: EligibleUser | undefined): boolean {
-  if (other === undefined) return false;
-  const fields = Object.keys(one) as (keyof EligibleUser)[];
-  return fields.every((field) => one[field] === other[field]);
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** Sends users by users/bulkUpdate and, after it, events/trackBulk. */

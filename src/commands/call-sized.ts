@@ -4,7 +4,7 @@ import {
   trackedEvent,
   userUpdate,
 } from '../iterable/payloads.ts';
-import type { EligibleUser } from '../rule/eligible-user.ts';
+import type { DataFields, EligibleUser } from '../rule/eligible-user.ts';
 
 /** Iterable's limit is 4 MB a body; the envelope and a margin are left. */
 const BODY_BYTES_MAX = 3_500_000;
@@ -15,20 +15,27 @@ const FILL_MS_MAX = 200;
 /** A character takes at most so many bytes in JSON, and what is around the values fewer than these. */
 const CHAR_BYTES_MAX = 6;
 const FRAME_BYTES_MAX = 800;
+const NUMBER_CHARS_MAX = 24;
 /** Of a user who takes no more, any ITEMS_MAX fit: nobody has to know it exactly. */
 const SMALL_BYTES = BODY_BYTES_MAX / ITEMS_MAX;
 
 /** In both calls together, or a bound of it where that is small. */
 function bytesOf(user: EligibleUser): number {
   if (!hasUsableEmail(user)) return 0;
-  let chars = 0;
-  for (const value of Object.values(user)) {
-    // Some values are in both calls.
-    chars += 2 * (typeof value === 'string' ? value.length : 24);
-  }
+  const chars = 2 * user.email.length + charsOf(user.profile) + charsOf(user.event);
   const most = FRAME_BYTES_MAX + chars * CHAR_BYTES_MAX;
   if (most <= SMALL_BYTES) return most;
   return Buffer.byteLength(JSON.stringify([userUpdate(user), trackedEvent(user)]));
+}
+
+/** Of names and values. JSON in a value may be of any size: it is not known by this. */
+function charsOf(fields: DataFields): number {
+  let chars = 0;
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value === 'object') return Number.POSITIVE_INFINITY;
+    chars += name.length + (typeof value === 'string' ? value.length : NUMBER_CHARS_MAX);
+  }
+  return chars;
 }
 
 /** Users for one call, as many as it takes. */

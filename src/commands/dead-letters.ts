@@ -107,6 +107,7 @@ export async function retryDeadLetters(
     deadLetters: topics.deadLetters,
     looksMax: 1,
   });
+  await batch.rule.ready();
   const retried = new RetriedLetters((done) => topics.deadLetters.remove(done));
   let unreadable = 0;
   const work = (async () => {

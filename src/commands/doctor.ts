@@ -20,7 +20,9 @@ export interface DoctorFlags {
 }
 
 const SET_IT = 'put it right in the environment, in .env or in the file given with --config';
-const DATABASE = SETTINGS_TABLE.flatMap(({ group, name }) => (group === 'Database' ? [name] : []));
+const DATABASE = SETTINGS_TABLE.flatMap(({ group, name }) =>
+  group === 'Database' || group === 'Names and fields' ? [name] : [],
+);
 const KAFKA: readonly SettingName[] = [
   'KAFKA_BROKERS',
   'KAFKA_SSL',

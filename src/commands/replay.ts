@@ -77,8 +77,9 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     return 0;
   }
   logger.info({ messages: total }, `replaying from ${topics.description}`);
-  if (options.dryRun)
-    return await dryRun(context, topics, wanted, new Rule(database.query, settings.rule));
+  const rule = new Rule(database.query, settings.rule, settings.db);
+  await rule.ready();
+  if (options.dryRun) return await dryRun(context, topics, wanted, rule);
   await using batch = new Batch(context, {
     query: database.query,
     session: database.session,
@@ -97,6 +98,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     const intake = new Intake({
       engine: batch.engine,
       format: settings.topicFormat,
+      model: settings.db.model,
       pageViewsTopic: topics.names.pageViews,
       pages: settings.rule.pages,
       lookbackDays: settings.rule.lookbackDays,
@@ -139,7 +141,11 @@ async function dryRun(
     const users = new Set<string>();
     for (const message of messages) {
       const isViews = message.topic === topics.names.pageViews;
-      const reading = readMessage(message, isViews ? settings.topicFormat : 'page_view');
+      const reading = readMessage(
+        message,
+        isViews ? settings.topicFormat : 'page_view',
+        settings.db.model,
+      );
       const requests = reading.kind === 'requests' ? reading.requests : [];
       for (const { userId } of requests) if (!seen.has(userId)) users.add(userId);
     }

@@ -39,6 +39,9 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
   addProcessMetrics(metrics.registry, context.version);
   const state = new LiveState(metrics, parts);
   await using database = await openDatabase(settings.db);
+  const rule = new Rule(database.query, settings.rule, settings.db);
+  // Capture asks more of the tables, and says it at its start.
+  if (!parts.capture) await rule.ready();
   await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   logger.info(`topics: ${topics.description}`);
@@ -81,7 +84,6 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         )
       : null;
   let capture: Promise<void> = Promise.resolve();
-  const rule = new Rule(database.query, settings.rule);
   const eligibleUserIds = async function* (): AsyncGenerator<string[]> {
     // What is looked at is to be there: commits may be held back after they are in the log.
     await untilCommitsAreVisible((sql) => database.query(sql, {}), signal);
@@ -97,6 +99,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       query: database.query,
       session: database.session,
       rule: settings.rule,
+      db: settings.db,
       fingerprint: ruleFingerprint(settings),
       sender,
       metrics,

@@ -9,8 +9,8 @@ export const CONNECT_MS_MAX = 10_000;
 export const OWN_QUERY_MS_MAX = 10_000;
 
 /**
- * How every connection to the database is made: dates as text, integers above 2^53 as strings,
- * the whole of Unicode. Its session is not ready by that: the preamble comes before any query.
+ * How every connection to the database is made: dates and JSON as text, integers above 2^53 as
+ * strings, the whole of Unicode. Its session is not ready by that: the preamble comes before any query.
  */
 export function connectionOptions(db: DatabaseSettings): ConnectionOptions {
   return {
@@ -25,7 +25,7 @@ export function connectionOptions(db: DatabaseSettings): ConnectionOptions {
     dateStrings: true,
     supportBigNumbers: true,
     bigNumberStrings: false,
-    namedPlaceholders: true,
+    jsonStrings: true,
     ...(db.ssl ? { ssl: tlsOptions(db.host) } : {}),
   };
 }

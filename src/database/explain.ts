@@ -1,5 +1,7 @@
 import { type TroubleKind, connectionTrouble } from '../connection-trouble.ts';
 import { UnavailableError } from '../errors.ts';
+import { readGrant } from './grants.ts';
+import { shownName } from '../model/data-model.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 
 /** What to do about a connection that does not come about. */
@@ -53,7 +55,7 @@ function explanation(error: DatabaseError, db: DatabaseSettings): [what: string,
     case 'ER_DBACCESS_DENIED_ERROR':
       return [
         `the user ${db.user} may not use the database ${db.name}`,
-        `${grantOn(db)}, or check DB_NAME`,
+        `run ${readGrant(db)}, or check DB_NAME`,
       ];
     case 'ER_BAD_DB_ERROR':
       return [
@@ -61,7 +63,10 @@ function explanation(error: DatabaseError, db: DatabaseSettings): [what: string,
         'check DB_NAME, or run setup-db',
       ];
     case 'ER_NO_SUCH_TABLE':
-      return [`${said} in ${where}`, 'run setup-db, or check DB_NAME'];
+      return [
+        `${said} in ${where}`,
+        'run setup-db, or check DB_NAME, CUSTOMERS_TABLE and PAGE_VIEWS_TABLE',
+      ];
     case 'ER_UNKNOWN_TIME_ZONE':
       return [
         `${where} does not know the time zone ${db.timeZone}`,
@@ -78,15 +83,12 @@ function explanation(error: DatabaseError, db: DatabaseSettings): [what: string,
     case 'PROTOCOL_SEQUENCE_TIMEOUT':
       return [
         `${where} did not answer in time`,
-        'see whether it is stopped or overloaded, and by iterable-sync doctor whether the index of page_views is missing',
+        `see whether it is stopped or overloaded, and by iterable-sync doctor whether the index of ${shownName(db.model.tables.page_views, 'page_views')} is missing`,
       ];
     case 'ER_TABLEACCESS_DENIED_ERROR':
     case 'ER_COLUMNACCESS_DENIED_ERROR':
-      return [`${where} failed: ${said} (${code})`, grantOn(db)];
+      return [`${where} failed: ${said} (${code})`, `run ${readGrant(db)}`];
     default:
       return [`${where} failed: ${said}${code === '' ? '' : ` (${code})`}`];
   }
 }
-
-const grantOn = ({ name, user }: DatabaseSettings): string =>
-  `run GRANT SELECT ON \`${name}\`.* TO '${user}'@'%'`;

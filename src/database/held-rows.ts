@@ -1,10 +1,11 @@
+import type { OurTable } from '../model/columns.ts';
+import { nameOf, quoted } from '../model/data-model.ts';
 import type { Session } from './open.ts';
 
 const LIMIT_MS = 10_000;
 
-/** Our tables, each with a column that no index for finding `id` has. */
+/** Of each of our tables, a column that no index for finding `id` has. */
 const BESIDE = { customers: 'plan_type', page_views: 'event_time' } as const;
-type Table = keyof typeof BESIDE;
 
 /** Ids as `sqlInteger` makes them. */
 type Ids = readonly (number | bigint)[];
@@ -20,11 +21,14 @@ type Ids = readonly (number | bigint)[];
  * the row itself looked up, whatever index it is found by: an index alone is not locked by a change
  * of other columns.
  */
-export async function heldRows(session: Session, table: Table, ids: Ids): Promise<Set<string>> {
+export async function heldRows(session: Session, table: OurTable, ids: Ids): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
   const index = await indexOfId(session, table);
-  const force = index === '' ? '' : `FORCE INDEX (\`${index.replaceAll('`', '``')}\`)`;
-  const select = `SELECT id, ${BESIDE[table]} FROM ${table} ${force} WHERE id IN (:ids)`;
+  const { model } = session;
+  const force = index === '' ? '' : `FORCE INDEX (${quoted(index)})`;
+  const id = quoted(nameOf(model, table, 'id'));
+  const beside = quoted(nameOf(model, table, BESIDE[table]));
+  const select = `SELECT ${id} AS id, ${beside} FROM ${quoted(model.tables[table])} ${force} WHERE ${id} IN (:ids)`;
   const read = async (sql: string, of: Ids): Promise<Set<string>> => {
     const rows = await session.query(sql, { ids: of }, LIMIT_MS);
     return new Set(rows.map((row) => String(row['id'])));
@@ -43,11 +47,13 @@ export async function heldRows(session: Session, table: Table, ids: Ids): Promis
  * The index that finds rows by their id, the primary key where it can; empty where there is none.
  * Asked once a connection: a statement that names one that is gone ends the connection.
  */
-async function indexOfId({ facts, query }: Session, table: Table): Promise<string> {
+async function indexOfId({ facts, query, model }: Session, table: OurTable): Promise<string> {
   const fact = `index of ${table}.id`;
   const known = facts.get(fact);
   if (known !== undefined) return known;
-  const rows = await query(INDEX_OF_ID, { table }, LIMIT_MS);
+  const name = model.tables[table];
+  const names = { name, lower: name.toLowerCase(), id: nameOf(model, table, 'id').toLowerCase() };
+  const rows = await query(INDEX_OF_ID, names, LIMIT_MS);
   const index = String(rows[0]?.['name'] ?? '');
   facts.set(fact, index);
   return index;
@@ -55,6 +61,7 @@ async function indexOfId({ facts, query }: Session, table: Table): Promise<strin
 
 const INDEX_OF_ID = `
   SELECT INDEX_NAME AS name FROM information_schema.STATISTICS
-  WHERE TABLE_SCHEMA = DATABASE() AND LOWER(TABLE_NAME) = :table AND SEQ_IN_INDEX = 1
-    AND LOWER(COLUMN_NAME) = 'id' AND INDEX_TYPE = 'BTREE' AND IS_VISIBLE = 'YES'
+  WHERE TABLE_SCHEMA = DATABASE() AND SEQ_IN_INDEX = 1
+    AND (TABLE_NAME = :name OR (@@GLOBAL.lower_case_table_names <> 0 AND LOWER(TABLE_NAME) = :lower))
+    AND LOWER(COLUMN_NAME) = :id AND INDEX_TYPE = 'BTREE' AND IS_VISIBLE = 'YES'
   ORDER BY INDEX_NAME = 'PRIMARY' DESC, NON_UNIQUE, INDEX_NAME LIMIT 1`;

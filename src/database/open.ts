@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Pool, type PoolConnection, createPool } from 'mysql2/promise';
+import type { DataModel } from '../model/data-model.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { beginSession, connectionOptions } from './connect.ts';
 import { explainDatabaseError } from './explain.ts';
+import { positional } from './placeholders.ts';
 import { SERVER_MARGIN_MS, queryLimit } from './preamble.ts';
 
 /** A query that takes longer has a server or a network that hangs, where nothing else is said. */
@@ -12,8 +14,6 @@ const CONNECTIONS_MAX = 4;
 const END_MS_MAX = 1_000;
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
-/** What mysql2 takes for them; it says so of mutable objects only. */
-type QueryParameters = Record<string, string | number | string[]>;
 
 /**
  * Runs one statement with `:name` placeholders in a session that was begun as every session is
@@ -30,6 +30,8 @@ export interface Session {
   query: QueryFunction;
   /** What was asked of the server once, by name: it stays true as long as the connection lasts. */
   facts: Map<string, string>;
+  /** What our tables and columns are called there. */
+  model: DataModel;
 }
 
 export interface Database extends AsyncDisposable {
@@ -125,10 +127,8 @@ class Connections {
     }
     known.limitMs = timeoutMs;
     known.answeredMs = performance.now();
-    const [rows] = await connection.query(
-      { sql, timeout: timeoutMs },
-      parameters as QueryParameters,
-    );
+    const { text, values } = positional(sql, parameters);
+    const [rows] = await connection.query({ sql: text, timeout: timeoutMs }, values);
     known.answeredMs = performance.now();
     return rows as Rows;
   }
@@ -155,6 +155,7 @@ export async function openDatabase(db: DatabaseSettings): Promise<Database> {
     try {
       return await work({
         facts: pooled.known.facts,
+        model: db.model,
         query: (sql, parameters, timeoutMs = QUERY_MS_MAX) =>
           noted(connections.run(pooled, sql, parameters, timeoutMs)),
       });

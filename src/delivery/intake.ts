@@ -1,3 +1,4 @@
+import type { DataModel } from '../model/data-model.ts';
 import type { TopicFormat } from '../settings/types.ts';
 import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../topics/port.ts';
 import type { ChangedRow } from './looks.ts';
@@ -8,6 +9,8 @@ import { TopicProgress, type Tracked } from './topic-progress.ts';
 export interface IntakeDeps {
   engine: Engine;
   format: TopicFormat;
+  /** What the tables and columns are called in messages of others. */
+  model: DataModel;
   /** The topic that is written in `format`; the others are in our own form. */
   pageViewsTopic: string;
   /** Pages that the rule asks for. */
@@ -207,7 +210,7 @@ export class Intake {
     this.#endPassed();
     const { topic, partition, offset } = message;
     const format = topic === this.#deps.pageViewsTopic ? this.#deps.format : 'page_view';
-    const reading = readMessage(message, format);
+    const reading = readMessage(message, format, this.#deps.model);
     const progress = this.#progress;
     if (reading.kind === 'requests') {
       const last = reading.requests.length - 1;

@@ -1,10 +1,11 @@
+import type { OurTable } from '../model/columns.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { VisibleViews } from '../rule/rule.ts';
 import type { TopicOffset } from '../topics/port.ts';
 
 /** The row that a change is about. */
 export interface ChangedRow {
-  table: 'customers' | 'page_views';
+  table: OurTable;
   /** Decimal. */
   id: string;
 }

@@ -1,3 +1,11 @@
+import type { OurTable } from '../model/columns.ts';
+import {
+  type ColumnNames,
+  DEFAULT_MODEL,
+  type DataModel,
+  isSameColumn,
+  tableNamed,
+} from '../model/data-model.ts';
 import type { TopicFormat } from '../settings/types.ts';
 import type { ReceivedMessage } from '../topics/port.ts';
 
@@ -43,9 +51,16 @@ function asObject(value: unknown, what: string): Json {
   return value as Json;
 }
 
-function get(row: Json, field: string): unknown {
-  if (!Object.hasOwn(row, field)) throw new Unreadable(`the field ${field} is missing`);
-  return row[field];
+/** How the row spells this column; null: it has none. */
+function keyOf(row: Json, column: string): string | null {
+  if (Object.hasOwn(row, column)) return column;
+  return Object.keys(row).find((key) => isSameColumn(key, column)) ?? null;
+}
+
+function get(row: Json, column: string): unknown {
+  const key = keyOf(row, column);
+  if (key === null) throw new Unreadable(`the field ${column} is missing`);
+  return row[key];
 }
 
 /** Unsigned 64-bit at most, as MySQL's ids are. */
@@ -60,13 +75,16 @@ function id(row: Json, field: string): string {
   return BigInt(text).toString();
 }
 
-function viewRequest(row: Json): Request {
-  const page = get(row, 'page');
-  if (page !== null && typeof page !== 'string') throw new Unreadable('the field page is not text');
-  return { userId: id(row, 'user_id'), view: { id: id(row, 'id'), page }, isChange: false };
+/** `names`: what the columns are called in the message. */
+function viewRequest(row: Json, names: ColumnNames['page_views']): Request {
+  const page = get(row, names.page);
+  if (page !== null && typeof page !== 'string') {
+    throw new Unreadable(`the field ${names.page} is not text`);
+  }
+  return { userId: id(row, names.user_id), view: { id: id(row, names.id), page }, isChange: false };
 }
 
-function changeRequests(rows: readonly unknown[], field: 'id' | 'user_id'): Request[] {
+function changeRequests(rows: readonly unknown[], field: string): Request[] {
   const userIds = rows
     .filter((row) => row !== null && row !== undefined)
     .map((row) => id(asObject(row, 'the row'), field));
@@ -76,14 +94,27 @@ function changeRequests(rows: readonly unknown[], field: 'id' | 'user_id'): Requ
 }
 
 /** A row of one of the two tables, as a change data capture tool reports it. */
-function tableChange(table: string, isInsert: boolean, after: unknown, before: unknown): Reading {
-  if (table === 'customers') {
-    return { kind: 'requests', requests: changeRequests([after, before], 'id') };
+function tableChange(
+  { columns }: DataModel,
+  table: OurTable | null,
+  isInsert: boolean,
+  after: unknown,
+  before: unknown,
+): Reading {
+  if (table === null) return NOTHING;
+  if (table === 'page_views' && isInsert) {
+    const request = viewRequest(asObject(after, 'the row'), columns.page_views);
+    return { kind: 'requests', requests: [request] };
   }
-  if (table !== 'page_views') return NOTHING;
-  if (isInsert) return { kind: 'requests', requests: [viewRequest(asObject(after, 'the row'))] };
-  return { kind: 'requests', requests: changeRequests([after, before], 'user_id') };
+  return {
+    kind: 'requests',
+    requests: changeRequests([after, before], userColumn(columns, table)),
+  };
 }
+
+/** The column that says whom a row is about. */
+const userColumn = (columns: ColumnNames, table: OurTable): string =>
+  table === 'customers' ? columns.customers.id : columns.page_views.user_id;
 
 function partOf(row: Json, field: string): Json | null {
   const value = row[field];
@@ -110,7 +141,7 @@ function readOwn(value: Json): Reading {
     return { kind: 'requests', requests: [{ userId: id(value, 'user_id'), view: null, isChange }] };
   }
   get(value, 'event_time');
-  return { kind: 'requests', requests: [viewRequest(value)] };
+  return { kind: 'requests', requests: [viewRequest(value, DEFAULT_MODEL.columns.page_views)] };
 }
 
 /** JSON text without an escape in it. */
@@ -147,46 +178,57 @@ export function scanOwnView(value: string): ScannedView | null {
  * ExtractNewRecordState transform flattens it to.
  * https://debezium.io/documentation/reference/stable/connectors/mysql.html#mysql-events
  */
-function readDebezium(value: Json): Reading {
+function readDebezium(value: Json, model: DataModel): Reading {
   const hasSchema = Object.hasOwn(value, 'payload') && Object.hasOwn(value, 'schema');
   if (hasSchema && value['payload'] === null) return NOTHING;
   const payload = hasSchema ? asObject(value['payload'], 'payload') : value;
   if (!Object.hasOwn(payload, 'op')) {
-    if (Object.hasOwn(payload, 'ts_ms') && !Object.hasOwn(payload, 'id')) return NOTHING;
+    if (Object.hasOwn(payload, 'ts_ms') && !hasId(payload, model)) return NOTHING;
     const isDeleted = payload['__deleted'] === 'true' || payload['__deleted'] === true;
     const op = payload['__op'];
     const isInsert = !isDeleted && (op === undefined || op === 'c' || op === 'r');
-    const table = payload['__table'] ?? 'page_views';
-    return tableChange(String(table), isInsert, payload, null);
+    const named = payload['__table'];
+    const table = named === undefined ? 'page_views' : tableNamed(model, String(named));
+    return tableChange(model, table, isInsert, payload, null);
   }
   const op = payload['op'];
   if (op === 't' || op === 'm') return NOTHING;
   const source = payload['source'];
   const named =
     typeof source === 'object' && source !== null ? (source as Json)['table'] : undefined;
-  const table = typeof named === 'string' ? named : 'page_views';
-  return tableChange(table, op === 'c' || op === 'r', payload['after'], payload['before']);
+  const table = typeof named === 'string' ? tableNamed(model, named) : 'page_views';
+  const isInsert = op === 'c' || op === 'r';
+  return tableChange(model, table, isInsert, payload['after'], payload['before']);
 }
 
+/** Whether it is a row, and no heartbeat. */
+const hasId = (payload: Json, { columns }: DataModel): boolean =>
+  [columns.customers.id, columns.page_views.id].some((column) => keyOf(payload, column) !== null);
+
 /** Maxwell's JSON. https://maxwells-daemon.io/dataformat/ */
-function readMaxwell(value: Json): Reading {
+function readMaxwell(value: Json, model: DataModel): Reading {
   const type = get(value, 'type');
-  const table = get(value, 'table');
+  const table = tableNamed(model, String(get(value, 'table')));
   const rowTypes = ['insert', 'update', 'delete', 'bootstrap-insert'];
   if (typeof type !== 'string' || !rowTypes.includes(type)) return NOTHING;
   const data = get(value, 'data');
   const old = value['old'] ?? null;
   // `old` holds only the columns that changed.
-  const field = table === 'customers' ? 'id' : 'user_id';
-  const before = old !== null && Object.hasOwn(asObject(old, 'old'), field) ? old : null;
-  return tableChange(String(table), type.endsWith('insert'), data, before);
+  const field = userColumn(model.columns, table ?? 'page_views');
+  const before = old !== null && keyOf(asObject(old, 'old'), field) !== null ? old : null;
+  return tableChange(model, table, type.endsWith('insert'), data, before);
 }
 
 /**
  * Reads a message of the page views topic (in `format`) or of the user changes topic (always our
- * own form). Never throws, whatever the bytes are.
+ * own form). Those of others have the names that the tables and columns have in the database. Never
+ * throws, whatever the bytes are.
  */
-export function readMessage(message: Pick<ReceivedMessage, 'value'>, format: TopicFormat): Reading {
+export function readMessage(
+  message: Pick<ReceivedMessage, 'value'>,
+  format: TopicFormat,
+  model: DataModel = DEFAULT_MODEL,
+): Reading {
   if (message.value === null) return NOTHING;
   try {
     const value = asObject(parseExact(message.value), 'the message');
@@ -194,9 +236,9 @@ export function readMessage(message: Pick<ReceivedMessage, 'value'>, format: Top
       case 'page_view':
         return readOwn(value);
       case 'debezium':
-        return withGtid(readDebezium(value), gtidOf(value));
+        return withGtid(readDebezium(value, model), gtidOf(value));
       case 'maxwell':
-        return withGtid(readMaxwell(value), gtidOf(value));
+        return withGtid(readMaxwell(value, model), gtidOf(value));
     }
   } catch (error) {
     const problem = error instanceof Unreadable ? error.message : 'the message is not JSON';

@@ -1,6 +1,6 @@
 import type { Database } from '../database/open.ts';
 import type { Query } from '../rule/rule.ts';
-import { Rule } from '../rule/rule.ts';
+import { Rule, type RuleDatabase } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RuleSettings, TopicFormat } from '../settings/types.ts';
@@ -41,6 +41,7 @@ export interface StreamDeps {
   /** For a look: its questions go to one server. */
   session: Database['session'];
   rule: RuleSettings;
+  db: RuleDatabase;
   /** Of the rule and the Iterable project (`ruleFingerprint`): kept beside the group's offsets. */
   fingerprint: string;
   sender: Sender;
@@ -74,7 +75,7 @@ export class DeliveryStream {
 
   constructor(deps: StreamDeps, options: EngineOptions = ENGINE_DEFAULTS) {
     this.#deps = deps;
-    const rule = new Rule(deps.query, deps.rule);
+    const rule = new Rule(deps.query, deps.rule, deps.db);
     const lines = new DeliveryLines(deps.logger);
     const clocks = { now: () => performance.now(), nowEpoch: () => Date.now() };
     const deadLetters = watchedLetters(deps.topics.deadLetters, (reason) =>
@@ -123,6 +124,7 @@ export class DeliveryStream {
       ...clocks,
       engine: this.#engine,
       format: deps.format,
+      model: deps.db.model,
       pageViewsTopic: deps.topics.names.pageViews,
       pages: deps.rule.pages,
       lookbackDays: deps.rule.lookbackDays,

@@ -4,6 +4,7 @@ import { type FilePlace, isPast, readPlace } from '../database/log-place.ts';
 import type { Session } from '../database/open.ts';
 import { commitHoldMsMax } from '../database/semi-sync.ts';
 import { IDENTITY_VARIABLES, type ServerIdentity, identityOf } from '../database/server.ts';
+import { OUR_TABLES } from '../model/columns.ts';
 import { LOOK_MS_MAX, type Rule, sqlInteger } from '../rule/rule.ts';
 import {
   type ChangedRow,
@@ -107,7 +108,7 @@ async function mysqlProof(
   const isByRow = (look: Look): boolean =>
     !isMysqlGtid(look.gtid) && rowOf(look) !== null && isOf(server, look);
   const held = new Set<string>();
-  for (const table of ['customers', 'page_views'] as const) {
+  for (const table of OUR_TABLES) {
     const ids = new Set(
       looks.filter(isByRow).flatMap((look) => {
         const row = rowOf(look);

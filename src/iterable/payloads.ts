@@ -1,6 +1,4 @@
-import type { ColumnValue, EligibleUser } from '../rule/eligible-user.ts';
-
-type DataFields = Record<string, ColumnValue>;
+import type { DataFields, EligibleUser } from '../rule/eligible-user.ts';
 
 export interface UserUpdate {
   email: string;
@@ -27,22 +25,9 @@ export function hasUsableEmail(user: EligibleUser): user is Deliverable {
   return /^[^\s@\p{Cc}\p{Cf}\p{Cs}]+@[^\s@\p{Cc}\p{Cf}\p{Cs}]+$/u.test(email);
 }
 
-function withoutNulls(fields: DataFields): DataFields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
-}
-
 /** The body of users/update. NULL columns are left out. */
 export function userUpdate(user: Deliverable): UserUpdate {
-  return {
-    email: user.email,
-    dataFields: withoutNulls({
-      first_name: user.firstName,
-      last_name: user.lastName,
-      plan_type: user.planType,
-      recent_page_view: true,
-      candidate: user.candidate,
-    }),
-  };
+  return { email: user.email, dataFields: user.profile };
 }
 
 /** The body of events/track. NULL columns are left out. */
@@ -52,12 +37,6 @@ export function trackedEvent(user: Deliverable): TrackedEvent {
     eventName: 'page_view',
     id: `page-view-${user.pageViewId}`,
     createdAt: user.eventEpochSeconds,
-    dataFields: withoutNulls({
-      page: user.page,
-      device: user.device,
-      location: user.location,
-      timestamp: user.eventTime,
-      candidate: user.candidate,
-    }),
+    dataFields: user.event,
   };
 }

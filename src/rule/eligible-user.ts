@@ -1,49 +1,69 @@
-/** A column's value as it goes into dataFields. */
-export type ColumnValue = string | number | boolean | null;
+import { EVENT_MARK, PROFILE_MARK } from '../model/data-model.ts';
+import type { FieldSource, Fields } from '../model/found.ts';
+import { type FieldValue, fieldValue } from '../model/values.ts';
+
+export type DataFields = Readonly<Record<string, FieldValue>>;
 
 /** One row of the rule: a user, and the latest view that makes the user eligible. */
 export interface EligibleUser {
   /** Decimal. */
   userId: string;
   email: string | null;
-  firstName: ColumnValue;
-  lastName: ColumnValue;
-  planType: ColumnValue;
-  candidate: ColumnValue;
+  /** The dataFields of users/update: those of PROFILE_FIELDS, and recent_page_view. */
+  profile: DataFields;
   /** Decimal. */
   pageViewId: string;
-  page: ColumnValue;
-  device: ColumnValue;
-  location: ColumnValue;
-  /** `YYYY-MM-DD HH:MM:SS` in DB_TIME_ZONE. */
-  eventTime: string;
+  /** The dataFields of events/track: those of EVENT_FIELDS, and timestamp. */
+  event: DataFields;
   eventEpochSeconds: number;
 }
 
-function columnValue(value: unknown): ColumnValue {
-  if (value === null || value === undefined) return null;
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-    return value;
-  }
-  if (Buffer.isBuffer(value)) return value.toString('utf8');
-  return JSON.stringify(value);
+/** What is always there stands before this field, and at the end where this one is not among them. */
+const AFTER_MARK = 'candidate';
+
+/** `YYYY-MM-DD HH:MM:SS`: fractions of a second are cut off. */
+const TIME_CHARACTERS = 19;
+
+type Row = Readonly<Record<string, unknown>>;
+type Read = (row: Row) => FieldValue;
+
+/** What makes users of the rule's rows. `aliasOf`: what a row calls a field's column. */
+export function userReader(
+  fields: Fields,
+  aliasOf: (source: FieldSource) => string,
+): (row: Row) => EligibleUser {
+  const reads = (sources: readonly FieldSource[], mark: string, read: Read): [string, Read][] => {
+    const all = sources.map((source): [string, Read] => {
+      const alias = aliasOf(source);
+      const { kind } = source.column;
+      return [source.field, (row) => fieldValue(kind, row[alias])];
+    });
+    const at = sources.findIndex(({ field }) => field === AFTER_MARK);
+    return all.toSpliced(at < 0 ? all.length : at, 0, [mark, read]);
+  };
+  const profile = reads(fields.profile, PROFILE_MARK, () => true);
+  const event = reads(fields.event, EVENT_MARK, (row) =>
+    String(row['event_time']).slice(0, TIME_CHARACTERS),
+  );
+  return (row) => {
+    const email = fieldValue('text', row['email']);
+    return {
+      userId: String(row['id']),
+      email: email === null ? null : String(email),
+      profile: dataFields(profile, row),
+      pageViewId: String(row['page_view_id']),
+      event: dataFields(event, row),
+      eventEpochSeconds: Math.floor(Number(row['event_epoch'])),
+    };
+  };
 }
 
-/** Reads a row of `sql/rule.sql`. Fractions of a second are cut off, as the contract's times are. */
-export function toEligibleUser(row: Readonly<Record<string, unknown>>): EligibleUser {
-  const email = columnValue(row['email']);
-  return {
-    userId: String(row['id']),
-    email: email === null ? null : String(email),
-    firstName: columnValue(row['first_name']),
-    lastName: columnValue(row['last_name']),
-    planType: columnValue(row['plan_type']),
-    candidate: columnValue(row['candidate']),
-    pageViewId: String(row['page_view_id']),
-    page: columnValue(row['page']),
-    device: columnValue(row['device']),
-    location: columnValue(row['location']),
-    eventTime: String(row['event_time']).slice(0, 19),
-    eventEpochSeconds: Math.floor(Number(row['event_epoch'])),
-  };
+/** NULL columns are left out. */
+function dataFields(reads: readonly [string, Read][], row: Row): DataFields {
+  const values: [string, FieldValue][] = [];
+  for (const [field, read] of reads) {
+    const value = read(row);
+    if (value !== null) values.push([field, value]);
+  }
+  return Object.fromEntries(values);
 }

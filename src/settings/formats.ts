@@ -1,3 +1,5 @@
+import { EVENT_MARK, PROFILE_MARK } from '../model/data-model.ts';
+import { nameProblem, parseColumnNames, parseFields } from '../model/parse.ts';
 import type { SettingKind } from './table.ts';
 
 /** What a raw value becomes, or why it can not. Pure; the messages name what would be accepted. */
@@ -69,6 +71,9 @@ function oneOf(raw: string, allowed: readonly string[]): Parsed {
   return allowed.includes(value) ? { value } : { problem: `must be one of ${allowed.join(', ')}` };
 }
 
+const within = (form: string, parsed: Parsed): Parsed =>
+  'problem' in parsed ? { problem: `must be ${form}, comma separated: ${parsed.problem}` } : parsed;
+
 /** Reads one raw value (already trimmed, not empty unless the setting may be). */
 export function parseSetting(kind: SettingKind, raw: string): Parsed {
   if (typeof kind === 'object') return oneOf(raw, kind.oneOf);
@@ -99,5 +104,15 @@ export function parseSetting(kind: SettingKind, raw: string): Parsed {
       return TOPIC_NAME.test(raw)
         ? { value: raw }
         : { problem: 'must consist of letters, digits, dots, underscores and hyphens' };
+    case 'tableName': {
+      const problem = nameProblem(raw);
+      return problem === null ? { value: raw } : { problem: `must be a table's name: ${problem}` };
+    }
+    case 'columnNames':
+      return within('role=name', parseColumnNames(raw));
+    case 'profileFields':
+      return within('column or column:fieldName', parseFields(raw, PROFILE_MARK));
+    case 'eventFields':
+      return within('column or column:fieldName', parseFields(raw, EVENT_MARK));
   }
 }

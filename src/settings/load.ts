@@ -1,5 +1,6 @@
 import convict from 'convict';
 import { UsageError } from '../errors.ts';
+import { type ColumnNames, DEFAULT_MODEL, isSameColumn } from '../model/data-model.ts';
 import { parseSetting } from './formats.ts';
 import { type SettingProblem, type Sources, readSources } from './sources.ts';
 import { SETTINGS_TABLE, type SettingName, type SettingRow } from './table.ts';
@@ -85,6 +86,15 @@ function saslProblems(values: ReadonlyMap<string, unknown>): SettingProblem[] {
   }));
 }
 
+function tableProblems(values: ReadonlyMap<string, unknown>): SettingProblem[] {
+  const [customers, views] = [values.get('CUSTOMERS_TABLE'), values.get('PAGE_VIEWS_TABLE')].map(
+    String,
+  );
+  if (customers === undefined || views === undefined || !isSameColumn(customers, views)) return [];
+  const sentence = 'must be another table than CUSTOMERS_TABLE';
+  return [{ name: 'PAGE_VIEWS_TABLE', sentence }];
+}
+
 /** Reads and checks all settings. A setting with a problem has its default in `settings`. */
 export function readSettings(options: LoadOptions): LoadedSettings {
   const sources = readSources(options.env, options.directory, options.configFile);
@@ -101,7 +111,9 @@ export function readSettings(options: LoadOptions): LoadedSettings {
   // A secret that its file does not give is not missing beside that.
   const files = new Set(sources.problems.map(({ name }) => rowOf(name)?.fileOf));
   const problems = [
-    ...[...problemsOf(config), ...saslProblems(values)].filter(({ name }) => !files.has(name)),
+    ...[...problemsOf(config), ...saslProblems(values), ...tableProblems(values)].filter(
+      ({ name }) => !files.has(name),
+    ),
     ...sources.problems,
   ];
   const isMissing = problems.some(({ sentence }) => sentence.startsWith(NOT_SET));
@@ -168,6 +180,12 @@ function group(values: ReadonlyMap<string, unknown>): Settings {
       name: text('DB_NAME'),
       ssl: get('DB_SSL'),
       timeZone: get('DB_TIME_ZONE'),
+      model: {
+        tables: { customers: get('CUSTOMERS_TABLE'), page_views: get('PAGE_VIEWS_TABLE') },
+        columns: get<ColumnNames | null>('COLUMN_NAMES') ?? DEFAULT_MODEL.columns,
+        profile: get('PROFILE_FIELDS'),
+        event: get('EVENT_FIELDS'),
+      },
     },
     topics: {
       kafka,

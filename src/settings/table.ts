@@ -15,6 +15,10 @@ export type SettingKind =
   | 'brokers'
   | 'timeZone'
   | 'topicName'
+  | 'tableName'
+  | 'columnNames'
+  | 'profileFields'
+  | 'eventFields'
   | { oneOf: readonly string[] };
 
 export interface SettingRow {
@@ -30,7 +34,14 @@ export interface SettingRow {
   mayBeEmpty?: boolean;
   /** It names a file that holds the value of this setting. */
   fileOf?: string;
-  group: 'Database' | 'Topics' | 'Iterable' | 'Rule' | 'HTTP' | 'Logs and results';
+  group:
+    | 'Database'
+    | 'Topics'
+    | 'Iterable'
+    | 'Rule'
+    | 'Names and fields'
+    | 'HTTP'
+    | 'Logs and results';
 }
 
 export const SETTINGS_TABLE = [
@@ -39,7 +50,7 @@ export const SETTINGS_TABLE = [
   { group: 'Database', name: 'DB_USER', kind: 'text', default: null, required: true, meaning: 'Database user.' },
   { group: 'Database', name: 'DB_PASSWORD', kind: 'text', default: null, required: true, secret: true, mayBeEmpty: true, meaning: 'Its password; may be empty, but must be set.' },
   { group: 'Database', name: 'DB_PASSWORD_FILE', kind: 'text', default: null, fileOf: 'DB_PASSWORD', meaning: 'File that holds DB_PASSWORD, in its place.' },
-  { group: 'Database', name: 'DB_NAME', kind: 'text', default: null, required: true, meaning: 'Database with the tables customers and page_views.' },
+  { group: 'Database', name: 'DB_NAME', kind: 'text', default: null, required: true, meaning: 'Database with the two tables, of customers and of page views.' },
   { group: 'Database', name: 'DB_SSL', kind: 'boolean', default: 'false', meaning: 'Connect with TLS; the certificate must be for DB_HOST, where that is a name (NODE_EXTRA_CA_CERTS adds a CA).' },
   { group: 'Database', name: 'DB_TIME_ZONE', kind: 'timeZone', default: 'UTC', meaning: 'Time zone of every session: UTC, an offset such as +02:00, or a name the server knows.' },
   { group: 'Topics', name: 'KAFKA_BROKERS', kind: 'brokers', default: null, meaning: 'host:port, comma separated. Not set: embedded topics, a file under STATE_DIR.' },
@@ -67,6 +78,11 @@ export const SETTINGS_TABLE = [
   { group: 'Rule', name: 'RULE_PLAN_TYPE', kind: 'text', default: 'pro', meaning: 'Plan of the customers to reach.' },
   { group: 'Rule', name: 'RULE_PAGES', kind: 'list', default: 'pricing,settings', meaning: 'Pages that count, comma separated.' },
   { group: 'Rule', name: 'RULE_LOOKBACK_DAYS', kind: 'positiveInt', default: '7', meaning: 'How many days back a view counts, from midnight in DB_TIME_ZONE.' },
+  { group: 'Names and fields', name: 'CUSTOMERS_TABLE', kind: 'tableName', default: 'customers', meaning: 'Table of the customers, in DB_NAME.' },
+  { group: 'Names and fields', name: 'PAGE_VIEWS_TABLE', kind: 'tableName', default: 'page_views', meaning: 'Table of the page views, in DB_NAME.' },
+  { group: 'Names and fields', name: 'COLUMN_NAMES', kind: 'columnNames', default: null, meaning: 'role=name, comma separated: columns that are called otherwise than their roles, such as plan_type=tier,page_views.id=view_no.' },
+  { group: 'Names and fields', name: 'PROFILE_FIELDS', kind: 'profileFields', default: 'first_name,last_name,plan_type,candidate', meaning: 'Columns of the customers that become dataFields of the profile, beside recent_page_view: column or column:fieldName, comma separated.' },
+  { group: 'Names and fields', name: 'EVENT_FIELDS', kind: 'eventFields', default: 'page,device,location,candidate', meaning: 'Columns of the page views, else of the customers, that become dataFields of the event, beside timestamp.' },
   { group: 'HTTP', name: 'HTTP_HOST', kind: 'text', default: '127.0.0.1', meaning: 'Address that /healthz, /readyz, /metrics and /status listen on.' },
   { group: 'HTTP', name: 'HTTP_PORT', kind: 'portOrOff', default: '9464', meaning: 'Its port; 0 takes any free one, off none. Where the default is taken, any free one is.' },
   { group: 'Logs and results', name: 'LOG_LEVEL', kind: { oneOf: ['debug', 'info', 'warn', 'error', 'silent'] }, default: 'info', meaning: 'Level on the console: debug, info, warn, error or silent. The log file is always at debug.' },

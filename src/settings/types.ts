@@ -1,3 +1,5 @@
+import type { DataModel } from '../model/data-model.ts';
+
 /** The settings as the program uses them: grouped, typed, validated. See table.ts for each one. */
 
 export interface DatabaseSettings {
@@ -9,6 +11,8 @@ export interface DatabaseSettings {
   ssl: boolean;
   /** What MySQL's `SET time_zone` takes; `UTC` is written `+00:00`. */
   timeZone: string;
+  /** What the tables and columns are called there, and which become dataFields. */
+  model: DataModel;
 }
 
 export type KafkaCompression = 'none' | 'gzip' | 'zstd';

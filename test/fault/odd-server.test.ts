@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { type DatabaseKind, startDatabase } from '../../tools/services/services.ts';
 import { EXTENT, SEED } from '../support/extent.ts';
 import { type CaseReport, createUser, tryCase } from '../support/odd/case.ts';
@@ -20,7 +21,16 @@ async function tryServer(number: number): Promise<string[]> {
   const { flags, gtid } = drawServer(new Dice(seed), kind);
   await using server = await startDatabase(kind, { say, flags, gtid });
   const { host, port, user, password } = server;
-  const settings = { host, port, user, password, name: '', ssl: false, timeZone: '+00:00' };
+  const settings = {
+    host,
+    port,
+    user,
+    password,
+    name: '',
+    ssl: false,
+    timeZone: '+00:00',
+    model: DEFAULT_MODEL,
+  };
   const connection = await connectTo(settings, null);
   await createUser(connection, kind);
   connection.destroy();

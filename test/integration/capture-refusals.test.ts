@@ -244,7 +244,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     await other.connection.query('RENAME TABLE page_views TO Page_Views');
     const message = await refusal(other.settings);
     expect(message).toContain(`no page_views in ${other.settings.name}`);
-    expect(message).toContain('RENAME TABLE Page_Views TO page_views');
+    expect(message).toContain('RENAME TABLE `Page_Views` TO page_views');
   });
 
   // Guards unreadableColumns, and Translator.#unreadableColumn for what comes while capture runs.
@@ -257,7 +257,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     const [type, words] =
       flavour === 'mysql'
         ? ['VECTOR(3)', 'keep vectors in a table of their own']
-        : ['POINT', 'ALTER TABLE page_views MODIFY odd <its definition> AFTER location'];
+        : ['POINT', 'ALTER TABLE page_views MODIFY `odd` <its definition> AFTER `location`'];
     const publisher = new MemoryPublisher();
     await using capture = startCapture(other.settings, publisher);
     await capture.reads();

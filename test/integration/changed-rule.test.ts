@@ -58,6 +58,22 @@ describe.each(['embedded', 'Kafka'] as const)('a stream through %s topics', (top
     await change({ RULE_PLAN_TYPE: 'pro', RULE_LOOKBACK_DAYS: '20' }, () => users.has(TOM));
     const before = events();
     await change({ DB_TIME_ZONE: '+09:00' }, () => events() !== before);
+    const profile = () => users.get(SARAH)?.dataFields;
+    await change({ PROFILE_FIELDS: 'id:number' }, () => profile()?.['number'] === 1);
+    await change({ EVENT_FIELDS: 'browser' }, () => events().includes('Safari'));
+    await on.database.connection.query(
+      'CREATE TABLE clients LIKE customers; INSERT INTO clients SELECT id + 0, email, first_name, last_name, plan_type, candidate FROM customers; ' +
+        "UPDATE clients SET candidate = 'of clients'",
+    );
+    const fields = 'first_name,candidate';
+    await change(
+      { CUSTOMERS_TABLE: 'clients', PROFILE_FIELDS: fields },
+      () => profile()?.['candidate'] === 'of clients',
+    );
+    await change(
+      { COLUMN_NAMES: 'first_name=last_name,last_name=first_name' },
+      () => profile()?.['first_name'] === 'Johnson',
+    );
     await change({ ITERABLE_API_BASE_URL: other.url }, () => other.users.size === 4);
     const calls = other.stats().endpoints['users/update'].requests;
     const last = await streamUntil(env, 'it is there', () => true);

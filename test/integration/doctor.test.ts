@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { runToEnd } from '../support/program.ts';
+import { freshTopicPrefix, injectServices } from '../support/services.ts';
 import { type Stage, stage } from '../support/stage.ts';
 
 interface Line {
@@ -42,6 +43,15 @@ describe('doctor', () => {
     expect(port.named('Iterable').map(({ mark }) => mark)).toEqual(['ok', 'ok']);
     expect(port.named('topics').map(({ mark }) => mark)).toEqual(['ok']);
 
+    const names = await report(on, { COLUMN_NAMES: 'plan=tier' });
+    expect(names.code).toBe(2);
+    expect(names.named('settings').at(0)?.detail).toContain(
+      'COLUMN_NAMES: must be role=name, comma separated: in "plan=tier", there is no role "plan"; the roles are customers.id, email,',
+    );
+    expect(names.named('database').map(({ detail }) => detail)).toEqual([
+      'not checked: COLUMN_NAMES is wrong',
+    ]);
+
     const url = await report(on, { ITERABLE_API_BASE_URL: 'api.iterable.com' });
     expect(url.named('Iterable').map(({ detail }) => detail)).toEqual([
       'not checked: ITERABLE_API_BASE_URL is wrong',
@@ -70,6 +80,44 @@ describe('doctor', () => {
         mark: 'skip',
         detail: 'not checked: page_views is missing',
       });
+    }
+  });
+
+  it('names what is not there with its role and its setting, as the start does', async () => {
+    await using on = await stage();
+    const env = {
+      CUSTOMERS_TABLE: 'clients',
+      COLUMN_NAMES: 'plan_type=tier,page_views.device=gadget',
+      PROFILE_FIELDS: 'first_name,nick:name',
+      EVENT_FIELDS: 'page,referrer',
+    };
+    const tables = await report(on, env);
+    expect(tables.code).toBe(3);
+    expect(tables.named('database: tables').at(0)).toMatchObject({
+      mark: 'FAIL',
+      detail: `no clients (for customers) in ${on.database.settings.name}, or not readable`,
+      fix: expect.stringContaining('check DB_NAME and CUSTOMERS_TABLE') as string,
+    });
+    await on.database.connection.query('RENAME TABLE customers TO clients');
+    const { code, named } = await report(on, env);
+    expect(code).toBe(3);
+    const [columns] = named('database: columns');
+    expect(columns).toMatchObject({
+      mark: 'FAIL',
+      detail:
+        'missing: clients.tier (role plan_type), page_views.gadget (role device), clients.nick (PROFILE_FIELDS), referrer of page_views or clients (EVENT_FIELDS)',
+    });
+    expect(columns?.fix).toContain('COLUMN_NAMES=plan_type=<name>,device=<name>');
+    expect(columns?.fix).toContain('correct PROFILE_FIELDS and EVENT_FIELDS');
+    for (const command of ['run', 'deliver', 'backfill', 'backfill --dry-run']) {
+      const kafka = command === 'deliver' ? injectServices().kafkaBrokers.join(',') : '';
+      const more = { ...env, KAFKA_BROKERS: kafka, KAFKA_TOPIC: freshTopicPrefix() };
+      const ended = await runToEnd(command.split(' '), { ...on.env, ...more });
+      expect([ended.code, ended.stderr]).toEqual([
+        3,
+        expect.stringContaining(columns?.detail ?? '') as string,
+      ]);
+      expect(ended.stderr).toContain(columns?.fix ?? '');
     }
   });
 

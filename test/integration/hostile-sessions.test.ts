@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
 import { sessionVariables, setAll } from '../support/hostile-variables.ts';
@@ -25,6 +26,7 @@ describe.each(['mysql', 'mariadb'] as const)('a session of %s', (flavour) => {
         name: 'shop',
         ssl: false,
         timeZone: '+00:00',
+        model: DEFAULT_MODEL,
       };
       const connection = await connectTo(db, null);
       await connection.query('CREATE DATABASE shop; USE shop');

@@ -105,7 +105,9 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       });
       await using _capture = capture;
       await expect(capture.done).rejects.toThrow(
-        when === 'runs' ? 'page_views had no column device; add it' : 'page_views.device: add',
+        when === 'runs'
+          ? 'page_views had no column device; add it'
+          : 'page_views.device (role device, EVENT_FIELDS): add',
       );
       expect(publisher.views).toEqual(when === 'runs' ? [viewOf(100)] : []);
     });

@@ -154,11 +154,14 @@ describe('/readyz', () => {
       program.kill('SIGTERM');
       await program.ended;
     }
-    await connection.query('RENAME TABLE page_views TO hidden');
+    // With all its columns, and an error for who asks for rows.
+    await connection.query(
+      "RENAME TABLE page_views TO hidden; CREATE DEFINER = 'gone'@'%' VIEW page_views AS SELECT * FROM hidden",
+    );
     await using deliver = new Program(['deliver'], { ...env, RULE_PAGES: 'home' });
     const url = await deliver.url();
     await isNotReady(url, 'resync');
-    await connection.query('RENAME TABLE hidden TO page_views');
+    await connection.query('DROP VIEW page_views; RENAME TABLE hidden TO page_views');
     await isReady(url);
     const anna = 'anna.martinez@email.com';
     await until('she is found', () => Promise.resolve(on.simulator.users.has(anna)));

@@ -41,7 +41,7 @@ describe.each(DATABASES)('a look on %s', (flavour) => {
       await connection.query(sql);
     }
     await using database = await openDatabase(settings);
-    const rule = new Rule(database.query, RULE);
+    const rule = new Rule(database.query, RULE, settings);
     const { rows, views } = await rule.look(['1', '2'], ['10', '12', '13']);
     expect(rows).toHaveLength(1);
     expect(rows).toEqual(await rule.among(['1', '2']));

@@ -16,7 +16,7 @@ it.each([5, 200])('page views that are not there are told from the %i that are',
   const there = Array.from({ length: many }, (_, i) => String(i + 1));
   await connection.query('INSERT INTO page_views VALUES ?', [there.map((id) => [id, 1])]);
   await using database = await openDatabase(settings);
-  const rule = new Rule(database.query, RULE);
+  const rule = new Rule(database.query, RULE, settings);
   const largest = '18446744073709551615';
   const asked = [
     there,

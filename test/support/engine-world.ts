@@ -16,15 +16,9 @@ export function user(userId: string, pageViewId: string): EligibleUser {
   return {
     userId,
     email: `u${userId}@example.com`,
-    firstName: null,
-    lastName: null,
-    planType: 'pro',
-    candidate: null,
+    profile: { plan_type: 'pro', recent_page_view: true },
     pageViewId,
-    page: 'pricing',
-    device: null,
-    location: null,
-    eventTime: '2026-01-01 00:00:00',
+    event: { page: 'pricing', timestamp: '2026-01-01 00:00:00' },
     eventEpochSeconds: 0,
   };
 }

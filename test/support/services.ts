@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createConnection } from 'mysql2/promise';
 import type { Connection } from 'mysql2/promise';
 import { inject } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
 import {
   startDatabase,
@@ -36,7 +37,16 @@ export const DATABASES = ['mysql', 'mariadb', 'mariadb11'] as const satisfies Da
 export async function freshDatabase(server: DatabaseAddress): Promise<FreshDatabase> {
   const { host, port, user, password } = server;
   const name = `test_${randomBytes(6).toString('hex')}`;
-  const settings = { host, port, user, password, name, ssl: false, timeZone: '+00:00' };
+  const settings = {
+    host,
+    port,
+    user,
+    password,
+    name,
+    ssl: false,
+    timeZone: '+00:00',
+    model: DEFAULT_MODEL,
+  };
   const connection = await connectTo(settings, null);
   await connection.query(`CREATE DATABASE ${name}`);
   await connection.query(`USE ${name}`);

@@ -36,6 +36,13 @@ const SEEN = [
      WHERE pv.page IN ('pricing','settings')`,
 ];
 
+/** The tables, empty but for the seed, and what remembers the views. */
+async function prepareTables(connection: Connection): Promise<void> {
+  await setUpTables(connection);
+  await connection.query(`ALTER TABLE page_views AUTO_INCREMENT = ${FIRST_VIEW}`);
+  for (const statement of SEEN) await connection.query(statement);
+}
+
 const PLANS = ['free', 'basic', 'pro', 'pro', 'pro', 'enterprise'];
 const PAGES = ['pricing', 'settings', 'pricing', 'settings', 'features', 'home', 'blog'];
 const NAMES = ['Zoë', '😀 Ann', 'O\'Neil "x"', '李', null, 'Bob', '__proto__', '\u202ertl'];
@@ -43,7 +50,7 @@ const DEVICES = ['mobile', 'desktop', 'tablet', null];
 const PLACES = ['Austin, TX', null, '東京', '<b>&', 'a\tb'];
 /** Above 2^31, so that nothing counts in 32 bits. */
 const FIRST_CUSTOMER = 3_000_000_001;
-const FIRST_VIEW = 5_000_000_001;
+export const FIRST_VIEW = 5_000_000_001;
 
 /** Told of the users that a transaction was about, once it is committed. */
 export type OnCommit = (userIds: readonly string[]) => Promise<void>;
@@ -54,6 +61,7 @@ export class Workload {
   readonly #random: () => number;
   readonly #customers: number;
   readonly #onCommit: OnCommit;
+  readonly #prepare: (connection: Connection) => Promise<void>;
   readonly #touched = new Set<number>();
   #emails = 0;
   #viewsInserted = 0;
@@ -65,17 +73,17 @@ export class Workload {
     seed: number,
     customers: number,
     onCommit: OnCommit = () => Promise.resolve(),
+    prepare = prepareTables,
   ) {
     this.#connection = connection;
     this.#random = randomFrom(seed);
     this.#customers = customers;
     this.#onCommit = onCommit;
+    this.#prepare = prepare;
   }
 
   async setUp(): Promise<void> {
-    await setUpTables(this.#connection);
-    await this.#sql(`ALTER TABLE page_views AUTO_INCREMENT = ${FIRST_VIEW}`);
-    for (const statement of SEEN) await this.#sql(statement);
+    await this.#prepare(this.#connection);
     for (let i = 0; i < this.#customers; i++) {
       await this.#sql(
         'INSERT INTO customers (id, email, first_name, last_name, plan_type, candidate) VALUES (?, ?, ?, ?, ?, ?)',

@@ -1,6 +1,6 @@
 import { EventTimes } from '../../src/capture/event-time.ts';
 import { type ZongjiEvent, Translator } from '../../src/capture/translate.ts';
-import type { CapturedTable, CaptureEvent } from '../../src/capture/events.ts';
+import type { CaptureEvent, NamedTable } from '../../src/capture/events.ts';
 
 /** What is used of zongji's inside (lib/packet/binlog.js, lib/reader.js), which has no types. */
 interface Inside {
@@ -24,7 +24,7 @@ const LIB = new URL('../../node_modules/@vlasky/zongji/lib/', import.meta.url).h
  * reading is compared with.
  */
 export async function zongjiReader(
-  tables: readonly { schema: string; name: string; table: CapturedTable }[],
+  tables: readonly NamedTable[],
   timeZone: string,
   emit: (event: CaptureEvent) => void,
 ): Promise<(packet: Buffer) => void> {

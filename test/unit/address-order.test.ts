@@ -5,15 +5,9 @@ import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 const user = (userId: string, email: string | null): EligibleUser => ({
   userId,
   email,
-  firstName: null,
-  lastName: null,
-  planType: 'pro',
-  candidate: null,
+  profile: { plan_type: 'pro', recent_page_view: true },
   pageViewId: '1',
-  page: 'pricing',
-  device: null,
-  location: null,
-  eventTime: '2026-01-01 00:00:00',
+  event: { page: 'pricing', timestamp: '2026-01-01 00:00:00' },
   eventEpochSeconds: 0,
 });
 

@@ -103,7 +103,7 @@ describe('callSized', () => {
   });
 
   it('ends a page before its calls would be too large', async () => {
-    const wide = { ...at(1), firstName: 'x'.repeat(1_000_000) };
+    const wide = { ...at(1), profile: { first_name: 'x'.repeat(1_000_000) } };
     const pages: number[] = [];
     const all = async function* (): AsyncGenerator<EligibleUser[]> {
       yield Array.from({ length: 8 }, () => wide);

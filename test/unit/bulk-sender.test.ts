@@ -8,19 +8,30 @@ import { Batch } from '../../src/commands/batch.ts';
 import { BulkSender } from '../../src/commands/bulk-sender.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
 import { Outages } from '../../src/observe/outages.ts';
-import { type EligibleUser, toEligibleUser } from '../../src/rule/eligible-user.ts';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
+import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import type { DeadLetter } from '../../src/topics/port.ts';
+import { DEFAULT_COLUMN_ROWS } from '../support/default-columns.ts';
+import { user } from '../support/engine-world.ts';
 import { startGateway } from '../support/gateway.ts';
 
 const row = (id: number): Record<string, unknown> => ({
   id,
   email: `user${id}@example.com`,
-  plan_type: 'pro',
   page_view_id: id,
-  page: 'pricing',
+  // plan_type and page, of the default fields.
+  field_2: 'pro',
+  field_4: 'pricing',
   event_time: '2026-01-01 00:00:00',
   event_epoch: 1_767_225_600,
+});
+
+/** What the row stands for. */
+const userOf = (id: number): EligibleUser => ({
+  ...user(String(id), String(id)),
+  email: `user${id}@example.com`,
+  eventEpochSeconds: 1_767_225_600,
 });
 
 const logger = pino({ level: 'silent' });
@@ -28,6 +39,7 @@ const logger = pino({ level: 'silent' });
 function batchTo(baseUrl: string, query: Session['query'], letters: DeadLetter[]): Batch {
   const context = {
     settings: {
+      db: { name: 'shop', user: 'me', model: DEFAULT_MODEL },
       resultsDir: mkdtempSync(join(tmpdir(), 'bulk-')),
       rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
       iterable: {
@@ -45,7 +57,7 @@ function batchTo(baseUrl: string, query: Session['query'], letters: DeadLetter[]
   } as unknown as CommandContext;
   return new Batch(context, {
     query,
-    session: (work) => work({ query, facts: new Map() }),
+    session: (work) => work({ query, facts: new Map(), model: DEFAULT_MODEL }),
     share: 1,
     looksMax: 1,
     patience: { triesMin: 3, failingMsMin: 200 },
@@ -64,11 +76,13 @@ describe('BulkSender', () => {
         : null,
     );
     const letters: DeadLetter[] = [];
-    const query: Session['query'] = (_sql, { user_ids: ids }) =>
-      Promise.resolve(Array.isArray(ids) ? ids.map((id) => row(Number(id))) : []);
+    const query: Session['query'] = (sql, { user_ids: ids }) => {
+      if (sql.includes('information_schema')) return Promise.resolve(DEFAULT_COLUMN_ROWS);
+      return Promise.resolve(Array.isArray(ids) ? ids.map((id) => row(Number(id))) : []);
+    };
     await using batch = batchTo(gateway.url, query, letters);
     batch.fatal.catch(() => undefined);
-    const users: EligibleUser[] = Array.from({ length: 200 }, (_, i) => toEligibleUser(row(i + 1)));
+    const users: EligibleUser[] = Array.from({ length: 200 }, (_, i) => userOf(i + 1));
     const failing = await new BulkSender(batch).send(users);
     expect([...failing.keys()].sort()).toEqual(['1', '130', '131']);
     expect(batch.totals).toMatchObject({ processed: 197, successful: 197 });
@@ -97,14 +111,16 @@ describe('BulkSender', () => {
   // Five calls a second: one for the few of each page that a stream beside it changes would halve them.
   it('leaves who has changed meanwhile to be sent singly, and records the others', async () => {
     await using simulator = await startSimulator({ port: 0, limits: 'off' });
-    const query: Session['query'] = (_sql, { user_ids: ids }) =>
-      Promise.resolve(
+    const query: Session['query'] = (sql, { user_ids: ids }) => {
+      if (sql.includes('information_schema')) return Promise.resolve(DEFAULT_COLUMN_ROWS);
+      return Promise.resolve(
         (Array.isArray(ids) ? ids : []).map((id) =>
           id === 2 ? { ...row(2), page_view_id: 99 } : row(Number(id)),
         ),
       );
+    };
     await using batch = batchTo(simulator.url, query, []);
-    const users = [1, 2, 3].map((id) => toEligibleUser(row(id)));
+    const users = [1, 2, 3].map(userOf);
     const left = await new BulkSender(batch).send(users);
     expect([...left.keys()]).toEqual(['2']);
     expect(left.get('2')).toMatchObject({ update: { kind: 'ok' }, track: { kind: 'ok' } });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { Assembler, type Loss } from '../../src/capture/assembler.ts';
 import { BatchQueue } from '../../src/capture/batch-queue.ts';
 import { DecodedRows } from '../../src/capture/decoded-rows.ts';
@@ -41,7 +42,7 @@ function assembled() {
     return result;
   };
   const assembler = new Assembler({
-    watched: () => ({ database: 'shop', parents: [] }),
+    watched: () => ({ database: 'shop', model: DEFAULT_MODEL, parents: [] }),
     server: 'server-1',
     messages: new RowMessages(NAMES),
     tracker,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { checkVariables, hasGlobalGrant, refusalOf } from '../../src/capture/checks.ts';
 import { estimateCommitMs, readCommitTimeMs } from '../../src/capture/commit-time.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
@@ -248,13 +249,25 @@ describe('times', () => {
   });
 });
 
+const VIEWS = {
+  table: 'page_views',
+  name: 'page_views',
+  columns: DEFAULT_MODEL.columns.page_views,
+} as const;
+const CUSTOMERS = {
+  table: 'customers',
+  name: 'customers',
+  columns: DEFAULT_MODEL.columns.customers,
+} as const;
+
 describe('a table as the binlog describes it', () => {
   const columns = ['note', 'ID', 'User_ID', 'page', 'device', 'browser', 'location', 'event_time'];
   const described = columns.map((name) => ({ name, type: name === 'event_time' ? 18 : 3 }));
 
   test('is read by names, in any order and spelling', () => {
-    expect(planTable('page_views', described)).toEqual({
+    expect(planTable(VIEWS, described)).toEqual({
       table: 'page_views',
+      name: 'page_views',
       needed: [1, 2, 3, 4, 5, 6, 7],
       columns: {
         id: 'ID',
@@ -270,12 +283,18 @@ describe('a table as the binlog describes it', () => {
   });
 
   test('is refused by the name of the column that it lacks', () => {
-    expect(planTable('page_views', described.slice(0, 5))).toEqual({ missing: 'browser' });
-    expect(planTable('customers', [{ name: 'email', type: 15 }])).toEqual({ missing: 'id' });
+    expect(planTable(VIEWS, described.slice(0, 5))).toEqual({
+      missing: 'browser',
+      role: 'browser',
+    });
+    expect(planTable(CUSTOMERS, [{ name: 'email', type: 15 }])).toEqual({
+      missing: 'id',
+      role: 'customers.id',
+    });
   });
 
   test('has whole rows when all needed columns are in the image', () => {
-    const plan = planTable('page_views', described);
+    const plan = planTable(VIEWS, described);
     if ('missing' in plan) throw new Error('no plan');
     expect(isImageWhole(plan, Uint8Array.of(0b1111_1111))).toBe(true);
     expect(isImageWhole(plan, Uint8Array.of(0b1111_1110))).toBe(true);

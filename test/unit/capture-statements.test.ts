@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { UNKNOWN_STATUS, readQueryStatus } from '../../src/capture/query-status.ts';
 import { nameAt, tokenize } from '../../src/capture/sql-tokens.ts';
 import {
@@ -9,9 +10,9 @@ import {
   xidOf,
 } from '../../src/capture/statements.ts';
 
-const SHOP: Watched = { database: 'shop', parents: [] };
+const SHOP: Watched = { database: 'shop', model: DEFAULT_MODEL, parents: [] };
 const readStatement = (text: string, schema: string, database: string): StatementKind =>
-  readWatched(text, schema, { database, parents: [] });
+  readWatched(text, schema, { database, model: DEFAULT_MODEL, parents: [] });
 const kindOf = (text: string, schema = 'shop'): string => readWatched(text, schema, SHOP).kind;
 const ANSI = { ...UNKNOWN_STATUS, ansiQuotes: true };
 
@@ -124,7 +125,7 @@ describe('a statement in the binlog', () => {
   });
 
   test('on a table that cascades into ours is told with its database', () => {
-    const watched = { database: 'shop', parents: [{ schema: 'crm', name: 'companies' }] };
+    const watched = { ...SHOP, parents: [{ schema: 'crm', name: 'companies' }] };
     expect(readWatched('ALTER TABLE companies DROP FOREIGN KEY g', 'crm', watched)).toEqual({
       kind: 'ddl',
       table: 'crm.companies',

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { connectionTrouble } from '../../src/connection-trouble.ts';
 import { explainDatabaseError } from '../../src/database/explain.ts';
 import { IterableHttp } from '../../src/iterable/http.ts';
@@ -14,6 +15,7 @@ const DB = {
   name: 'shop',
   ssl: false,
   timeZone: '+00:00',
+  model: DEFAULT_MODEL,
 };
 const KAFKA = { brokers: ['k1:9092', 'k2:9092'], clientId: 'x', ssl: true, sasl: null };
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import type { Sender } from '../../src/delivery/sender.ts';
 import { DeliveryStream } from '../../src/delivery/stream.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
@@ -57,6 +58,7 @@ class World {
       query: () => Promise.resolve([]),
       session: () => Promise.reject(new Error('no look is meant')),
       rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
+      db: { name: 'shop', user: 'me', model: DEFAULT_MODEL },
       fingerprint: 'mark',
       sender: {
         pace,

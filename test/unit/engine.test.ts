@@ -39,7 +39,7 @@ describe('Engine', () => {
     await world.engine.idle();
     world.engine.accept([world.item('7')]);
     await world.engine.idle();
-    world.rows.set('7', { ...user('7', '100'), firstName: 'Ann' });
+    world.rows.set('7', { ...user('7', '100'), profile: { first_name: 'Ann' } });
     world.engine.accept([world.item('7')]);
     await world.engine.idle();
     expect(world.sent).toHaveLength(2);
@@ -106,18 +106,18 @@ describe('Engine', () => {
   // Guards memory.forget in #send: Iterable may have taken a call whose answer never came.
   it('sends again what it sent before, when something else was tried in between', async () => {
     const world = new World();
-    const ann = { ...user('7', '1'), firstName: 'Ann' };
+    const ann = { ...user('7', '1'), profile: { first_name: 'Ann' } };
     world.rows.set('7', ann);
     world.engine.accept([world.item('7')]);
     await world.engine.idle();
-    world.rows.set('7', { ...ann, firstName: 'Bob' });
+    world.rows.set('7', { ...ann, profile: { first_name: 'Bob' } });
     world.givesUp = true;
     world.engine.accept([world.item('7')]);
     await sleep(20);
     world.givesUp = false;
     world.rows.set('7', ann);
     await world.engine.idle();
-    expect(world.sent.map(({ firstName }) => firstName)).toEqual(['Ann', 'Bob', 'Ann']);
+    expect(world.sent.map(({ profile }) => profile['first_name'])).toEqual(['Ann', 'Bob', 'Ann']);
   });
 
   // Guards memory.remember after onDelivery in #send: else the next look would call it superseded.
@@ -156,11 +156,11 @@ describe('Engine', () => {
     world.rows.set('7', user('7', '1'));
     world.refusesTrack = true;
     world.whileDelivering = () => {
-      world.rows.set('7', { ...user('7', '1'), firstName: 'Bob' });
+      world.rows.set('7', { ...user('7', '1'), profile: { first_name: 'Bob' } });
     };
     world.engine.accept([world.item('7')]);
     await world.engine.idle();
-    expect(world.sent.at(-1)?.firstName).toBe('Bob');
+    expect(world.sent.at(-1)?.profile['first_name']).toBe('Bob');
     expect(world.outcomes).toEqual(['refused']);
   });
 

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { type ForeignKey, findCascades, parseForeignKeys } from '../../src/capture/foreign-keys.ts';
 import { ParentWatch } from '../../src/capture/parent-watch.ts';
-
-const COLUMNS = { customers: ['id', 'email', 'plan_type'], page_views: ['id', 'user_id', 'page'] };
 
 type Keys = Readonly<Record<string, readonly Partial<ForeignKey>[]>>;
 
@@ -17,7 +16,7 @@ const key = (more: Partial<ForeignKey>): ForeignKey => ({
 });
 
 const cascades = (keys: Keys) =>
-  findCascades('shop', COLUMNS, ({ name }) => Promise.resolve((keys[name] ?? []).map(key)));
+  findCascades('shop', DEFAULT_MODEL, ({ name }) => Promise.resolve((keys[name] ?? []).map(key)));
 
 const to = (name: string) => ({ parent: { schema: 'shop', name } });
 
@@ -70,6 +69,23 @@ describe('foreign keys', () => {
     expect(found.parents.map(({ name }) => name)).toEqual(['customers', 'page_views']);
   });
 
+  test('matter where they change a column that is in a field', async () => {
+    const keys = [
+      key({ columns: ['company'], ...to('companies'), onUpdate: 'CASCADE' }),
+      key({ columns: ['other'], ...to('others'), onUpdate: 'CASCADE' }),
+    ];
+    const profile = [{ column: 'Company', isExact: false, field: 'company' }];
+    const model = {
+      ...DEFAULT_MODEL,
+      tables: { ...DEFAULT_MODEL.tables, customers: 'clients' },
+      profile,
+    };
+    const found = await findCascades('shop', model, ({ name }) =>
+      Promise.resolve(name === 'clients' ? keys : []),
+    );
+    expect(found.parents.map(({ name }) => name)).toEqual(['companies']);
+  });
+
   test('that may not be read are said, and circles come to an end', async () => {
     const circle = { onDelete: 'CASCADE', onUpdate: 'CASCADE', columns: ['id'] } as const;
     const keys: Keys = {
@@ -80,7 +96,7 @@ describe('foreign keys', () => {
         { ...circle, ...to('hidden') },
       ],
     };
-    const found = await findCascades('shop', COLUMNS, ({ name }) =>
+    const found = await findCascades('shop', DEFAULT_MODEL, ({ name }) =>
       Promise.resolve(name === 'hidden' ? null : (keys[name] ?? []).map(key)),
     );
     expect(found.parents.map(({ name }) => name)).toEqual(['a', 'b', 'hidden']);

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import type { Engine, WorkItem } from '../../src/delivery/engine.ts';
 import { Intake, type IntakeDeps } from '../../src/delivery/intake.ts';
 import type { ReceivedMessage } from '../../src/topics/port.ts';
@@ -48,6 +49,7 @@ function intakeFor(
       room: () => Promise.resolve(),
     } as unknown as Engine,
     format: 'page_view',
+    model: DEFAULT_MODEL,
     pageViewsTopic: 'views',
     pages: ['pricing'],
     lookbackDays: 7,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { CorruptEventError } from '../../src/capture/byte-reader.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
 import type { CaptureEvent } from '../../src/capture/events.ts';
@@ -18,7 +19,14 @@ import { type TriedColumn, rowOf, tableOf } from '../support/written-tables.ts';
 import { zongjiReader } from '../support/zongji-rows.ts';
 
 const NAMES = { pageViews: 'v', userChanges: 'u', deadLetters: 'd', checkpoints: 'c' };
-const TABLES = [{ schema: 'shop', name: 'page_views', table: 'page_views' }] as const;
+const TABLES = [
+  {
+    schema: 'shop',
+    name: 'page_views',
+    table: 'page_views',
+    columns: DEFAULT_MODEL.columns.page_views,
+  },
+] as const;
 const ID = { id: 108, schema: 'shop', table: 'page_views' };
 const BY_COLLATION = new Map<number, string>([
   [45, 'utf8mb4'],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { ruleFingerprint } from '../../src/rule/fingerprint.ts';
 
 const SETTINGS = {
@@ -11,6 +12,7 @@ const SETTINGS = {
     name: 'shop',
     ssl: false,
     timeZone: '+00:00',
+    model: DEFAULT_MODEL,
   },
   iterable: {
     apiKey: 'key',
@@ -23,13 +25,20 @@ const SETTINGS = {
 };
 
 describe('the fingerprint of the rule', () => {
-  it('is another one for another plan, page, number of days, time zone, project or key', () => {
+  it('is another one for another plan, page, number of days, time zone, name, field, project or key', () => {
     const { rule, db, iterable } = SETTINGS;
+    const columns = { ...DEFAULT_MODEL.columns.page_views, device: 'gadget' };
     const others = [
       { ...SETTINGS, rule: { ...rule, planType: 'free' } },
       { ...SETTINGS, rule: { ...rule, pages: ['pricing'] } },
       { ...SETTINGS, rule: { ...rule, lookbackDays: 8 } },
       { ...SETTINGS, db: { ...db, timeZone: '+01:00' } },
+      ...[
+        { tables: { customers: 'clients', page_views: 'page_views' } },
+        { profile: DEFAULT_MODEL.event },
+        { event: DEFAULT_MODEL.profile },
+        { columns: { ...DEFAULT_MODEL.columns, page_views: columns } },
+      ].map((more) => ({ ...SETTINGS, db: { ...db, model: { ...DEFAULT_MODEL, ...more } } })),
       { ...SETTINGS, iterable: { ...iterable, baseUrl: 'https://api.eu.iterable.com' } },
       { ...SETTINGS, iterable: { ...iterable, apiKey: 'other' } },
     ];

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { checkVariables } from '../../src/capture/checks.ts';
 import { type ServerFound, serverSql } from '../../src/commands/init/server-sql.ts';
 
 const found = (more: Partial<ServerFound>): ServerFound => ({
   account: 'sync@10.%',
   database: 'shop',
+  model: DEFAULT_MODEL,
   flavour: 'mysql',
   mayRead: true,
   checks: [],

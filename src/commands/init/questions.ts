@@ -11,7 +11,7 @@ const HINTS: Partial<Record<SettingName, string>> = {
   DB_PORT: 'its port',
   DB_USER: 'user of iterable-sync there',
   DB_PASSWORD: 'password of that user; may be empty',
-  DB_NAME: 'database with customers and page_views',
+  DB_NAME: 'database with the customers and the page views',
   KAFKA_BROKERS: 'host:port, …; nothing: one machine, without Kafka',
   ITERABLE_API_KEY: 'a server-side key of the project',
 };

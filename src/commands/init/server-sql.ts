@@ -1,3 +1,4 @@
+import { type DataModel, indexStatement, quoted } from '../../model/data-model.ts';
 import type { Check } from '../../capture/check.ts';
 
 /** What of the database's state decides which statements it still needs. */
@@ -5,6 +6,7 @@ export interface ServerFound {
   /** The account that the server took the user for, `user@host`; null: not known. */
   account: string | null;
   database: string;
+  model: DataModel;
   flavour: 'mysql' | 'mariadb';
   /** Whether the user may read the tables, be they there or not. */
   mayRead: boolean;
@@ -27,10 +29,6 @@ const AT_START: Readonly<Record<string, string>> = {
   binlog: 'log_bin = binlog',
   GTID: 'gtid_mode = ON, enforce_gtid_consistency = ON',
 };
-const INDEX = 'CREATE INDEX page_views_rule ON page_views (user_id, page, event_time)';
-
-/** A name as SQL quotes it. */
-const name = (text: string): string => `\`${text.replaceAll('`', '``')}\``;
 const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 
 function accountOf(account: string | null): string {
@@ -67,7 +65,7 @@ export function serverSql(found: ServerFound): ServerNeeds {
       return [fix];
     });
   if (!found.mayRead) {
-    sql.push(`GRANT SELECT ON ${name(found.database)}.* TO ${account};`);
+    sql.push(`GRANT SELECT ON ${quoted(found.database)}.* TO ${account};`);
     for (const check of BY_READING) covered.add(check);
   }
   const monitor = isMysql ? 'REPLICATION CLIENT' : 'BINLOG MONITOR';
@@ -85,8 +83,8 @@ export function serverSql(found: ServerFound): ServerNeeds {
     sql.push(`SET ${isMysql ? 'PERSIST' : 'GLOBAL'} ${variable} = ${value};`);
   }
   if (!failed.has('tables')) {
-    const [index] = needed({ index: INDEX });
-    if (index !== undefined) sql.push(`USE ${name(found.database)};`, `${index};`);
+    const [index] = needed({ index: indexStatement(found.model) });
+    if (index !== undefined) sql.push(`USE ${quoted(found.database)};`, `${index};`);
   }
   return { sql, covered };
 }

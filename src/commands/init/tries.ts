@@ -1,10 +1,10 @@
 import type { Connection } from 'mysql2/promise';
 import { checkSource } from '../../capture/capture.ts';
 import type { Check } from '../../capture/check.ts';
-import { COLUMNS } from '../../capture/table-definitions.ts';
 import { OWN_QUERY_MS_MAX, connect } from '../../database/connect.ts';
 import { explainDatabaseError } from '../../database/explain.ts';
 import { UnavailableError } from '../../errors.ts';
+import { quoted } from '../../model/data-model.ts';
 import type { SettingName } from '../../settings/table.ts';
 import type { DatabaseSettings, IterableSettings, Settings } from '../../settings/types.ts';
 import { iterableChecks, topicsChecks } from '../doctor-checks.ts';
@@ -69,6 +69,7 @@ export async function inspectDatabase(db: DatabaseSettings): Promise<Inspected> 
     const needs = serverSql({
       account: row?.account ?? null,
       database: db.name,
+      model: db.model,
       flavour: /mariadb/i.test(row?.version ?? '') ? 'mariadb' : 'mysql',
       mayRead: await mayRead(connection, db),
       checks,
@@ -83,9 +84,9 @@ export async function inspectDatabase(db: DatabaseSettings): Promise<Inspected> 
 
 /** The server looks at the privileges first, and then for the table. */
 async function mayRead(connection: Connection, db: DatabaseSettings): Promise<boolean> {
-  for (const table of Object.keys(COLUMNS)) {
+  for (const table of Object.values(db.model.tables)) {
     try {
-      await connection.query('SELECT * FROM ??.?? LIMIT 0', [db.name, table]);
+      await connection.query(`SELECT * FROM ${quoted(db.name)}.${quoted(table)} LIMIT 0`);
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === 'ER_TABLEACCESS_DENIED_ERROR' || code === 'ER_DBACCESS_DENIED_ERROR') {
@@ -98,7 +99,7 @@ async function mayRead(connection: Connection, db: DatabaseSettings): Promise<bo
 
 async function useDatabase(connection: Connection, db: DatabaseSettings): Promise<string | null> {
   try {
-    await connection.query('USE ??', [db.name]);
+    await connection.query(`USE ${quoted(db.name)}`);
     return null;
   } catch (error) {
     const { code } = error as { code?: string };
