@@ -1,4 +1,6 @@
 import type { OutgoingBatch } from '../topics/port.ts';
+import type { TransactionEnd } from './events.ts';
+import { TransactionEnds } from './transaction-ends.ts';
 
 /** One publish at most: below the 1 MB that a Kafka broker takes in one batch of a partition. */
 const BATCH_BYTES_MAX = 512 * 1024;
@@ -41,9 +43,14 @@ export class BatchQueue {
   #isOpen = false;
   /** null also in a transaction that has no rows yet. */
   #undecided: Undecided | null = null;
+  /** Of the last action, where it is of ends. */
+  #ends: { batch: Batch; ends: TransactionEnds } | null = null;
+  readonly #onEnds: (ends: TransactionEnd) => void;
 
-  constructor(newMessages: () => OutgoingBatch) {
+  /** `onEnds`: the action for transactions that have ended, one after the other or many at once. */
+  constructor(newMessages: () => OutgoingBatch, onEnds: (ends: TransactionEnd) => void) {
     this.#newMessages = newMessages;
+    this.#onEnds = onEnds;
   }
 
   /** In memory, about. */
@@ -107,7 +114,17 @@ export class BatchQueue {
 
   /** `action` runs right before everything decided up to here is published with a checkpoint. */
   mark(action: () => void): void {
+    this.#ends = null;
     this.#decidedBatch().actions.push(action);
+  }
+
+  /** The same for a transaction that has ended; those that follow one another share an action. */
+  end(end: TransactionEnd): void {
+    const batch = this.#decidedBatch();
+    if (this.#ends?.batch === batch && this.#ends.ends.takeIn(end)) return;
+    const ends = new TransactionEnds(end);
+    batch.actions.push(() => this.#onEnds(ends));
+    this.#ends = { batch, ends };
   }
 
   /** Takes the next batch off; undefined where there is none, or nothing in it is decided. */

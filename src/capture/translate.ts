@@ -2,6 +2,7 @@ import { type Unreadable, TEXTS, unreadableGeometry, unreadableVector } from './
 import { DecodedRows } from './decoded-rows.ts';
 import type { EventTimes } from './event-time.ts';
 import type { CapturedTable, CaptureEvent, RowOperation } from './events.ts';
+import { parseGtid } from './gtid.ts';
 import { TYPE } from './mysql-types.ts';
 import type { Flavour } from './position.ts';
 import {
@@ -132,7 +133,7 @@ export class Translator {
   #begin(event: ZongjiEvent): void {
     this.#emit({
       kind: 'begin',
-      gtid: event.gtid,
+      gtid: parseGtid(event.gtid),
       commitMs: null,
       seconds: event.timestamp / 1000,
       // MariaDB writes no BEGIN: its GTID event says whether a commit will follow.
