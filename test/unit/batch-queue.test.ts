@@ -107,6 +107,7 @@ describe.each(kinds)('a queue of batches, $name', ({ make }) => {
               break;
           }
           expect(queue.undecided).toBe(undecided.length);
+          expect(queue.bytes).toBeGreaterThanOrEqual(0);
         }
         queue.takeBack();
         queue.decide();
