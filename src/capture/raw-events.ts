@@ -17,7 +17,7 @@ import type { Flavour } from './position.ts';
 import type { RowReader } from './row-reader.ts';
 import { ROWS_TYPES, type RowsType, readRowsBody, readRowsTableId } from './rows-event.ts';
 import { readTableMap, readTableName } from './table-map.ts';
-import { type TablePlan, isImageWhole, planTable } from './table-plan.ts';
+import { type TablePlan, hasColumn, isImageWhole, planTable } from './table-plan.ts';
 import { readingOf } from './table-reader.ts';
 import { TRANSACTION_TYPES, TransactionEvents } from './transaction-events.ts';
 
@@ -196,13 +196,18 @@ export class RawEvents {
     const { plan, reader, all } = known;
     const { operation } = type;
     const body = readRowsBody(bytes, from, to, type);
-    if (!isImageWhole(plan, body.bitmap) || !isImageWhole(plan, body.bitmapAfter)) {
+    const { bitmaps, bitmapAt, bitmapAfterAt } = body;
+    const isWhole =
+      hasAll(bitmaps, bitmapAt, all.length) && hasAll(bitmaps, bitmapAfterAt, all.length);
+    if (
+      !isWhole &&
+      !(isImageWhole(plan, bitmaps, bitmapAt) && isImageWhole(plan, bitmaps, bitmapAfterAt))
+    ) {
       this.#unreadable(
         `the binlog does not hold the whole rows of ${plan.table}; set binlog_row_image=FULL on the server, and let no session set another`,
       );
       return true;
     }
-    const isWhole = hasAll(body.bitmap, all.length) && hasAll(body.bitmapAfter, all.length);
     const rows = new PacketRows(reader, body, operation, { all, isWhole });
     this.#options.emit({ kind: 'rows', table: plan.table, operation, rows });
     return true;
@@ -238,9 +243,9 @@ function isSame(map: DataView, words: DataView, from: number, to: number): boole
 }
 
 /** Whether every column's bit is set. */
-function hasAll(bitmap: Buffer, columns: number): boolean {
+function hasAll(bitmap: Buffer, at: number, columns: number): boolean {
   for (let column = 0; column < columns; column += 1) {
-    if ((((bitmap[column >> 3] ?? 0) >> (column & 7)) & 1) === 0) return false;
+    if (!hasColumn(bitmap, at, column)) return false;
   }
   return true;
 }
