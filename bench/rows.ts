@@ -6,7 +6,8 @@ import { DEFAULT_MODEL } from '../src/model/data-model.ts';
 import type { CaptureEvent } from '../src/capture/events.ts';
 import { EventTimes } from '../src/capture/event-time.ts';
 import { RawEvents } from '../src/capture/raw-events.ts';
-import { RowMessages, Stamp } from '../src/capture/row-messages.ts';
+import { RowMessages } from '../src/capture/row-messages.ts';
+import { Stamp } from '../src/capture/stamp.ts';
 import { BatchSet } from '../src/topics/batch/batch-set.ts';
 import {
   type WrittenColumn,
@@ -85,7 +86,7 @@ const messages = new RowMessages({
   deadLetters: 'd',
   checkpoints: 'c',
 });
-const gtid = '3e11fa47-71ca-11e1-9e33-c80aa9429562:1';
+const gtid = { source: '3e11fa47-71ca-11e1-9e33-c80aa9429562:', number: 1 };
 const stamp = new Stamp({ gtid, file: '', position: 4 }, 'server', Date.now());
 const scratch = Buffer.alloc(64 * 1024);
 let isWhole = true;

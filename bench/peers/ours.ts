@@ -1,12 +1,13 @@
 import type { Peer } from './peer.ts';
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+/** The launcher: what is measured is the program as users start it, with its limits for V8. */
+const PROGRAM = new URL('../../bin/iterable-sync', import.meta.url).pathname;
 
 export const ours: Peer = {
   id: 'iterable-sync',
   title: 'iterable-sync',
   prepare: async ({ env, topic, name }) => ({
-    command: [process.execPath, MAIN, 'capture'],
+    command: [PROGRAM, 'capture'],
     env: {
       ...env,
       KAFKA_TOPIC: topic,

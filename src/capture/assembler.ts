@@ -4,7 +4,8 @@ import { HeldRows } from './held-rows.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import type { Outbox } from './outbox.ts';
 import type { PositionTracker } from './position.ts';
-import { type RowMessages, Stamp, countedOf } from './row-messages.ts';
+import { type RowMessages, countedOf } from './row-messages.ts';
+import { Stamp } from './stamp.ts';
 import { type Watched, readStatement } from './statements.ts';
 import { XaTransactions } from './xa-transactions.ts';
 
@@ -21,7 +22,10 @@ export interface AssemblerOptions {
   server: string;
   messages: RowMessages;
   tracker: PositionTracker;
-  outbox: Pick<Outbox, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide' | 'add' | 'mark'>;
+  outbox: Pick<
+    Outbox,
+    'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide' | 'add' | 'mark' | 'end'
+  >;
   nowMs: () => number;
   onLoss: (loss: Loss) => void;
   /** All eligible users are to be looked at again, beside what the log says. */
@@ -117,10 +121,9 @@ export class Assembler {
   }
 
   #end(end: TransactionEnd): void {
-    const { outbox, tracker } = this.#options;
     this.#release();
     this.#close();
-    outbox.mark(() => tracker.end(end));
+    this.#options.outbox.end(end);
   }
 
   /** What is held of the transaction that is being read counts; before the mark of its place. */

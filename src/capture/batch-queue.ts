@@ -1,4 +1,6 @@
 import type { OutgoingBatch } from '../topics/port.ts';
+import type { TransactionEnd } from './events.ts';
+import { TransactionEnds } from './transaction-ends.ts';
 
 /** One publish at most: below the 1 MB that a Kafka broker takes in one batch of a partition. */
 const BATCH_BYTES_MAX = 512 * 1024;
@@ -38,19 +40,23 @@ interface Undecided {
 export class BatchQueue {
   readonly #newMessages: () => OutgoingBatch;
   readonly #batches: Batch[] = [];
+  #bytes = 0;
   #isOpen = false;
   /** null also in a transaction that has no rows yet. */
   #undecided: Undecided | null = null;
+  /** Of the last action, where it is of ends. */
+  #ends: { batch: Batch; ends: TransactionEnds } | null = null;
+  readonly #onEnds: (ends: TransactionEnd) => void;
 
-  constructor(newMessages: () => OutgoingBatch) {
+  /** `onEnds`: the action for transactions that have ended, one after the other or many at once. */
+  constructor(newMessages: () => OutgoingBatch, onEnds: (ends: TransactionEnd) => void) {
     this.#newMessages = newMessages;
+    this.#onEnds = onEnds;
   }
 
   /** In memory, about. */
   get bytes(): number {
-    let bytes = 0;
-    for (const batch of this.#batches) bytes += bytesOf(batch);
-    return bytes;
+    return this.#bytes;
   }
 
   /** How many events may still be taken back. */
@@ -76,7 +82,9 @@ export class BatchQueue {
     const { kind, rows } = fill(batch.messages);
     if (undecided === null) count(batch, kind, rows);
     else undecided.events.push({ kind, rows, end: batch.messages.count - undecided.from });
-    return batch.messages.bytes - before;
+    const bytes = batch.messages.bytes - before;
+    this.#bytes += bytes;
+    return bytes;
   }
 
   /** Takes back all undecided events but the first so many; returns how many bytes went. */
@@ -86,7 +94,9 @@ export class BatchQueue {
     const before = batch.messages.bytes;
     events.splice(keep);
     batch.messages.cut(from + (events.at(-1)?.end ?? 0));
-    return before - batch.messages.bytes;
+    const bytes = before - batch.messages.bytes;
+    this.#bytes -= bytes;
+    return bytes;
   }
 
   /** What was undecided counts. */
@@ -101,13 +111,25 @@ export class BatchQueue {
   /** Messages that belong to no transaction of the log. */
   add(fill: (to: OutgoingBatch) => void, counted?: Counted): void {
     const batch = this.#decidedBatch();
+    const before = batch.messages.bytes;
     fill(batch.messages);
+    this.#bytes += batch.messages.bytes - before;
     if (counted !== undefined) count(batch, counted.kind, counted.rows);
   }
 
   /** `action` runs right before everything decided up to here is published with a checkpoint. */
   mark(action: () => void): void {
-    this.#decidedBatch().actions.push(action);
+    this.#ends = null;
+    this.#act(this.#decidedBatch(), action);
+  }
+
+  /** The same for a transaction that has ended; those that follow one another share an action. */
+  end(end: TransactionEnd): void {
+    const batch = this.#decidedBatch();
+    if (this.#ends?.batch === batch && this.#ends.ends.takeIn(end)) return;
+    const ends = new TransactionEnds(end);
+    this.#act(batch, () => this.#onEnds(ends));
+    this.#ends = { batch, ends };
   }
 
   /** Takes the next batch off; undefined where there is none, or nothing in it is decided. */
@@ -117,12 +139,19 @@ export class BatchQueue {
       if (this.#undecided.from === 0 && first.actions.length === 0) return undefined;
       this.#setApart(this.#undecided);
     }
-    return this.#batches.shift();
+    const next = this.#batches.shift();
+    if (next !== undefined) this.#bytes -= bytesOf(next);
+    return next;
   }
 
   /** Whether actions are waiting. */
   get hasActions(): boolean {
     return this.#batches.some(({ actions }) => actions.length > 0);
+  }
+
+  #act(batch: Batch, action: () => void): void {
+    batch.actions.push(action);
+    this.#bytes += ACTION_BYTES;
   }
 
   /** The last batch as long as there is room in it. */
@@ -147,8 +176,11 @@ export class BatchQueue {
 
   /** Gives what is undecided a batch of its own, after the one that it was in. */
   #setApart(undecided: Undecided): void {
-    undecided.batch = this.#append(undecided.batch.messages.cut(undecided.from));
+    const { messages } = undecided.batch;
+    const before = messages.bytes;
+    undecided.batch = this.#append(messages.cut(undecided.from));
     undecided.from = 0;
+    this.#bytes += messages.bytes + undecided.batch.messages.bytes - before;
   }
 
   #append(messages: OutgoingBatch): Batch {

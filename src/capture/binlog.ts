@@ -141,19 +141,12 @@ export function openBinlog(options: BinlogOptions): Binlog {
   };
   /** Since it was asked when: the clock costs more than most packets. */
   let isHeard = false;
-  const onPacket = (packet: Packet): void => {
-    isHeard = true;
-    if (isOver) return;
-    const { buffer, offset, end } = packet;
+  /** Changes that no event of ours tells of. */
+  const notice = (buffer: Buffer, offset: number, end: number): void => {
     const type = readEventType(buffer, offset, end);
     const sentence = UNREADABLE.get(type);
     if (sentence !== undefined) onEvent({ kind: 'unreadable', sentence });
     if (type === INCIDENT_EVENT) onEvent({ kind: 'incident' });
-    const parent = options.parents.changedBy(buffer, offset, end);
-    if (parent !== null) {
-      const because = `rows of ${parent.schema}.${parent.name} were changed, which cascades into our tables`;
-      onEvent({ kind: 'unseen', because });
-    }
     if (type === EXECUTE_LOAD_QUERY_EVENT) {
       const text = buffer.toString('latin1', offset, end);
       if (options.tables.some(({ name }) => text.includes(Buffer.from(name).toString('latin1')))) {
@@ -167,14 +160,23 @@ export function openBinlog(options: BinlogOptions): Binlog {
   };
   /** Whether it is done with, and nothing for zongji. */
   const take = ({ buffer, offset, end }: Packet): boolean => {
-    if (isOver || !zongji.ready) return false;
-    const isDone = raw.take(buffer, offset, end);
+    isHeard = true;
+    if (isOver) return false;
+    const parent = options.parents.changedBy(buffer, offset, end);
+    if (parent !== null) {
+      const because = `rows of ${parent.schema}.${parent.name} were changed, which cascades into our tables`;
+      onEvent({ kind: 'unseen', because });
+    }
+    const isDone = zongji.ready && raw.take(buffer, offset, end);
+    if (isDone) return true;
+    notice(buffer, offset, end);
+    if (!zongji.ready) return false;
     zongji.useChecksum = raw.hasChecksums ?? zongji.useChecksum;
     const checksumBytes = raw.hasChecksums === true ? CHECKSUM_BYTES : 0;
-    if (!isDone) translator.packet = { buffer, offset, end: end - checksumBytes };
-    return isDone;
+    translator.packet = { buffer, offset, end: end - checksumBytes };
+    return false;
   };
-  onPackets(connection, { before: onPacket, take, after: onHandled, failed: onError });
+  onPackets(connection, { take, after: onHandled, failed: onError });
   return {
     pause: () => connection.pause(),
     resume: () => connection.resume(),

@@ -1,5 +1,6 @@
 import type { OurTable as CapturedTable } from '../model/columns.ts';
 import type { ColumnNames } from '../model/data-model.ts';
+import type { Gtid } from './gtid.ts';
 import type { QueryStatus } from './query-status.ts';
 
 /** What the binlog tells us, in our own words: `binlog.ts` makes these of zongji's events. */
@@ -41,9 +42,11 @@ export interface ChangedRows {
 /** Where a transaction ends in the log: resuming there repeats none of it. */
 export interface TransactionEnd {
   /** null for an anonymous transaction. */
-  gtid: string | null;
+  gtid: Gtid | null;
   file: string;
   position: number;
+  /** Where it stands for a run of transactions: the number in the GTID of the first. */
+  first?: number | bigint | null;
 }
 
 /** In the log; the position is that of the next event. */
@@ -59,7 +62,7 @@ export type CaptureEvent =
    */
   | (Place & {
       kind: 'begin';
-      gtid: string | null;
+      gtid: Gtid | null;
       commitMs: number | null;
       seconds: number;
       isOpen: boolean;

@@ -1,5 +1,6 @@
 import type { OutgoingBatch, Publisher } from '../topics/port.ts';
 import { type Batch, BatchQueue, type Counted, bytesOf, emptyBatch } from './batch-queue.ts';
+import type { TransactionEnd } from './events.ts';
 
 /** Above the high mark the binlog is paused; it goes on below the low one. */
 export const QUEUE_BYTES_HIGH = 8 * 1024 * 1024;
@@ -13,6 +14,8 @@ export interface OutboxOptions {
   source: string;
   /** The checkpoint's text as it is after the actions that have run. */
   checkpoint: () => string;
+  /** The action for transactions that have ended. */
+  onEnds: (ends: TransactionEnd) => void;
   onFull: () => void;
   onRoom: () => void;
   /** These rows are durable in the topics. */
@@ -41,7 +44,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-    this.#queue = new BatchQueue(() => options.publisher.batch());
+    this.#queue = new BatchQueue(() => options.publisher.batch(), options.onEnds);
     this.done = this.#run();
     // Whoever awaits it sees the failure; until then it is no unhandled one.
     this.done.catch(() => undefined);
@@ -101,6 +104,13 @@ export class Outbox {
   /** `action` runs right before everything up to here is published with a checkpoint. */
   mark(action: () => void): void {
     this.#queue.mark(action);
+    this.#hasUnsaved = true;
+    this.#changed();
+  }
+
+  /** A transaction has ended, or a file; its action is `onEnds`, as if it were marked. */
+  end(end: TransactionEnd): void {
+    this.#queue.end(end);
     this.#hasUnsaved = true;
     this.#changed();
   }

@@ -2,11 +2,12 @@ import { CorruptEventError } from './byte-reader.ts';
 import type { ChangedRows, Id, RowOperation } from './events.ts';
 import type { RowReader } from './row-reader.ts';
 import type { RowsBody } from './rows-event.ts';
+import { hasColumn } from './table-plan.ts';
 
 /** The columns whose bit is set. */
-function presentIn(bitmap: Buffer, columns: number): number[] {
-  return Array.from({ length: columns }, (_, column) => column).filter(
-    (column) => (((bitmap[column >> 3] ?? 0) >> (column & 7)) & 1) === 1,
+function presentIn(bitmaps: Buffer, at: number, columns: number): number[] {
+  return Array.from({ length: columns }, (_, column) => column).filter((column) =>
+    hasColumn(bitmaps, at, column),
   );
 }
 
@@ -32,8 +33,8 @@ export class PacketRows implements ChangedRows {
     this.#reader = reader;
     this.#body = body;
     this.#isUpdate = operation === 'update';
-    this.#present = isWhole ? all : presentIn(body.bitmap, body.columns);
-    this.#presentAfter = isWhole ? all : presentIn(body.bitmapAfter, body.columns);
+    this.#present = isWhole ? all : presentIn(body.bitmaps, body.bitmapAt, body.columns);
+    this.#presentAfter = isWhole ? all : presentIn(body.bitmaps, body.bitmapAfterAt, body.columns);
     this.#at = body.at;
   }
 

@@ -22,36 +22,35 @@ export interface RawConnection {
 const PACKET_PART_BYTES = 0xff_ffff;
 
 interface PacketHandlers {
-  before: (packet: Packet) => void;
-  /** Whether zongji is not to see it. */
+  /** Whether it is done with; false: it is for zongji. */
   take: (packet: Packet) => boolean;
   after: (packet: Packet) => void;
   failed: (error: unknown) => void;
 }
 
 /**
- * Shows every packet before and after zongji (in a pause: when its turn comes). What is thrown at
- * one goes to `failed`: uncaught, it would end the program, at the same place at every start.
+ * Shows every packet before zongji (in a pause: when its turn comes), and after it was handled. What
+ * is thrown at one goes to `failed`: uncaught, it would end the program, at the same place at every
+ * start.
  */
 export function onPackets(
   connection: RawConnection,
-  { before, take, after, failed }: PacketHandlers,
+  { take, after, failed }: PacketHandlers,
 ): void {
   const handlePacket = connection.handlePacket.bind(connection);
   connection.handlePacket = (packet) => {
     if (packet === undefined || connection._paused) return handlePacket(packet);
-    // Handling moves the packet's offset.
     const { sequenceId, buffer, offset, end } = packet;
-    const seen = { sequenceId, buffer, offset, end };
     try {
-      before(seen);
-      if (take(seen)) {
+      if (take(packet)) {
         const parts = Math.floor((end - offset) / PACKET_PART_BYTES) + 1;
         connection.sequenceId = (sequenceId + parts) % 256;
+        after(packet);
       } else {
+        // Handling moves the packet's offset.
         handlePacket(packet);
+        after({ sequenceId, buffer, offset, end });
       }
-      after(seen);
     } catch (error) {
       failed(error);
     }

@@ -70,8 +70,8 @@ function watermark(flavour: Flavour, start: LogPosition): Watermark {
   const { gtidSet } = start;
   const executed = flavour === 'mysql' ? new MysqlGtids(gtidSet) : new MariadbGtids(gtidSet);
   return {
-    end: ({ gtid }) => {
-      if (gtid !== null) executed.add(gtid);
+    end: ({ gtid, first }) => {
+      if (gtid !== null) executed.add(gtid, first ?? gtid.number);
     },
     current: () => ({ gtidSet: executed.toString() }),
   };
@@ -93,7 +93,7 @@ export class PositionTracker {
     this.#canLeaveOut = flavour === 'mysql' && 'gtidSet' in start;
   }
 
-  /** A transaction (or a file) ends here, and all of it is done. */
+  /** A transaction (or a run of them, or a file) ends here, and all of it is done. */
   end(end: TransactionEnd): void {
     this.#watermark.end(end);
   }

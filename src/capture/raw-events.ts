@@ -1,5 +1,5 @@
 import { crc32 as nodeCrc32 } from 'node:zlib';
-import { crc32 } from '../crc.ts';
+import { crc32, wordsOf } from '../crc.ts';
 import { ByteReader, CorruptEventError } from './byte-reader.ts';
 import type { Charsets } from './charsets.ts';
 import {
@@ -17,7 +17,13 @@ import type { Flavour } from './position.ts';
 import type { RowReader } from './row-reader.ts';
 import { ROWS_TYPES, type RowsType, readRowsBody, readRowsTableId } from './rows-event.ts';
 import { readTableMap, readTableName } from './table-map.ts';
-import { type TablePlan, isImageWhole, missingColumnText, planTable } from './table-plan.ts';
+import {
+  type TablePlan,
+  hasColumn,
+  isImageWhole,
+  missingColumnText,
+  planTable,
+} from './table-plan.ts';
 import { readingOf } from './table-reader.ts';
 import { TRANSACTION_TYPES, TransactionEvents } from './transaction-events.ts';
 
@@ -40,7 +46,7 @@ export interface RawEventsOptions {
 
 /** A table of ours, by its id in the log. */
 type Known =
-  | { kind: 'reader'; map: Buffer; plan: TablePlan; reader: RowReader; all: readonly number[] }
+  | { kind: 'reader'; map: DataView; plan: TablePlan; reader: RowReader; all: readonly number[] }
   | { kind: 'zongji' };
 
 /**
@@ -53,6 +59,9 @@ export class RawEvents {
   readonly #known = new Map<number, Known>();
   readonly #transactions = new TransactionEvents();
   #checksumBytes: number | null = null;
+  /** What the socket gave last: many packets lie in it. */
+  #bytes: Buffer = Buffer.alloc(0);
+  #words = wordsOf(this.#bytes);
 
   constructor(options: RawEventsOptions) {
     this.#options = options;
@@ -69,6 +78,10 @@ export class RawEvents {
    */
   take(bytes: Buffer, start: number, end: number): boolean {
     if (end - start < BODY_OFFSET || bytes[start] !== 0) return false;
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#words = wordsOf(bytes);
+    }
     const type = bytes[start + TYPE_OFFSET] ?? 0;
     const rows = ROWS_TYPES.get(type);
     const isOurs = rows !== undefined || type === TABLE_MAP_EVENT || TRANSACTION_TYPES.has(type);
@@ -84,7 +97,7 @@ export class RawEvents {
     const to = end - this.#checksumBytes;
     // One that is as it was needs no checksum.
     if (type === TABLE_MAP_EVENT && this.#isKnownMap(bytes, from, to)) return true;
-    if (this.#checksumBytes > 0 && !isSummedUp(bytes, start, end)) {
+    if (this.#checksumBytes > 0 && !this.#isSummedUp(start, end)) {
       throw new CorruptEventError('its checksum is another one');
     }
     if (rows !== undefined) return this.#rows(bytes, from, to, rows);
@@ -106,7 +119,7 @@ export class RawEvents {
   #rotate(bytes: Buffer, start: number, end: number): true {
     // Table ids begin anew with the server, whose log then has another file.
     this.#known.clear();
-    const to = isSummedUp(bytes, start, end) ? end - CRC32_BYTES : end;
+    const to = this.#isSummedUp(start, end) ? end - CRC32_BYTES : end;
     const reader = new ByteReader(bytes, start + BODY_OFFSET, to);
     const position = reader.uint(6);
     reader.skip(2);
@@ -120,7 +133,7 @@ export class RawEvents {
   #isKnownMap(bytes: Buffer, from: number, to: number): boolean {
     const id = readRowsTableId(bytes, from, to);
     const known = this.#known.get(id);
-    if (known?.kind !== 'reader' || !isSame(known.map, bytes, from, to)) return false;
+    if (known?.kind !== 'reader' || !isSame(known.map, this.#words, from, to)) return false;
     if (this.#known.size > TABLES_MAX / 2) this.#touch(id, known);
     return true;
   }
@@ -173,7 +186,13 @@ export class RawEvents {
       return this.#unreadable(`${reading.detail}; give it another one`);
     }
     if (reading.kind === 'zongji') return reading;
-    return { kind: 'reader', map, plan, reader: reading.reader, all: [...columns.keys()] };
+    return {
+      kind: 'reader',
+      map: wordsOf(map),
+      plan,
+      reader: reading.reader,
+      all: [...columns.keys()],
+    };
   }
 
   #rows(bytes: Buffer, from: number, to: number, type: RowsType): boolean {
@@ -183,16 +202,32 @@ export class RawEvents {
     const { plan, reader, all } = known;
     const { operation } = type;
     const body = readRowsBody(bytes, from, to, type);
-    if (!isImageWhole(plan, body.bitmap) || !isImageWhole(plan, body.bitmapAfter)) {
+    const { bitmaps, bitmapAt, bitmapAfterAt } = body;
+    const isWhole =
+      hasAll(bitmaps, bitmapAt, all.length) && hasAll(bitmaps, bitmapAfterAt, all.length);
+    if (
+      !isWhole &&
+      !(isImageWhole(plan, bitmaps, bitmapAt) && isImageWhole(plan, bitmaps, bitmapAfterAt))
+    ) {
       this.#unreadable(
         `the binlog does not hold the whole rows of ${plan.name}; set binlog_row_image=FULL on the server, and let no session set another`,
       );
       return true;
     }
-    const isWhole = hasAll(body.bitmap, all.length) && hasAll(body.bitmapAfter, all.length);
     const rows = new PacketRows(reader, body, operation, { all, isWhole });
     this.#options.emit({ kind: 'rows', table: plan.table, operation, rows });
     return true;
+  }
+
+  /** Whether the event ends in its own CRC32. */
+  #isSummedUp(start: number, end: number): boolean {
+    const last = end - CRC32_BYTES;
+    if (last <= start) return false;
+    const sum =
+      last - start > LONG_BYTES
+        ? nodeCrc32(this.#bytes.subarray(start + 1, last))
+        : crc32(this.#words, start + 1, last);
+    return sum === this.#words.getUint32(last, true);
   }
 
   #unreadable(sentence: string): null {
@@ -201,25 +236,22 @@ export class RawEvents {
   }
 }
 
-/** Whether the event ends in its own CRC32. */
-function isSummedUp(bytes: Buffer, start: number, end: number): boolean {
-  const last = end - CRC32_BYTES;
-  if (last <= start) return false;
-  const sum =
-    last - start > LONG_BYTES
-      ? nodeCrc32(bytes.subarray(start + 1, last))
-      : crc32(bytes, start + 1, last);
-  return sum === bytes.readUInt32LE(last);
-}
-
-function isSame(map: Buffer, bytes: Buffer, from: number, to: number): boolean {
-  return map.length === to - from && bytes.compare(map, 0, map.length, from, to) === 0;
+/** Whether a table map's bytes stand from `from` to `to`. */
+function isSame(map: DataView, words: DataView, from: number, to: number): boolean {
+  const length = to - from;
+  if (map.byteLength !== length) return false;
+  let at = 0;
+  for (; at + 4 <= length; at += 4) {
+    if (map.getInt32(at) !== words.getInt32(from + at)) return false;
+  }
+  for (; at < length; at += 1) if (map.getUint8(at) !== words.getUint8(from + at)) return false;
+  return true;
 }
 
 /** Whether every column's bit is set. */
-function hasAll(bitmap: Buffer, columns: number): boolean {
+function hasAll(bitmap: Buffer, at: number, columns: number): boolean {
   for (let column = 0; column < columns; column += 1) {
-    if ((((bitmap[column >> 3] ?? 0) >> (column & 7)) & 1) === 0) return false;
+    if (!hasColumn(bitmap, at, column)) return false;
   }
   return true;
 }

@@ -1,50 +1,10 @@
-import { placeText } from '../database/log-place.ts';
-import { PAGE_VIEW_SCHEMA, USER_CHANGE_SCHEMA, type UserChangeCause } from '../topics/messages.ts';
+import type { UserChangeCause } from '../topics/messages.ts';
 import type { OutgoingBatch, OutgoingMessage, TopicNames, ValueWriter } from '../topics/port.ts';
 import type { Counted } from './batch-queue.ts';
 import type { CapturedTable, CaptureEvent, ChangedRows, Id } from './events.ts';
+import { type Stamp, ViewHeaders } from './stamp.ts';
 
 type RowsEvent = Extract<CaptureEvent, { kind: 'rows' }>;
-
-/**
- * What all messages of one transaction share. The header `position` is its GTID, or file:position
- * where it begins. Where that is no GTID of MySQL, whose set of executed ones says what is visible,
- * `log_position` tells in which server's log it is, and where.
- */
-export class Stamp {
-  /** Epoch ms. */
-  readonly commitMs: number;
-  /** Whether changes of page views say which: by their rows it is seen whether they are visible. */
-  readonly namesViews: boolean;
-  readonly #position: Readonly<Record<string, string>>;
-  #pageViewHeaders: Readonly<Record<string, string>> | null = null;
-  #userChangeHeaders: Readonly<Record<string, string>> | null = null;
-
-  /** `server`: whose log it is. */
-  constructor(
-    { gtid, file, position }: { gtid: string | null; file: string; position: number },
-    server: string,
-    commitMs: number,
-  ) {
-    this.commitMs = commitMs;
-    this.namesViews = gtid === null;
-    // One of MariaDB has hyphens alone.
-    this.#position = gtid?.includes(':')
-      ? { position: gtid }
-      : {
-          position: gtid ?? `${file}:${position}`,
-          log_position: placeText(server, { file, position }),
-        };
-  }
-
-  get pageViewHeaders(): Readonly<Record<string, string>> {
-    return (this.#pageViewHeaders ??= { schema: PAGE_VIEW_SCHEMA, ...this.#position });
-  }
-
-  get userChangeHeaders(): Readonly<Record<string, string>> {
-    return (this.#userChangeHeaders ??= { schema: USER_CHANGE_SCHEMA, ...this.#position });
-  }
-}
 
 const KINDS = {
   customers: {
@@ -92,6 +52,7 @@ class View implements ValueWriter {
 /** Makes the topics' messages of changed rows. */
 export class RowMessages {
   readonly #names: TopicNames;
+  readonly #viewHeaders = new ViewHeaders();
   readonly #onRow: (table: CapturedTable, id: Id | null) => void;
 
   /** `onRow` is told of every row that is inserted or updated. */
@@ -129,13 +90,14 @@ export class RowMessages {
   }
 
   #pageViews(rows: ChangedRows, stamp: Stamp, to: OutgoingBatch): void {
-    const { commitMs, pageViewHeaders } = stamp;
+    const { commitMs } = stamp;
+    const headers = this.#viewHeaders.of(stamp);
     const topic = this.#names.pageViews;
     const view = new View(rows);
     while (rows.next()) {
       this.#onRow('page_views', rows.id());
       const user = rows.user();
-      if (user !== null) to.pushWritten(topic, user, view, commitMs, pageViewHeaders);
+      if (user !== null) to.pushWritten(topic, user, view, commitMs, headers);
     }
   }
 

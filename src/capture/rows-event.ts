@@ -11,6 +11,8 @@ export interface RowsType {
   isSecondForm: boolean;
 }
 
+const TABLE_ID_BYTES = 6;
+
 const OPERATIONS = ['insert', 'update', 'delete'] as const;
 
 /** WRITE_ROWS and the two after it; libs/mysql/binlog/event/binlog_event.h, MariaDB's sql/log_event.h. */
@@ -36,14 +38,16 @@ export interface RowsBody {
   at: number;
   end: number;
   columns: number;
-  /** One bit a column; of an update, before and after the change. */
-  bitmap: Buffer;
-  bitmapAfter: Buffer;
+  /** Where there is one bit a column; of an update, before and after the change. */
+  bitmaps: Buffer;
+  bitmapAt: number;
+  bitmapAfterAt: number;
 }
 
 /** The id of the table that a rows event or a table map is of. @throws CorruptEventError */
 export function readRowsTableId(bytes: Buffer, start: number, end: number): number {
-  return new ByteReader(bytes, start, end).uint(6);
+  if (end - start < TABLE_ID_BYTES) throw new CorruptEventError('it is cut off');
+  return bytes.readUIntLE(start, TABLE_ID_BYTES);
 }
 
 /**
@@ -53,18 +57,21 @@ export function readRowsTableId(bytes: Buffer, start: number, end: number): numb
  */
 export function readRowsBody(bytes: Buffer, start: number, end: number, type: RowsType): RowsBody {
   const reader = new ByteReader(bytes, start, end);
-  reader.skip(6 + 2);
+  reader.skip(TABLE_ID_BYTES + 2);
   if (type.isSecondForm) {
     const extra = reader.uint(2);
     // Its length counts itself.
     reader.skip(extra - 2);
   }
   const columns = reader.lengthCoded();
-  const bitmap = reader.bytes((columns + 7) >> 3);
-  const bitmapAfter = type.operation === 'update' ? reader.bytes((columns + 7) >> 3) : bitmap;
-  if (!type.isCompressed) return { bytes, at: reader.at, end, columns, bitmap, bitmapAfter };
+  const bitmapAt = reader.at;
+  reader.skip((columns + 7) >> 3);
+  const bitmapAfterAt = type.operation === 'update' ? reader.at : bitmapAt;
+  if (type.operation === 'update') reader.skip((columns + 7) >> 3);
+  const body = { bytes, at: reader.at, end, columns, bitmaps: bytes, bitmapAt, bitmapAfterAt };
+  if (!type.isCompressed) return body;
   const inflated = inflate(reader);
-  return { bytes: inflated, at: 0, end: inflated.length, columns, bitmap, bitmapAfter };
+  return { ...body, bytes: inflated, at: 0, end: inflated.length };
 }
 
 /**

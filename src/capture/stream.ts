@@ -69,6 +69,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     publisher,
     source: options.checkpointSource,
     checkpoint: () => checkpointText(tracker.current(), source, lost, everyone.because),
+    onEnds: (ends) => tracker.end(ends),
     onFull: () => binlog.pause(),
     onRoom: () => resume(),
     onPublished: (rows) => {

@@ -65,9 +65,12 @@ export const missingColumnText = (
 ): string =>
   `the table ${table} had no column ${missing}; add it, or say what it is called: COLUMN_NAMES=${role}=<name>`;
 
-/** Whether a row image holds every column that is needed (`bitmap`: one bit a column). */
-export function isImageWhole(plan: TablePlan, bitmap: Uint8Array): boolean {
-  return plan.needed.every(
-    (position) => ((bitmap[position >> 3] ?? 0) & (1 << (position & 7))) !== 0,
-  );
+/** Whether a row image holds a column (`bitmap` from `at` on: one bit a column). */
+export const hasColumn = (bitmap: Uint8Array, at: number, position: number): boolean =>
+  ((bitmap[at + (position >> 3)] ?? 0) & (1 << (position & 7))) !== 0;
+
+/** Whether a row image holds every column that is needed. */
+export function isImageWhole(plan: TablePlan, bitmap: Uint8Array, at = 0): boolean {
+  for (const position of plan.needed) if (!hasColumn(bitmap, at, position)) return false;
+  return true;
 }

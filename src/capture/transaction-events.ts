@@ -11,6 +11,7 @@ import {
   XID_EVENT,
 } from './event-layout.ts';
 import type { CaptureEvent } from './events.ts';
+import type { Gtid } from './gtid.ts';
 import { UNKNOWN_STATUS, readQueryTextStart } from './query-status.ts';
 
 /** Flags, the server's uuid, the number. */
@@ -41,8 +42,11 @@ export class TransactionEvents {
   /** The log file that events are of now. */
   file = '';
   readonly #uuid = Buffer.alloc(UUID_BYTES);
-  /** The GTIDs of that server, up to the number. */
+  /** What the GTIDs of that server begin with. */
   #source = '';
+  /** Of MariaDB, whose log has no others. */
+  #domain = -1;
+  #server = -1;
 
   /**
    * The event of a packet, which begins at `start`; `end` is before its checksum. null: a rarer form.
@@ -77,7 +81,7 @@ export class TransactionEvents {
     }
   }
 
-  #begin(gtid: string | null, bytes: Buffer, start: number, end: number): CaptureEvent {
+  #begin(gtid: Gtid | null, bytes: Buffer, start: number, end: number): CaptureEvent {
     return {
       kind: 'begin',
       gtid,
@@ -91,14 +95,14 @@ export class TransactionEvents {
     };
   }
 
-  #gtid(bytes: Buffer, start: number, end: number): string {
+  #gtid(bytes: Buffer, start: number, end: number): Gtid {
     checkLength(start, end, GTID_BYTES);
     const at = start + UUID_OFFSET;
     if (this.#source === '' || !isSame(bytes, at, this.#uuid)) {
       bytes.copy(this.#uuid, 0, at, at + UUID_BYTES);
       this.#source = `${uuidText(this.#uuid)}:`;
     }
-    return this.#source + numberAt(bytes, start + NUMBER_OFFSET);
+    return { source: this.#source, number: numberAt(bytes, start + NUMBER_OFFSET) };
   }
 
   #mariadbBegin(bytes: Buffer, start: number, end: number): CaptureEvent | null {
@@ -107,10 +111,13 @@ export class TransactionEvents {
     if ((flags & IS_XA) !== 0) return null;
     const domain = bytes.readUInt32LE(start + DOMAIN_OFFSET);
     const server = bytes.readUInt32LE(start + SERVER_ID_OFFSET);
-    const gtid = `${domain}-${server}-${numberAt(bytes, start + BODY_OFFSET)}`;
+    if (domain !== this.#domain || server !== this.#server || this.#source === '') {
+      [this.#domain, this.#server] = [domain, server];
+      this.#source = `${domain}-${server}-`;
+    }
     return {
       kind: 'begin',
-      gtid,
+      gtid: { source: this.#source, number: numberAt(bytes, start + BODY_OFFSET) },
       commitMs: null,
       seconds: bytes.readUInt32LE(start + SECONDS_OFFSET),
       // It stands for the BEGIN too, where a commit will follow.

@@ -8,6 +8,7 @@ import { shownName } from '../model/data-model.ts';
 import { DecodedRows } from './decoded-rows.ts';
 import type { EventTimes } from './event-time.ts';
 import type { CaptureEvent, NamedTable, RowOperation } from './events.ts';
+import { parseGtid } from './gtid.ts';
 import { TYPE } from './mysql-types.ts';
 import type { Flavour } from './position.ts';
 import {
@@ -138,7 +139,7 @@ export class Translator {
   #begin(event: ZongjiEvent): void {
     this.#emit({
       kind: 'begin',
-      gtid: event.gtid,
+      gtid: parseGtid(event.gtid),
       commitMs: null,
       seconds: event.timestamp / 1000,
       // MariaDB writes no BEGIN: its GTID event says whether a commit will follow.

@@ -3,7 +3,8 @@ import type { CaptureEvent } from './events.ts';
 import { HeldRows } from './held-rows.ts';
 import type { Loss } from './assembler.ts';
 import type { Outbox } from './outbox.ts';
-import { type RowMessages, type Stamp, countedOf, stamped } from './row-messages.ts';
+import { type RowMessages, countedOf, stamped } from './row-messages.ts';
+import type { Stamp } from './stamp.ts';
 
 /** Rows of undecided XA transactions in memory; what goes above is published undecided. */
 const PREPARED_BYTES_MAX = 64 * 1024 * 1024;

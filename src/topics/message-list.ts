@@ -1,3 +1,4 @@
+import { decodeHeaders } from './batch/headers.ts';
 import type { OutgoingBatch, OutgoingMessage, ValueWriter } from './port.ts';
 
 /** What a message takes beside its value, about. */
@@ -26,11 +27,17 @@ export class MessageList implements OutgoingBatch {
     key: number | string,
     value: ValueWriter,
     timestampMs: number,
-    headers: OutgoingMessage['headers'],
+    headers: Uint8Array,
   ): void {
     const target = Buffer.allocUnsafe(value.bytesMax());
     const text = target.toString('utf8', 0, value.write(target, 0));
-    this.push({ topic, key: String(key), value: text, timestampMs, headers });
+    this.push({
+      topic,
+      key: String(key),
+      value: text,
+      timestampMs,
+      headers: decodeHeaders(headers),
+    });
   }
 
   settle(): void {}

@@ -31,13 +31,16 @@ export interface OutgoingBatch {
   /** What they take in memory, about. */
   readonly bytes: number;
   push(message: OutgoingMessage): void;
-  /** The same with a value that is written in place. `key`: a user id. */
+  /**
+   * The same with a value that is written in place. `key`: a user id; `headers`: as `encodeHeaders`
+   * makes them (topics/batch/headers.ts), copied.
+   */
   pushWritten(
     topic: string,
     key: number | string,
     value: ValueWriter,
     timestampMs: number,
-    headers: OutgoingMessage['headers'],
+    headers: Uint8Array,
   ): void;
   /** What is there by now stays: `cut` goes no further back. */
   settle(): void;

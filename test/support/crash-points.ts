@@ -71,6 +71,7 @@ function mark(owner: Owner, name: string, nameOf: (args: readonly unknown[]) => 
 mark(RowMessages, 'append', () => 'row');
 mark(Outbox, 'rows', () => 'queueing');
 mark(Outbox, 'mark', () => 'transaction end');
+mark(Outbox, 'end', () => 'transaction end');
 for (const publisher of [EmbeddedPublisher, KafkaPublisher]) {
   mark(publisher, 'publish', ([, checkpoint]) =>
     checkpoint === undefined ? 'publish' : 'publish with checkpoint',

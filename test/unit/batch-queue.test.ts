@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BatchQueue } from '../../src/capture/batch-queue.ts';
+import type { TransactionEnd } from '../../src/capture/events.ts';
 import { BatchSet } from '../../src/topics/batch/batch-set.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 import type { OutgoingBatch } from '../../src/topics/port.ts';
 
-const KINDS = ['rows', 'decide', 'take back', 'add', 'mark', 'next'] as const;
+const KINDS = ['rows', 'decide', 'take back', 'add', 'mark', 'end', 'next'] as const;
 const step = fc.record({ kind: fc.constantFrom('rows', 'rows', ...KINDS), count: fc.nat(4) });
 
 /** The values in it; of a BatchSet in the order of each key. */
@@ -38,7 +39,18 @@ describe.each(kinds)('a queue of batches, $name', ({ make }) => {
   test('gives what was decided, all of it, in order, and nothing that was taken back', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const queue = new BatchQueue(make());
+        /** Of each transaction that has ended, what had been decided by then. */
+        const ended: { number: number; upTo: number[] }[] = [];
+        const done: number[] = [];
+        const onEnds = ({ gtid, first }: TransactionEnd): void => {
+          const last = Number(gtid?.number);
+          for (const { number, upTo } of ended) {
+            if (number < Number(first) || number > last) continue;
+            expect(published).toEqual(expect.arrayContaining(upTo));
+            done.push(number);
+          }
+        };
+        const queue = new BatchQueue(make(), onEnds);
         const decided: number[] = [];
         let undecided: number[][] = [];
         const published: number[] = [];
@@ -84,17 +96,25 @@ describe.each(kinds)('a queue of batches, $name', ({ make }) => {
               queue.mark(() => expect(published).toEqual(expect.arrayContaining(upTo)));
               break;
             }
+            case 'end': {
+              const number = (ended.at(-1)?.number ?? 0) + (count === 0 ? 2 : 1);
+              ended.push({ number, upTo: [...decided] });
+              queue.end({ gtid: { source: 's:', number }, file: 'f', position: number });
+              break;
+            }
             case 'next':
               take();
               break;
           }
           expect(queue.undecided).toBe(undecided.length);
+          expect(queue.bytes).toBeGreaterThanOrEqual(0);
         }
         queue.takeBack();
         queue.decide();
         while (take());
         expect(queue.bytes).toBe(0);
         expect(queue.hasActions).toBe(false);
+        expect(done).toEqual(ended.map(({ number }) => number));
         expect(published.toSorted((a, b) => a - b)).toEqual(decided.toSorted((a, b) => a - b));
         for (let key = 0; key < KEYS; key += 1) {
           const of = (values: number[]): number[] => values.filter((value) => value % KEYS === key);
@@ -107,7 +127,7 @@ describe.each(kinds)('a queue of batches, $name', ({ make }) => {
   });
 
   test('counts the rows of what was decided', () => {
-    const queue = new BatchQueue(make());
+    const queue = new BatchQueue(make(), () => undefined);
     const event = (kind: string) =>
       queue.rows((to) => {
         to.push({ topic: 't', key: '1', value: '1', timestampMs: 1, headers: {} });

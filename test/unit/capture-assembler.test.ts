@@ -32,7 +32,10 @@ function assembled() {
   const warnings: string[] = [];
   const everyone: string[] = [];
   const tracker = new PositionTracker('mysql', { gtidSet: '' });
-  const queue = new BatchQueue(() => new MessageList());
+  const queue = new BatchQueue(
+    () => new MessageList(),
+    (ends) => tracker.end(ends),
+  );
   /** Publishes at once what is decided. */
   const published = <T>(result: T): T => {
     for (let batch = queue.next(); batch !== undefined; batch = queue.next()) {
@@ -56,6 +59,7 @@ function assembled() {
       decide: () => published(queue.decide()),
       add: (fill, counted) => published(queue.add(fill, counted)),
       mark: (action) => published(queue.mark(action)),
+      end: (end) => published(queue.end(end)),
     },
     nowMs: () => 5_500,
     onLoss: (loss) => losses.push(loss),
@@ -66,7 +70,7 @@ function assembled() {
   const begin = (n: number, commitMs: number): CaptureEvent => ({
     ...at,
     kind: 'begin',
-    gtid: `${UUID}:${n}`,
+    gtid: { source: `${UUID}:`, number: n },
     commitMs,
     seconds: 5,
     isOpen: false,

@@ -40,6 +40,7 @@ function outboxWith(publish: (published: Published) => Promise<void>) {
     },
     source: 's',
     checkpoint: () => String(place),
+    onEnds: () => undefined,
     onFull: () => events.push('full'),
     onRoom: () => events.push('room'),
     onPublished: () => undefined,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { GtidSet } from '@vlasky/zongji';
 import { describe, expect, test } from 'vitest';
+import { parseGtid } from '../../src/capture/gtid.ts';
 import {
   type LogPosition,
   PositionTracker,
@@ -28,7 +29,12 @@ function run(
   const prepared: number[] = [];
   for (const [index, now] of steps.entries()) {
     const n = index + 1;
-    const end = { gtid: gtidOf(n), file: 'log.000001', position: n * 100 };
+    const text = gtidOf(n);
+    const end = {
+      gtid: text === null ? null : parseGtid(text),
+      file: 'log.000001',
+      position: n * 100,
+    };
     if (now.kind === 'prepare') {
       tracker.prepare(`x${n}`, end);
       prepared.push(n);
@@ -90,11 +96,11 @@ describe('the place to resume from', () => {
 
   test('keeps what it began with, and the other domains and servers', () => {
     const mysql = new PositionTracker('mysql', { gtidSet: `${UUID}:1-5` });
-    mysql.end({ gtid: `${UUID}:6`, file: 'f', position: 1 });
-    mysql.end({ gtid: `${UUID}:tagged:1`, file: 'f', position: 1 });
+    mysql.end({ gtid: parseGtid(`${UUID}:6`), file: 'f', position: 1 });
+    mysql.end({ gtid: parseGtid(`${UUID}:tagged:1`), file: 'f', position: 1 });
     expect(mysql.current()).toEqual({ gtidSet: `${UUID}:1-6:tagged:1` });
     const mariadb = new PositionTracker('mariadb', { gtidSet: '0-1-5,3-7-9' });
-    mariadb.end({ gtid: '0-2-18446744073709551615', file: 'f', position: 1 });
+    mariadb.end({ gtid: parseGtid('0-2-18446744073709551615'), file: 'f', position: 1 });
     expect(mariadb.current()).toEqual({ gtidSet: '0-2-18446744073709551615,3-7-9' });
   });
 });

@@ -5,7 +5,8 @@ import { CorruptEventError } from '../../src/capture/byte-reader.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
 import type { CaptureEvent } from '../../src/capture/events.ts';
 import { RawEvents } from '../../src/capture/raw-events.ts';
-import { RowMessages, Stamp } from '../../src/capture/row-messages.ts';
+import { RowMessages } from '../../src/capture/row-messages.ts';
+import { Stamp } from '../../src/capture/stamp.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
 import {
@@ -58,7 +59,7 @@ function listener(): { said: Said; emit: (event: CaptureEvent) => void } {
   const emit = (event: CaptureEvent): void => {
     if (event.kind === 'unreadable') said.unreadable.push(event.sentence);
     if (event.kind !== 'rows') return;
-    messages.append(event, new Stamp({ gtid: 'p', file: '', position: 4 }, 'server', 1), list);
+    messages.append(event, new Stamp({ gtid: null, file: 'p', position: 4 }, 'server', 1), list);
     said.rows += event.rows.count;
   };
   return { said, emit };

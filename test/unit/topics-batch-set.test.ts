@@ -75,8 +75,9 @@ describe('messages on their way', () => {
           const { topic, key, value, timestampMs, headers } = one;
           const writer = written(value, slack);
           given.push(one);
-          inPlace.pushWritten(topic, idOf(key), writer, timestampMs, headers);
-          list.pushWritten(topic, idOf(key), writer, timestampMs, headers);
+          const encoded = encodeHeaders(headers);
+          inPlace.pushWritten(topic, idOf(key), writer, timestampMs, encoded);
+          list.pushWritten(topic, idOf(key), writer, timestampMs, encoded);
         }
         const messages = pairs.map(([one]) => one);
         expect(contents(given)).toEqual(expected(messages, partitions));

@@ -106,7 +106,7 @@ describe('how transactions begin and end', () => {
       packetOf(type, Buffer.concat([head, clock, micros])),
     );
     const begin = { kind: 'begin', seconds: SECONDS, isOpen: false, isXa: false, ...PLACE };
-    const gtid = 'abababab-abab-abab-abab-abababababab:9';
+    const gtid = { source: 'abababab-abab-abab-abab-abababababab:', number: 9 };
     expect(read([...begins, packetOf(GTID, head)]).said).toEqual([
       { ...begin, gtid, commitMs: 1_700_000_000_123 },
       { ...begin, gtid: null, commitMs: 1_700_000_000_123 },

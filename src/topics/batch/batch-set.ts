@@ -34,8 +34,9 @@ export class BatchSet implements OutgoingBatch {
   #lastTimeMs = Number.NaN;
   #lastTimeClamped = 0;
   #key = Buffer.allocUnsafe(64);
-  /** Of every message since `settle`, where it is. */
-  #unsettled: PartitionQueue[] = [];
+  /** Of every message since `settle`, where it is; what is after them is of no use any more. */
+  readonly #unsettled: PartitionQueue[] = [];
+  #unsettledCount = 0;
   #count = 0;
   #bytes = 0;
 
@@ -60,21 +61,20 @@ export class BatchSet implements OutgoingBatch {
     key: number | string,
     value: ValueWriter,
     timestampMs: number,
-    headers: OutgoingMessage['headers'],
+    headers: Uint8Array,
   ): void {
     const timeMs = this.#clamped(timestampMs);
-    const encoded = this.#encoded(headers);
     const most = value.bytesMax();
     if (most > IN_PLACE_BYTES_MAX) {
       const apart = Buffer.allocUnsafe(most);
       const bytes = apart.subarray(0, value.write(apart, 0));
-      return this.#push(topic, key, bytes, timeMs, encoded);
+      return this.#push(topic, key, bytes, timeMs, headers);
     }
     const keyBytes = this.#encodeKey(key);
     const queue = this.#queueOf(topic, this.#key, keyBytes);
-    const batch = this.#batchFor(queue, keyBytes + most + encoded.length);
+    const batch = this.#batchFor(queue, keyBytes + most + headers.length);
     const before = batch.bytes;
-    batch.pushWritten(this.#key, keyBytes, value, most, timeMs, encoded);
+    batch.pushWritten(this.#key, keyBytes, value, most, timeMs, headers);
     this.#pushed(queue, batch.bytes - before);
   }
 
@@ -110,12 +110,14 @@ export class BatchSet implements OutgoingBatch {
   }
 
   settle(): void {
-    this.#unsettled.length = 0;
+    this.#unsettledCount = 0;
   }
 
   cut(count: number): BatchSet {
-    const moved = this.#unsettled.splice(this.#unsettled.length - (this.#count - count));
-    if (moved.length !== this.#count - count) throw new RangeError('what was settled stays');
+    const kept = this.#unsettledCount - (this.#count - count);
+    if (kept < 0) throw new RangeError('what was settled stays');
+    const moved = this.#unsettled.slice(kept, this.#unsettledCount);
+    this.#unsettledCount = kept;
     const counts = new Map<PartitionQueue, number>();
     for (const queue of moved) counts.set(queue, (counts.get(queue) ?? 0) + 1);
     const rest = new BatchSet(this.#options);
@@ -128,8 +130,8 @@ export class BatchSet implements OutgoingBatch {
       for (const { bytes } of other.batches) rest.#bytes += bytes;
       others.set(queue, other);
     }
-    rest.#unsettled = moved.map((queue) => others.get(queue) ?? queue);
-    rest.#count = moved.length;
+    for (const queue of moved) rest.#unsettled.push(others.get(queue) ?? queue);
+    rest.#unsettledCount = rest.#count = moved.length;
     this.#count = count;
     this.#bytes = 0;
     for (const { batches } of this.queues) for (const { bytes } of batches) this.#bytes += bytes;
@@ -200,7 +202,8 @@ export class BatchSet implements OutgoingBatch {
   }
 
   #pushed(queue: PartitionQueue, bytes: number): void {
-    this.#unsettled.push(queue);
+    this.#unsettled[this.#unsettledCount] = queue;
+    this.#unsettledCount += 1;
     this.#count += 1;
     this.#bytes += bytes;
   }

@@ -41,8 +41,11 @@ function writeOther(to: Buffer, at: number, text: string): number {
 }
 
 /** What `encodeHeaders` was given. */
-export function decodeHeaders(encoded: Buffer): Record<string, string> {
-  const reader = new VarintReader(encoded, 0);
+export function decodeHeaders(encoded: Uint8Array): Record<string, string> {
+  const reader = new VarintReader(
+    Buffer.from(encoded.buffer, encoded.byteOffset, encoded.length),
+    0,
+  );
   const text = (): string => reader.bytes(reader.next())?.toString('utf8') ?? '';
   const headers: Record<string, string> = {};
   for (let left = reader.next(); left > 0; left -= 1) {

@@ -1,4 +1,4 @@
-import { crc32c } from '../../crc.ts';
+import { crc32c, wordsOf } from '../../crc.ts';
 import type { ValueWriter } from '../port.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { VARINT_BYTES_MAX, VarintReader, varintBytes, writeVarint } from './varint.ts';
@@ -208,7 +208,7 @@ export class RecordBatch {
     all.writeInt16BE(stamp.epoch, 51);
     all.writeInt32BE(stamp.sequence, 53);
     all.writeInt32BE(this.#count, 57);
-    all.writeUInt32BE(crc32c(all, ATTRIBUTES_AT), CRC_AT);
+    all.writeUInt32BE(crc32c(wordsOf(all), ATTRIBUTES_AT, all.length), CRC_AT);
     return all;
   }
 
