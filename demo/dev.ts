@@ -82,17 +82,7 @@ async function work(printer: Printer, kafka: boolean, signal: AbortSignal): Prom
   await loadSeed(stack, printer, once, database, name);
   signal.throwIfAborted();
 
-  const shown = (child: string) => (line: string) => printer.line(`${child.padEnd(9)} | ${line}`);
-  const watched = (child: string, ...args: string[]): Child =>
-    new Child({
-      name: child,
-      command: process.execPath,
-      args: ['--watch', '--watch-preserve-output', MAIN, ...args],
-      env: { ...env, LOG_FILE: join(cwd, `${child}.log`) },
-      cwd,
-      onLine: shown(child),
-      deathSignal: 'TERM',
-    });
+  const watched = watchedIn(cwd, env, printer);
   const simulator = stack.use(watched('simulator', 'simulator', '--port', simulatorPort));
   await simulator.line(/(simulator at)/, UP_MS_MAX, signal);
   const programs = [simulator, stack.use(watched('run', 'run'))];
@@ -107,6 +97,21 @@ async function work(printer: Printer, kafka: boolean, signal: AbortSignal): Prom
   if (signal.aborted) return 0;
   printer.problem(programs.map((child) => child.end).find((end) => end !== null) ?? '');
   return 1;
+}
+
+/** Starts commands of the program that begin anew when one of their source files changes. */
+function watchedIn(cwd: string, env: NodeJS.ProcessEnv, printer: Printer) {
+  return (name: string, ...args: string[]): Child =>
+    new Child({
+      name,
+      command: process.execPath,
+      args: ['--watch', '--watch-preserve-output', MAIN, ...args],
+      env: { ...env, LOG_FILE: join(cwd, `${name}.log`) },
+      cwd,
+      onLine: (line) => printer.line(`${name.padEnd(9)} | ${line}`),
+      // It has a child of its own, which it takes along.
+      deathSignal: 'TERM',
+    });
 }
 
 quietKnownWarnings(process);
