@@ -137,7 +137,9 @@ function waiter(alive: readonly Child[], signal: AbortSignal): Stage['until'] {
 /** Without any setting of the program: nothing of ours may reach the reader's own systems. */
 export function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const names = new Set<string>(SETTINGS_TABLE.map(({ name }) => name));
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
+  // What says where servers come from begins as settings do, and is none.
+  const isOurs = (name: string): boolean => names.has(name) || name.startsWith('ITERABLE_SYNC_');
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !isOurs(name)));
 }
 
 /**
