@@ -18,6 +18,10 @@ export interface ChildOptions {
   args: readonly string[];
   env: NodeJS.ProcessEnv;
   cwd: string;
+  /** Told each line as it comes, of either stream. */
+  onLine?: (line: string) => void;
+  /** What the kernel sends it when we die; SIGKILL otherwise. SIGTERM is for one with children. */
+  deathSignal?: 'TERM' | 'KILL';
 }
 
 /**
@@ -36,8 +40,8 @@ export class Child implements AsyncDisposable {
   readonly logged: string[] = [];
   #exit: { code: number | null } | null = null;
 
-  constructor({ name, command, args, env, cwd }: ChildOptions) {
-    const [program, ...rest] = notOutlivingUs([command, ...args], 'KILL');
+  constructor({ name, command, args, env, cwd, onLine, deathSignal = 'KILL' }: ChildOptions) {
+    const [program, ...rest] = notOutlivingUs([command, ...args], deathSignal);
     this.name = name;
     const child = spawn(program, rest, {
       cwd,
@@ -48,8 +52,8 @@ export class Child implements AsyncDisposable {
     this.#process = child;
     this.#lastResort = () => void child.kill('SIGKILL');
     process.once('exit', this.#lastResort);
-    collect(child.stdout, this.printed);
-    collect(child.stderr, this.logged);
+    collect(child.stdout, this.printed, onLine);
+    collect(child.stderr, this.logged, onLine);
     const { promise, resolve } = Promise.withResolvers<number | null>();
     const gone = (code: number | null): void => {
       process.off('exit', this.#lastResort);
@@ -107,9 +111,10 @@ export class Child implements AsyncDisposable {
   }
 }
 
-function collect(stream: Readable, lines: string[]): void {
+function collect(stream: Readable, lines: string[], onLine?: (line: string) => void): void {
   createInterface({ input: stream }).on('line', (line) => {
     if (lines.push(line) > LINES_MAX) lines.shift();
+    onLine?.(line);
   });
 }
 

@@ -14,7 +14,7 @@ import type { Printer } from './print.ts';
 import { type Database, loadSeed, openDatabaseServer, openKafka } from './servers.ts';
 import { ProgramView, SimulatorView } from './simulator-view.ts';
 
-const PROGRAM = resolve(import.meta.dirname, '../bin/iterable-sync');
+export const PROGRAM = resolve(import.meta.dirname, '../bin/iterable-sync');
 const FOLDER_PREFIX = 'iterable-sync-demo-';
 const UP_MS_MAX = 30_000;
 const POLL_MS = 10;
@@ -135,16 +135,18 @@ function waiter(alive: readonly Child[], signal: AbortSignal): Stage['until'] {
 }
 
 /** Without any setting of the program: nothing of ours may reach the reader's own systems. */
-function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const names = new Set<string>(SETTINGS_TABLE.map(({ name }) => name));
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
+  // What says where servers come from begins as settings do, and is none.
+  const isOurs = (name: string): boolean => names.has(name) || name.startsWith('ITERABLE_SYNC_');
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !isOurs(name)));
 }
 
 /**
  * The working directory of all processes too, so that no `.env` file is read. Its name carries our
  * process id: what a demo that was killed left behind is removed by the next one.
  */
-async function temporaryFolder(stack: AsyncDisposableStack): Promise<string> {
+export async function temporaryFolder(stack: AsyncDisposableStack): Promise<string> {
   for (const name of await readdir(tmpdir())) {
     const owner = Number(new RegExp(`^${FOLDER_PREFIX}(\\d+)-`).exec(name)?.[1] ?? process.pid);
     if (!isAlive(owner)) await rm(join(tmpdir(), name), { recursive: true, force: true });

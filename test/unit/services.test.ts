@@ -14,6 +14,7 @@ import {
   databaseByUrl,
   databaseByVariables,
 } from '../../tools/services/given.ts';
+import { namedImage } from '../../tools/services/images.ts';
 import { environmentName, kafkaProperties } from '../../tools/services/kafka-properties.ts';
 import { chooseWay, forcedWay } from '../../tools/services/ways.ts';
 import type { Means } from '../../tools/services/ways.ts';
@@ -158,6 +159,13 @@ describe('choosing a way', () => {
     expect(forcedWay({ ITERABLE_SYNC_SERVICES: 'docker' })).toBe('docker');
     expect(forcedWay({})).toBeNull();
     expect(() => forcedWay({ ITERABLE_SYNC_SERVICES: 'podman' })).toThrow(UsageError);
+  });
+
+  test("a version of a server is chosen by its image's name", () => {
+    const env = { TEST_MYSQL_IMAGE: 'mysql:8.4', TEST_MARIADB11_IMAGE: '' };
+    expect(namedImage('mysql', env)).toBe('mysql:8.4');
+    expect(namedImage('mariadb', env)).toBeNull();
+    expect(namedImage('mariadb11', env)).toBeNull();
   });
 });
 

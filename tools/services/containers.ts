@@ -5,7 +5,7 @@ import { run } from './commands.ts';
 import { ROOT_PASSWORD, binlogFlags } from './database-flags.ts';
 import { askVersion } from './database-version.ts';
 import { freePorts } from './folders.ts';
-import { PUBLIC_IMAGES, imageFor } from './images.ts';
+import { imageFor, publicImage } from './images.ts';
 import type { ImageName } from './images.ts';
 import { kafkaContainerEnvironment } from './kafka-properties.ts';
 import { brokerAnswers } from './native-kafka.ts';
@@ -71,7 +71,7 @@ async function startContainer(plan: ContainerPlan): Promise<ServerControl> {
   const image = await imageFor(plan.name, plan.say);
   if (image === null) throw new UnavailableError(`no image of ${plan.name} can be had: pull one.`);
   // Where our image is a local one, the helper that removes forgotten containers can't be pulled.
-  if (image !== PUBLIC_IMAGES[plan.name]) process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
+  if (image !== publicImage(plan.name)) process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
   plan.say(`starting a container of ${image}`);
   // Loaded late: it is large, and a development dependency.
   const { GenericContainer } = await import('testcontainers');

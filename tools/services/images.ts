@@ -9,13 +9,21 @@ import type { DatabaseKind, Say } from './types.ts';
 
 export type ImageName = DatabaseKind | 'kafka';
 
-/** What containers are started from where images can be pulled. */
-export const PUBLIC_IMAGES: Record<ImageName, string> = {
+/** What containers are started from where images can be pulled and nothing else is said. */
+const PUBLIC_IMAGES: Record<ImageName, string> = {
   mysql: 'mysql:9',
   mariadb: 'mariadb:10.11',
   mariadb11: 'mariadb:11.8',
   kafka: `apache/kafka:${KAFKA_VERSION}`,
 };
+
+/** TEST_MYSQL_IMAGE, TEST_MARIADB_IMAGE and the like, where a certain version is wanted: `mysql:8.4`. */
+export const namedImage = (name: ImageName, env: NodeJS.ProcessEnv): string | null =>
+  env[`TEST_${name.toUpperCase()}_IMAGE`] || null;
+
+/** The one that is named, else the usual one. */
+export const publicImage = (name: ImageName): string =>
+  namedImage(name, process.env) ?? PUBLIC_IMAGES[name];
 
 const LOCAL_IMAGES: Partial<Record<ImageName, string>> = {
   mysql: 'iterable-sync-local/mysql:9',
@@ -24,13 +32,13 @@ const LOCAL_IMAGES: Partial<Record<ImageName, string>> = {
 
 /**
  * The name of an image to start containers from: the public one, when it is here or can be pulled,
- * else one made on this machine from what is prepared for running without Docker, with the same
+ * else (unless a certain one was named) one made on this machine from what is prepared for running without Docker, with the same
  * entry point (arguments for MySQL, environment for Kafka). null where neither can be had.
  */
 export async function imageFor(name: ImageName, say: Say): Promise<string | null> {
-  const open = PUBLIC_IMAGES[name];
+  const open = publicImage(name);
   if (await imageIsHere(open)) return open;
-  const local = LOCAL_IMAGES[name];
+  const local = namedImage(name, process.env) === null ? LOCAL_IMAGES[name] : undefined;
   if (local !== undefined && (await imageIsHere(local))) return local;
   if (await pullImage(open, say)) return open;
   if (local === undefined) return null;

@@ -11,7 +11,7 @@ import { askVersion } from './database-version.ts';
 import { canInstallPackages } from './debian.ts';
 import { dockerAnswers, imageIsHere, pullImage } from './docker-engine.ts';
 import { brokersByVariable, databaseByUrl, databaseByVariables } from './given.ts';
-import { PUBLIC_IMAGES } from './images.ts';
+import { namedImage, publicImage } from './images.ts';
 import type { ImageName } from './images.ts';
 import { kafkaIsPrepared, prepareKafkaProgram } from './kafka-program.ts';
 import { startNativeDatabase } from './native-database.ts';
@@ -75,7 +75,7 @@ export async function findDatabase(options: DatabaseStartOptions): Promise<Datab
   const cache = servicesDir();
   const here = async (flavour: Flavour) =>
     (await findDatabaseProgram(cache, flavour)) !== null ||
-    ((await dockerAnswers()) && (await imageIsHere(PUBLIC_IMAGES[flavour])));
+    ((await dockerAnswers()) && (await imageIsHere(publicImage(flavour))));
   const flavour = !(await here('mysql')) && (await here('mariadb')) ? 'mariadb' : 'mysql';
   return await startDatabase(flavour, options);
 }
@@ -127,8 +127,9 @@ async function wayFor(name: ImageName, options: StartOptions): Promise<Way> {
   const wanted = options.way ?? forcedWay(process.env);
   // A folder of one's own is for a process: a container keeps its data inside.
   if (wanted !== null || options.dir !== undefined) return wanted ?? 'native';
+  if (namedImage(name, process.env) !== null) return 'docker';
   const cache = servicesDir();
-  const image = PUBLIC_IMAGES[name];
+  const image = publicImage(name);
   return await chooseWay(name, {
     dockerAnswers,
     imageIsHere: () => imageIsHere(image),
