@@ -108,7 +108,10 @@ export class Engine {
     this.#wakeWaiters();
   }
 
-  /** No new looks. Deliveries under way go on; `drained` says when they have ended. */
+  /**
+   * No new looks. Whoever was taken is sent still, `drained` says when that has ended: of those who
+   * are left behind nobody came before one who was sent, so hardly anything comes again.
+   */
   stop(): void {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -210,7 +213,7 @@ export class Engine {
 
   #decide(user: Taken<WorkItem>, row: EligibleUser | null, moment: Moment): void {
     const { generation, visibility } = moment;
-    if (!this.#isCurrent(generation)) return this.#giveBack(user, generation, [], 0);
+    if (generation !== this.#generation) return this.#giveBack(user, generation, [], 0);
     const { now, nowEpoch, memory } = this.#deps;
     const chosen = row === null ? null : row.pageViewId;
     const judged = judgeItems(user.items, chosen, visibility, now(), nowEpoch());
@@ -238,7 +241,6 @@ export class Engine {
       seen,
       unsure,
       isOurs: () => generation === this.#generation,
-      isCurrent: () => this.#isCurrent(generation),
       hasNews: () => this.#queue.hasNews(row.userId),
       finish: (items: readonly WorkItem[], outcome: LookOutcome) => this.#finish(items, outcome),
     };

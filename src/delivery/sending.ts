@@ -57,10 +57,8 @@ export interface Errand {
   row: EligibleUser;
   seen: readonly WorkItem[];
   unsure: readonly WorkItem[];
-  /** False once the items are not ours any more: then nothing of them may be finished. */
+  /** False once the items are not ours any more: then no call begins, and nothing is finished. */
   isOurs: () => boolean;
-  /** False then, and when the engine stops: no call begins. What is out may end, and is finished. */
-  isCurrent: () => boolean;
   /** Whether something has come for the user since. */
   hasNews: () => boolean;
   finish: (items: readonly WorkItem[], outcome: LookOutcome) => void;
@@ -87,7 +85,7 @@ export class Sending {
 
   /** Never rejects. */
   async send(errand: Errand): Promise<Sent> {
-    const { row, seen, unsure, isCurrent } = errand;
+    const { row, seen, unsure, isOurs } = errand;
     const newest = seen.at(-1) ?? unsure.at(-1);
     if (newest === undefined) return { again: [], delayMs: null };
     const wanted = this.#wantedFor(errand);
@@ -103,24 +101,24 @@ export class Sending {
       await this.#deps.onDelivery(delivery, newest);
       if (isSent(delivery)) this.#succeeded += 1;
       if (!('failure' in tried)) this.failing.cleared(row.userId);
-      if (!errand.isOurs()) return { again: [], delayMs: null };
+      if (!isOurs()) return { again: [], delayMs: null };
       // A refusal is remembered as well: it is for good, until something about the user changes.
       this.#deps.memory.remember(row);
       return { again: this.#finish(errand, delivery, newest), delayMs: null };
     } catch (error) {
       // Given up: the items stay unfinished, so that a restart or the next owner sends them.
       if (!(error instanceof StoppedError)) this.#deps.onTrouble(error);
-      return { again: isCurrent() ? [...seen, ...unsure] : [], delayMs: null };
+      return { again: isOurs() ? [...seen, ...unsure] : [], delayMs: null };
     }
   }
 
-  #wantedFor({ isCurrent, hasNews }: Errand): IsWanted {
+  #wantedFor({ isOurs, hasNews }: Errand): IsWanted {
     const { now, holdUps } = this.#deps;
     const lookedMs = now();
     const holdUpsBefore = holdUps();
     const isStale = (attempt: number): boolean =>
       now() - lookedMs > STALE_MS && (attempt > 1 || holdUps() !== holdUpsBefore) && hasNews();
-    return (attempt) => isCurrent() && !isStale(attempt);
+    return (attempt) => isOurs() && !isStale(attempt);
   }
 
   /** In how many ms the user is tried again, or what it came to where it is set aside. */

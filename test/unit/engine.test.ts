@@ -188,6 +188,21 @@ describe('Engine', () => {
     expect(world.outcomes).toEqual(['sent']);
   });
 
+  // Else what was sent after them would all come again: their offsets are not passed.
+  it('sends, after a stop, whom it has taken, waiting and put off ones too, and takes no others', async () => {
+    const world = new World({ usersPerLookMax: 4, looksMax: 1 }, 20);
+    const wanted: boolean[] = [];
+    world.whileDelivering = (isWanted) => wanted.push(isWanted(1), isWanted(2));
+    for (const id of ['1', '2', '3', '4', '5', '6', '7', '8']) world.rows.set(id, user(id, id));
+    world.engine.accept([...world.rows.keys()].map((id) => world.item(id)));
+    while (world.looks.length === 0) await sleep(1);
+    world.engine.stop();
+    await world.engine.drained();
+    expect(world.sent.map(({ userId }) => userId)).toEqual(['1', '2', '3', '4']);
+    expect(world.outcomes).toEqual(['sent', 'sent', 'sent', 'sent']);
+    expect(new Set(wanted)).toEqual(new Set([true]));
+  });
+
   it('holds back whoever brings more while there is no room', async () => {
     const world = new World({ usersMax: 2 }, 5);
     world.engine.accept([world.item('1'), world.item('2'), world.item('3')]);
