@@ -35,10 +35,10 @@ export async function sendFound(
   options: BackfillOptions,
   found: Found,
 ): Promise<number> {
-  const { database, afterId, resumeFile } = found;
+  const { database, rule, afterId, resumeFile } = found;
   await using deadLetters = lazyDeadLetters(context);
   await using batch = new Batch(context, {
-    query: database.query,
+    rule,
     session: database.session,
     share: options.rateShare,
     deadLetters,

@@ -12,7 +12,7 @@ import { UnavailableError } from '../errors.ts';
 import type { GateState } from '../iterable/call-gate.ts';
 import { StoppedError } from '../iterable/calls.ts';
 import { PROBES } from '../iterable/retry-schedule.ts';
-import { type Query, Rule } from '../rule/rule.ts';
+import type { Rule } from '../rule/rule.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
 import { ResultsFile } from './results-file.ts';
@@ -30,7 +30,7 @@ const FLUSH_EVERY_MS = 1_000;
 const USERS_MAX = 1_000;
 
 export interface BatchOptions {
-  query: Query;
+  rule: Rule;
   session: Database['session'];
   /** Part of Iterable's limits to use, 0 to 1. */
   share: number;
@@ -80,7 +80,7 @@ export class Batch implements AsyncDisposable {
     this.#letters = watchedLetters(options.deadLetters, (reason) =>
       outages.set('dead letters', 'store', reason),
     );
-    this.rule = new Rule(options.query, settings.rule, settings.db);
+    this.rule = options.rule;
     this.sender = new Sender({
       settings: settings.iterable,
       outages,

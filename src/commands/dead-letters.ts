@@ -2,6 +2,7 @@ import { openDatabase } from '../database/open.ts';
 import type { WorkItem } from '../delivery/engine.ts';
 import { UsageError } from '../errors.ts';
 import { oneLine, plainJson } from '../plain-text.ts';
+import { Rule } from '../rule/rule.ts';
 import { openTopics } from '../topics/open.ts';
 import type { DeadLetter, KeptLetter, Topics } from '../topics/port.ts';
 import { Batch, untilStopped } from './batch.ts';
@@ -100,14 +101,15 @@ export async function retryDeadLetters(
   await using topics = await openTopics(settings.topics, logger, outages);
   await topics.ensureTopics();
   const { count, letters } = await select(topics, selection);
+  const rule = new Rule(database.query, settings.rule, settings.db);
+  await rule.ready();
   await using batch = new Batch(context, {
-    query: database.query,
+    rule,
     session: database.session,
     share: rateShare,
     deadLetters: topics.deadLetters,
     looksMax: 1,
   });
-  await batch.rule.ready();
   const retried = new RetriedLetters((done) => topics.deadLetters.remove(done));
   let unreadable = 0;
   const work = (async () => {

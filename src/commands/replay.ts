@@ -81,7 +81,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
   await rule.ready();
   if (options.dryRun) return await dryRun(context, topics, wanted, rule);
   await using batch = new Batch(context, {
-    query: database.query,
+    rule,
     session: database.session,
     share: options.rateShare,
     deadLetters: topics.deadLetters,

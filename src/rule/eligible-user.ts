@@ -21,9 +21,6 @@ export interface EligibleUser {
 /** What is always there stands before this field, and at the end where this one is not among them. */
 const AFTER_MARK = 'candidate';
 
-/** `YYYY-MM-DD HH:MM:SS`: fractions of a second are cut off. */
-const TIME_CHARACTERS = 19;
-
 type Row = Readonly<Record<string, unknown>>;
 type Read = (row: Row) => FieldValue;
 
@@ -42,9 +39,7 @@ export function userReader(
     return all.toSpliced(at < 0 ? all.length : at, 0, [mark, read]);
   };
   const profile = reads(fields.profile, PROFILE_MARK, () => true);
-  const event = reads(fields.event, EVENT_MARK, (row) =>
-    String(row['event_time']).slice(0, TIME_CHARACTERS),
-  );
+  const event = reads(fields.event, EVENT_MARK, (row) => fieldValue('time', row['event_time']));
   return (row) => {
     const email = fieldValue('text', row['email']);
     return {

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
+import { Rule } from '../../src/rule/rule.ts';
 import { Batch } from '../../src/commands/batch.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
 import type { UserDelivery } from '../../src/delivery/deliver-user.ts';
@@ -28,6 +30,9 @@ const REFUSED = {
 
 const logger = pino({ level: 'silent' });
 
+const RULE = { planType: 'pro', pages: ['pricing'], lookbackDays: 7 };
+const DATABASE = { name: 'shop', user: 'me', model: DEFAULT_MODEL };
+
 class World {
   readonly printed: string[] = [];
   readonly letters: DeadLetter[] = [];
@@ -43,7 +48,6 @@ class World {
       {
         settings: {
           resultsDir: mkdtempSync(join(tmpdir(), 'batch-')),
-          rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
           iterable: {
             apiKey: 'key',
             baseUrl: 'http://127.0.0.1:9',
@@ -58,7 +62,7 @@ class World {
         print: (line: string) => this.printed.push(line),
       } as unknown as CommandContext,
       {
-        query: () => Promise.resolve([]),
+        rule: new Rule(() => Promise.resolve([]), RULE, DATABASE),
         session: () => Promise.reject(new Error('no look is meant')),
         share: 1,
         looksMax: 1,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { Rule } from '../../src/rule/rule.ts';
 import type { Session } from '../../src/database/open.ts';
 import { Batch } from '../../src/commands/batch.ts';
 import { BulkSender } from '../../src/commands/bulk-sender.ts';
@@ -39,9 +40,7 @@ const logger = pino({ level: 'silent' });
 function batchTo(baseUrl: string, query: Session['query'], letters: DeadLetter[]): Batch {
   const context = {
     settings: {
-      db: { name: 'shop', user: 'me', model: DEFAULT_MODEL },
       resultsDir: mkdtempSync(join(tmpdir(), 'bulk-')),
-      rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
       iterable: {
         apiKey: 'key',
         baseUrl,
@@ -55,8 +54,9 @@ function batchTo(baseUrl: string, query: Session['query'], letters: DeadLetter[]
     signal: new AbortController().signal,
     print: () => undefined,
   } as unknown as CommandContext;
+  const rule = { planType: 'pro', pages: ['pricing'], lookbackDays: 7 };
   return new Batch(context, {
-    query,
+    rule: new Rule(query, rule, { name: 'shop', user: 'me', model: DEFAULT_MODEL }),
     session: (work) => work({ query, facts: new Map(), model: DEFAULT_MODEL }),
     share: 1,
     looksMax: 1,
