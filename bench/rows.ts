@@ -2,7 +2,6 @@
  * What a row costs from the binlog's packet to its message, and to the JSON of it alone: by our own
  * reading, and by zongji and the translation of its rows, in turn in one process. Needs no server.
  */
-import { DEFAULT_MODEL } from '../src/model/data-model.ts';
 import type { CaptureEvent } from '../src/capture/events.ts';
 import { EventTimes } from '../src/capture/event-time.ts';
 import { RawEvents } from '../src/capture/raw-events.ts';
@@ -16,19 +15,12 @@ import {
   tableMap,
   uint,
 } from '../test/support/binlog-writer.ts';
+import { PAGE_VIEWS_TABLES } from '../test/support/default-tables.ts';
 import { zongjiReader } from '../test/support/zongji-rows.ts';
 
 const ROWS = 1_000;
 const ROUNDS = 9;
 const EVENTS = 200;
-const TABLES = [
-  {
-    schema: 'shop',
-    name: 'page_views',
-    table: 'page_views',
-    columns: DEFAULT_MODEL.columns.page_views,
-  },
-] as const;
 const UTF8MB4 = 255;
 
 const text = (name: string, bytesMax: number): WrittenColumn => ({
@@ -97,14 +89,14 @@ const emit = (event: CaptureEvent): void => {
   while (event.rows.next()) if (event.rows.user() !== null) event.rows.writeView(scratch, 0);
 };
 const raw = new RawEvents({
-  tables: TABLES,
+  tables: PAGE_VIEWS_TABLES,
   flavour: 'mysql',
   charsets: { byCollation: new Map([[UTF8MB4, 'utf8mb4']]), texts: new Map() },
   times: new EventTimes('+00:00'),
   emit,
 });
 const own = (packet: Buffer): void => void raw.take(packet, 0, packet.length);
-const theirs = await zongjiReader(TABLES, '+00:00', emit);
+const theirs = await zongjiReader(PAGE_VIEWS_TABLES, '+00:00', emit);
 own(formatDescription());
 for (const read of [own, theirs]) {
   read(map);

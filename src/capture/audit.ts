@@ -5,7 +5,8 @@ import type { FilePlace } from '../database/log-place.ts';
 import { nameOf, quoted } from '../model/data-model.ts';
 import type { DatabaseSettings } from '../settings/types.ts';
 import { CapturedIds, WORD_IDS, isAbove } from './captured-ids.ts';
-import type { CapturedTable, Id } from './events.ts';
+import type { OurTable } from '../model/columns.ts';
+import type { Id } from './events.ts';
 import { readLogEnd, readSource, rowsOf } from './source.ts';
 
 export const AUDIT_INTERVAL_MS = 20_000;
@@ -20,7 +21,7 @@ const WAIT_MS = 50;
 
 /** Rows that are in the table and not in the log. */
 export interface Unlogged {
-  table: CapturedTable;
+  table: OurTable;
   /** Ascending. */
   ids: readonly Id[];
   userIds: readonly Id[];
@@ -38,7 +39,7 @@ export interface AuditedStream {
 
 /** What is known of one table. */
 interface Look {
-  table: CapturedTable;
+  table: OurTable;
   /** Its name and the name of its id, as SQL has them. */
   name: string;
   id: string;
@@ -64,7 +65,7 @@ export class Audit {
   constructor(db: DatabaseSettings, intervalMs: number) {
     this.#db = db;
     this.#intervalMs = intervalMs;
-    const tables: CapturedTable[] = ['page_views', 'customers'];
+    const tables: OurTable[] = ['page_views', 'customers'];
     this.#looks = tables.map((table) => ({
       table,
       name: quoted(db.model.tables[table]),
@@ -85,7 +86,7 @@ export class Audit {
   }
 
   /** The log has this row, inserted or updated. */
-  note(table: CapturedTable, id: Id | null): void {
+  note(table: OurTable, id: Id | null): void {
     const look = table === 'page_views' ? this.#looks[0] : this.#looks[1];
     if (isId(id)) look?.captured.add(id);
   }
@@ -157,7 +158,7 @@ export class Audit {
 
   async #usersOf(
     connection: Connection,
-    table: CapturedTable,
+    table: OurTable,
     ids: readonly Id[],
   ): Promise<readonly Id[]> {
     if (table === 'customers') return ids;

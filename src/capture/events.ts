@@ -1,17 +1,16 @@
-import type { OurTable as CapturedTable } from '../model/columns.ts';
+import type { OurTable } from '../model/columns.ts';
 import type { ColumnNames } from '../model/data-model.ts';
 import type { Gtid } from './gtid.ts';
 import type { QueryStatus } from './query-status.ts';
 
 /** What the binlog tells us, in our own words: `binlog.ts` makes these of zongji's events. */
 
-export type { OurTable as CapturedTable } from '../model/columns.ts';
 /** One of our tables, as the binlog may name it, and what its columns are called. */
 export interface NamedTable {
   schema: string;
   name: string;
-  table: CapturedTable;
-  columns: ColumnNames[CapturedTable];
+  table: OurTable;
+  columns: ColumnNames[OurTable];
 }
 export type RowOperation = 'insert' | 'update' | 'delete';
 
@@ -70,7 +69,7 @@ export type CaptureEvent =
     })
   | {
       kind: 'rows';
-      table: CapturedTable;
+      table: OurTable;
       operation: RowOperation;
       rows: ChangedRows;
     }

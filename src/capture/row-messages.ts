@@ -1,7 +1,8 @@
 import type { UserChangeCause } from '../topics/messages.ts';
 import type { OutgoingBatch, OutgoingMessage, TopicNames, ValueWriter } from '../topics/port.ts';
 import type { Counted } from './batch-queue.ts';
-import type { CapturedTable, CaptureEvent, ChangedRows, Id } from './events.ts';
+import type { OurTable } from '../model/columns.ts';
+import type { CaptureEvent, ChangedRows, Id } from './events.ts';
 import { type Stamp, ViewHeaders } from './stamp.ts';
 
 type RowsEvent = Extract<CaptureEvent, { kind: 'rows' }>;
@@ -53,12 +54,12 @@ class View implements ValueWriter {
 export class RowMessages {
   readonly #names: TopicNames;
   readonly #viewHeaders = new ViewHeaders();
-  readonly #onRow: (table: CapturedTable, id: Id | null) => void;
+  readonly #onRow: (table: OurTable, id: Id | null) => void;
 
   /** `onRow` is told of every row that is inserted or updated. */
   constructor(
     names: TopicNames,
-    onRow: (table: CapturedTable, id: Id | null) => void = () => undefined,
+    onRow: (table: OurTable, id: Id | null) => void = () => undefined,
   ) {
     this.#names = names;
     this.#onRow = onRow;

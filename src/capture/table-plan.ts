@@ -1,10 +1,10 @@
 import type { ColumnNames } from './decoded-rows.ts';
-import { roleText, rolesOf } from '../model/columns.ts';
-import type { CapturedTable, NamedTable } from './events.ts';
+import { type OurTable, roleText, rolesOf } from '../model/columns.ts';
+import type { NamedTable } from './events.ts';
 
 /** What a rows event of a captured table is read by: made once for each table map. */
 export interface TablePlan {
-  table: CapturedTable;
+  table: OurTable;
   /** What the table is called. */
   name: string;
   columns: ColumnNames;
@@ -36,7 +36,7 @@ export function planTable(
   const nameOf = (role: string): string => called[role] ?? role;
   const find = (role: string): Column | null =>
     tableColumns[positions.get(nameOf(role).toLowerCase()) ?? -1] ?? null;
-  const wanted: readonly string[] = table === 'customers' ? rolesOf(table, 'message') : FIELDS;
+  const wanted: readonly string[] = rolesOf(table, 'message');
   const needed: number[] = [];
   for (const role of wanted) {
     const at = positions.get(nameOf(role).toLowerCase());

@@ -2,7 +2,7 @@ import { COLUMNS, OUR_TABLES, type OurTable, roleText, rolesOf } from './columns
 import { type ColumnNames, DEFAULT_MODEL, type FieldSetting, isSameColumn } from './data-model.ts';
 
 /** A value, or why it can not be one; a sentence without the setting's name. */
-export type Parsed<T> = { value: T } | { problem: string };
+export type Parsed<T = unknown> = { value: T } | { problem: string };
 
 /** As MySQL and MariaDB have it: https://dev.mysql.com/doc/refman/9.4/en/identifiers.html */
 const NAME_CHARACTERS_MAX = 64;

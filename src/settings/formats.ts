@@ -1,9 +1,6 @@
 import { EVENT_MARK, PROFILE_MARK } from '../model/data-model.ts';
-import { nameProblem, parseColumnNames, parseFields } from '../model/parse.ts';
+import { type Parsed, nameProblem, parseColumnNames, parseFields } from '../model/parse.ts';
 import type { SettingKind } from './table.ts';
-
-/** What a raw value becomes, or why it can not. Pure; the messages name what would be accepted. */
-export type Parsed = { value: unknown } | { problem: string };
 
 const TOPIC_NAME = /^[A-Za-z0-9._-]{1,200}$/;
 const BROKER = /^(\[[0-9a-fA-F:]+\]|[^\s:,/]+):(\d{1,5})$/;

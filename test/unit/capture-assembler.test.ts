@@ -10,21 +10,12 @@ import { UNKNOWN_STATUS } from '../../src/capture/query-status.ts';
 import { RowMessages } from '../../src/capture/row-messages.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
+import { PAGE_VIEWS_COLUMNS } from '../support/default-tables.ts';
 import { listed } from '../support/listed.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const NAMES = { pageViews: 'v', userChanges: 'u', deadLetters: 'd', checkpoints: 'c' };
 const TIMES = new EventTimes('+00:00');
-const COLUMNS = {
-  id: 'id',
-  userId: 'user_id',
-  page: 'page',
-  device: 'device',
-  browser: 'browser',
-  location: 'location',
-  eventTime: 'event_time',
-  isWallTime: false,
-};
 
 function assembled() {
   const messages: OutgoingMessage[] = [];
@@ -87,7 +78,7 @@ function assembled() {
     kind: 'rows',
     table: 'page_views',
     operation: 'insert',
-    rows: new DecodedRows([{ id, user_id: 1, page: 'home' }], 'insert', COLUMNS, TIMES),
+    rows: new DecodedRows([{ id, user_id: 1, page: 'home' }], 'insert', PAGE_VIEWS_COLUMNS, TIMES),
   });
   const handle = (...events: CaptureEvent[]): void => {
     for (const event of events) assembler.handle(event);

@@ -21,6 +21,7 @@ import { MessageList } from '../../src/topics/message-list.ts';
 import { USER_CHANGE_CAUSES } from '../../src/topics/messages.ts';
 import { topicNames } from '../../src/topics/names.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
+import { PAGE_VIEWS_COLUMNS } from '../support/default-tables.ts';
 import { listed } from '../support/listed.ts';
 
 const PAGE = readFileSync(new URL('../../docs/data-format.md', import.meta.url), 'utf8');
@@ -42,23 +43,12 @@ const example = (name: string): string => JSON.stringify(JSON.parse(block(name))
 const field = (name: string, of: string): string =>
   String((JSON.parse(block(of)) as Record<string, unknown>)[name]);
 
-const COLUMNS = {
-  id: 'id',
-  userId: 'user_id',
-  page: 'page',
-  device: 'device',
-  browser: 'browser',
-  location: 'location',
-  eventTime: 'event_time',
-  isWallTime: false,
-};
-
 function captured(gtid: Gtid | null): readonly OutgoingMessage[] {
   const row = {
     ...(JSON.parse(block('page view')) as object),
     event_time: new Date('2026-01-13T14:30:45.900Z'),
   };
-  const rows = new DecodedRows([row], 'insert', COLUMNS, new EventTimes('+00:00'));
+  const rows = new DecodedRows([row], 'insert', PAGE_VIEWS_COLUMNS, new EventTimes('+00:00'));
   const stamp = new Stamp({ gtid, file: 'binlog.000002', position: 157 }, SERVER, NOW);
   const batch = new MessageList();
   const event = { kind: 'rows', table: 'page_views', operation: 'insert', rows } as const;

@@ -1,14 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { loadSettings, readSettings } from '../../src/settings/load.ts';
+import { REQUIRED } from '../support/required-settings.ts';
 
-const REQUIRED = {
-  DB_HOST: 'db',
-  DB_USER: 'me',
-  DB_PASSWORD: '',
-  DB_NAME: 'shop',
-  ITERABLE_API_KEY: 'key',
-};
 const options = (env: Record<string, string>) =>
   ({ env: { ...REQUIRED, ...env }, directory: null, configFile: null, need: 'all' }) as const;
 

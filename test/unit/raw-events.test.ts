@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { CorruptEventError } from '../../src/capture/byte-reader.ts';
 import { EventTimes } from '../../src/capture/event-time.ts';
 import type { CaptureEvent } from '../../src/capture/events.ts';
@@ -16,18 +15,11 @@ import {
   summedUp,
   tableMap,
 } from '../support/binlog-writer.ts';
+import { PAGE_VIEWS_TABLES } from '../support/default-tables.ts';
 import { type TriedColumn, rowOf, tableOf } from '../support/written-tables.ts';
 import { zongjiReader } from '../support/zongji-rows.ts';
 
 const NAMES = { pageViews: 'v', userChanges: 'u', deadLetters: 'd', checkpoints: 'c' };
-const TABLES = [
-  {
-    schema: 'shop',
-    name: 'page_views',
-    table: 'page_views',
-    columns: DEFAULT_MODEL.columns.page_views,
-  },
-] as const;
 const ID = { id: 108, schema: 'shop', table: 'page_views' };
 const BY_COLLATION = new Map<number, string>([
   [45, 'utf8mb4'],
@@ -68,7 +60,7 @@ function listener(): { said: Said; emit: (event: CaptureEvent) => void } {
 function readRaw(packets: readonly Buffer[], timeZone = '+00:00', around = 0): Said {
   const { said, emit } = listener();
   const raw = new RawEvents({
-    tables: TABLES,
+    tables: PAGE_VIEWS_TABLES,
     flavour: 'mysql',
     charsets: { byCollation: BY_COLLATION, texts: new Map() },
     times: new EventTimes(timeZone),
@@ -113,7 +105,7 @@ describe('rows read from the packets of the log', () => {
             rowsEvent(type, ID.id, present, rows),
           ];
           const { said, emit } = listener();
-          const read = await zongjiReader(TABLES, timeZone, emit);
+          const read = await zongjiReader(PAGE_VIEWS_TABLES, timeZone, emit);
           for (const packet of packets) read(packet);
           expect(readRaw(packets, timeZone)).toEqual(said);
           expect(said.rows).toBe(UPDATES.has(type) ? rows.length / 2 : rows.length);

@@ -8,14 +8,7 @@ import { envExample, settingsMarkdown } from '../../src/settings/help.ts';
 import { parseDotEnv } from '../../src/settings/dot-env.ts';
 import { type LoadOptions, loadSettings, readSettings } from '../../src/settings/load.ts';
 import { SETTINGS_TABLE } from '../../src/settings/table.ts';
-
-const REQUIRED = {
-  DB_HOST: 'db',
-  DB_USER: 'me',
-  DB_PASSWORD: '',
-  DB_NAME: 'shop',
-  ITERABLE_API_KEY: 'key',
-};
+import { REQUIRED } from '../support/required-settings.ts';
 
 function options(
   env: Record<string, string>,
