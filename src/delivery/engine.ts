@@ -109,8 +109,9 @@ export class Engine {
   }
 
   /**
-   * No new looks. Whoever was taken is sent still, `drained` says when that has ended: of those who
-   * are left behind nobody came before one who was sent, so hardly anything comes again.
+   * No new looks. Whoever was taken is sent still, unless a look is to follow (`verifies`); `drained`
+   * says when that has ended. Of those who are left behind nobody came before one who was sent, so
+   * hardly anything comes again.
    */
   stop(): void {
     this.#stopped = true;
@@ -241,6 +242,7 @@ export class Engine {
       seen,
       unsure,
       isOurs: () => generation === this.#generation,
+      isCurrent: () => this.#isCurrent(generation),
       hasNews: () => this.#queue.hasNews(row.userId),
       finish: (items: readonly WorkItem[], outcome: LookOutcome) => this.#finish(items, outcome),
     };

@@ -59,6 +59,8 @@ export interface Errand {
   unsure: readonly WorkItem[];
   /** False once the items are not ours any more: then no call begins, and nothing is finished. */
   isOurs: () => boolean;
+  /** False then, and once the engine has stopped. */
+  isCurrent: () => boolean;
   /** Whether something has come for the user since. */
   hasNews: () => boolean;
   finish: (items: readonly WorkItem[], outcome: LookOutcome) => void;
@@ -112,13 +114,15 @@ export class Sending {
     }
   }
 
-  #wantedFor({ isOurs, hasNews }: Errand): IsWanted {
+  #wantedFor({ isOurs, isCurrent, hasNews }: Errand): IsWanted {
     const { now, holdUps } = this.#deps;
     const lookedMs = now();
     const holdUpsBefore = holdUps();
     const isStale = (attempt: number): boolean =>
       now() - lookedMs > STALE_MS && (attempt > 1 || holdUps() !== holdUpsBefore) && hasNews();
-    return (attempt) => isOurs() && !isStale(attempt);
+    // A stop leaves out the look after a delivery: what began then would not be finished by it.
+    const mayBegin = this.#options.verifies ? isCurrent : isOurs;
+    return (attempt) => mayBegin() && !isStale(attempt);
   }
 
   /** In how many ms the user is tried again, or what it came to where it is set aside. */
