@@ -21,6 +21,7 @@ describe('the part of kafkajs that is not its interface', () => {
     ['package.json', { version: '2.2.5' }, 'version 2.2.5'],
     ['src/broker/index.js', new Error('Cannot find module'), 'Cannot find module'],
     ['src/broker/index.js', Object.assign(() => undefined, { prototype: {} }), 'missing'],
+    ['network/connection.js', Object.assign(() => undefined, { prototype: {} }), 'missing'],
     ['cluster/connectionPoolBuilder.js', {}, 'missing'],
     ['requests/index.js', { requests: { Produce: {} } }, 'missing'],
     ['requests/apiKeys.js', { Produce: '0' }, 'missing'],

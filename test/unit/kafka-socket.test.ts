@@ -1,9 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Socket, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import { Kafka, logLevel } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { Frames } from '../../src/topics/kafka/frames.ts';
 import { socketFactory } from '../../src/topics/kafka/socket.ts';
+import { connectOnce } from '../../src/topics/kafka/wire/connect-once.ts';
+import { kafkajsInside } from '../../src/topics/kafka/wire/inside.ts';
 
 function frame(payload: Uint8Array): Buffer {
   const size = Buffer.alloc(4);
@@ -88,5 +92,32 @@ describe('a socket to a broker', () => {
     socket.resume();
     await once(socket, 'end');
     expect(() => socket.write(request)).toThrow('the connection is closed');
+  });
+
+  it('is the only one, however many requests wait for it', async () => {
+    let sockets = 0;
+    using open = await broker(() => void (sockets += 1));
+    const { Connection, poolBuilder } = kafkajsInside();
+    connectOnce(Connection);
+    const pool = poolBuilder({
+      brokers: [`127.0.0.1:${open.port}`],
+      clientId: 'test',
+      logger: new Kafka({ brokers: ['127.0.0.1:1'], logLevel: logLevel.NOTHING }).logger(),
+      socketFactory: socketFactory({ answerMsMax: 50, rebalanceMsMax: 50 }),
+      connectionTimeout: 1_000,
+      requestTimeout: 1_000,
+    });
+    const {
+      pool: [connection],
+    } = (await pool.build({
+      host: '127.0.0.1',
+      port: open.port,
+    })) as unknown as { pool: { connect(): Promise<unknown>; disconnect(): Promise<unknown> }[] };
+    await Promise.all([connection?.connect(), connection?.connect(), connection?.connect()]);
+    await connection?.disconnect();
+    await connection?.connect();
+    await connection?.disconnect();
+    await sleep(100);
+    expect(sockets).toBe(2);
   });
 });

@@ -10,6 +10,7 @@ import type { KafkaSettings } from '../../settings/types.ts';
 import { registerCodecs } from './codecs.ts';
 import { creationAdvice, hiddenTopics } from './grants.ts';
 import { socketFactory } from './socket.ts';
+import { connectOnce } from './wire/connect-once.ts';
 import { kafkajsInside } from './wire/inside.ts';
 import { KafkajsBrokers, type WireConfig } from './wire/kafkajs-brokers.ts';
 import { Wire } from './wire/wire.ts';
@@ -55,6 +56,7 @@ function connectionConfig(settings: KafkaSettings): WireConfig {
 export function openWire(settings: KafkaSettings, kafka: Kafka): Wire {
   registerCodecs();
   const inside = kafkajsInside();
+  connectOnce(inside.Connection);
   return new Wire(new KafkajsBrokers(inside, kafka.logger(), connectionConfig(settings)), inside);
 }
 

@@ -3,6 +3,7 @@ import type { Broker, Cluster, Consumer, EachBatchPayload, Kafka } from 'kafkajs
 import type { TopicOffset } from '../port.ts';
 import { coAssigner } from './co-assigner.ts';
 import { whenLed } from './leaders.ts';
+import { followCoordinator } from './wire/group-coordinator.ts';
 import { readFetches } from './wire/group-fetch.ts';
 import type { Inside } from './wire/inside.ts';
 
@@ -60,7 +61,10 @@ export class GroupConsumer {
       groupId: deps.groupId,
       partitionAssigners: [
         (config) => {
-          if (this.#cluster !== config.cluster) readFetches(config.cluster, deps.inside);
+          if (this.#cluster !== config.cluster) {
+            readFetches(config.cluster, deps.inside);
+            followCoordinator(config.cluster, deps.inside);
+          }
           this.#cluster = config.cluster;
           return coAssigner(config);
         },

@@ -5,6 +5,7 @@ export const UNKNOWN_TOPIC_OR_PARTITION = 3;
 export const LEADER_NOT_AVAILABLE = 5;
 export const NOT_LEADER_OR_FOLLOWER = 6;
 export const MESSAGE_TOO_LARGE = 10;
+export const NOT_COORDINATOR = 16;
 export const RECORD_LIST_TOO_LARGE = 18;
 export const TOPIC_AUTHORIZATION_FAILED = 29;
 export const INVALID_TIMESTAMP = 32;

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { ISocketFactory, KafkaConfig, Logger } from 'kafkajs';
 import { UnavailableError } from '../../../errors.ts';
+import type { ConnectionClass } from './connect-once.ts';
 
 /**
  * What the program uses of kafkajs beyond its published interface. It holds for this version only,
@@ -70,6 +71,7 @@ export interface DecodedMessage {
 
 export interface Inside {
   Broker: new (options: BrokerOptions) => Broker;
+  Connection: ConnectionClass;
   poolBuilder: (options: PoolOptions) => {
     build(at: { host: string; port: number }): Promise<ConnectionPool>;
   };
@@ -101,6 +103,7 @@ export function kafkajsInside(
     found = {
       version: of('package.json')['version'],
       Broker: fn('src/broker/index.js'),
+      Connection: fn('src/network/connection.js'),
       poolBuilder: fn('src/cluster/connectionPoolBuilder.js'),
       requests: of('src/protocol/requests/index.js')['requests'],
       apiKeys: fn('src/protocol/requests/apiKeys.js'),
@@ -130,19 +133,20 @@ export const checkFetchVersion = (request: Request): number =>
   checkVersion(request, FETCH_VERSION_MIN);
 
 function isInside(found: Record<keyof Inside, unknown>): found is Inside & typeof found {
-  const { Broker, poolBuilder, requests, apiKeys, ...rest } = found;
+  const { Broker, Connection, poolBuilder, requests, apiKeys, ...rest } = found;
   const isAll = (parts: unknown[]): boolean => parts.every((part) => typeof part === 'function');
   const hasAll = (table: unknown, kind: string): boolean =>
     typeof table === 'object' &&
     table !== null &&
     // `GroupCoordinator` and the like have other names in the two tables; ours have the same.
     API_NAMES.every((name) => typeof (table as Record<string, unknown>)[name] === kind);
-  if (!isAll([Broker, poolBuilder, rest.Decoder, rest.codecOf, rest.decodeMessageSet]))
-    return false;
-  const { prototype } = Broker as { prototype: Record<string, unknown> };
+  const functions = [rest.Decoder, rest.codecOf, rest.decodeMessageSet, rest.errorOf];
+  if (!isAll([Broker, Connection, poolBuilder, ...functions])) return false;
+  const methodsOf = (type: unknown) => (type as { prototype: Record<string, unknown> }).prototype;
+  const broker = methodsOf(Broker);
   return (
-    typeof rest.errorOf === 'function' &&
-    isAll(['isConnected', 'connect', 'disconnect'].map((name) => prototype[name])) &&
+    isAll(['isConnected', 'connect', 'disconnect'].map((name) => broker[name])) &&
+    isAll([methodsOf(Connection)['connect']]) &&
     hasAll(requests, 'object') &&
     hasAll(apiKeys, 'number')
   );
