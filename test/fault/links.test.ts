@@ -6,6 +6,7 @@ import { until } from '../support/program.ts';
 import { Proxy } from '../support/proxy.ts';
 import { injectServices, startOwnKafka } from '../support/services.ts';
 import { randomFrom } from '../support/workload.ts';
+import { withSlack } from '../support/slack.ts';
 
 /** The promise is 30 s; a wait of the program's own comes on top of what finds the link. */
 const FOUND_MS_MAX = 30_000;
@@ -76,7 +77,9 @@ describe.concurrent(`a link that breaks (seed ${SEED})`, () => {
       process.stderr.write(
         `links: ${to}: ${proxy.broken} cuts, all there ${Math.round(recoveryMs)} ms after\n`,
       );
-      expect(recoveryMs).toBeLessThan(RECOVERY_MS_MAX + (to === 'Kafka' ? PHANTOM_MS_MAX : 0));
+      expect(recoveryMs).toBeLessThan(
+        withSlack(RECOVERY_MS_MAX + (to === 'Kafka' ? PHANTOM_MS_MAX : 0)),
+      );
     },
     240_000,
   );
@@ -92,10 +95,10 @@ describe.concurrent(`a link that breaks (seed ${SEED})`, () => {
       await pipeline.settle([url]);
       proxy.silence();
       await pipeline.workload.steps(50);
-      const foundMs = await pipeline.converge(FOUND_MS_MAX);
+      const foundMs = await pipeline.converge(withSlack(FOUND_MS_MAX));
       expect(await pipeline.problems(), program.stderr.slice(-3_000)).toEqual([]);
       process.stderr.write(`links: ${to} half-open: all there after ${Math.round(foundMs)} ms\n`);
-      expect(foundMs).toBeLessThan(FOUND_MS_MAX);
+      expect(foundMs).toBeLessThan(withSlack(FOUND_MS_MAX));
     },
     120_000,
   );

@@ -6,6 +6,7 @@ import { EXTENT } from '../support/extent.ts';
 import { Pipeline } from '../support/pipeline.ts';
 import { until } from '../support/program.ts';
 import { injectServices } from '../support/services.ts';
+import { withSlack } from '../support/slack.ts';
 
 const USERS = 3_000;
 const VIEWS_A_STATEMENT = 10_000;
@@ -107,7 +108,7 @@ describe('under load', () => {
         `${topics}: stopped in ${Math.round(stopMs)} ms with ${underWay} calls under way; the next start repeated ${repeats} events`,
       );
       expect(await pipeline.differences(), next.stderr.slice(-2_000)).toEqual([]);
-      expect(stopMs).toBeLessThan(10_000);
+      expect(stopMs).toBeLessThan(withSlack(10_000));
       expect(repeats).toBeLessThanOrEqual(underWay);
     },
     120_000,

@@ -6,10 +6,10 @@ import { injectServices } from '../support/services.ts';
 const CLOCK = new URL('../support/clock.ts', import.meta.url).href;
 const DAY_MS = 86_400_000;
 
-/** An offset of whole minutes in which the next midnight is less than a minute away. */
+/** An offset of whole minutes in which the next midnight is half a minute to one and a half away. */
 function zoneBeforeMidnight(nowMs: number): { zone: string; midnightMs: number } {
   const minuteMs = 60_000;
-  const midnightMs = Math.ceil((nowMs + 15_000) / minuteMs) * minuteMs;
+  const midnightMs = Math.ceil((nowMs + 30_000) / minuteMs) * minuteMs;
   const utcMinutes = Math.round((midnightMs % DAY_MS) / minuteMs);
   const ahead = (24 * 60 - utcMinutes) % (24 * 60);
   const minutes = ahead > 13 * 60 ? ahead - 24 * 60 : ahead;

@@ -157,7 +157,7 @@ export async function until(
   isTrue: () => boolean,
   what: string,
   unless: Promise<unknown> = new Promise(() => undefined),
-  waitMsMax = 20_000,
+  waitMsMax = 40_000,
 ): Promise<void> {
   const endMs = performance.now() + waitMsMax;
   const failed = new Promise<never>((_, reject) => {
@@ -166,7 +166,7 @@ export async function until(
   // It may reject later, when nobody waits here any more.
   failed.catch(() => undefined);
   while (!isTrue()) {
-    if (performance.now() > endMs) throw new Error(`waited ${waitMsMax} ms for ${what}`);
+    if (performance.now() > endMs) throw new Error(`waited ${waitMsMax} ms in vain for ${what}`);
     await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 5))]);
   }
 }

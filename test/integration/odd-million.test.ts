@@ -21,7 +21,7 @@ async function peakKb(pid: number | undefined): Promise<number> {
 // Guards Assembler.#rows: rows that were held until their transaction ends would pass the bound.
 test.each(['mysql', 'mariadb'] as const)(
   'a transaction of a million rows on %s passes in bounded memory, whole and in order',
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async (flavour) => {
     await using database = await freshDatabase(injectServices()[flavour]);
     const { connection, settings } = database;
@@ -54,7 +54,7 @@ test.each(['mysql', 'mariadb'] as const)(
           };
           return capture.capturedRows['page_views.insert'] === ROWS;
         },
-        200_000,
+        400_000,
       );
       expect(await peakKb(child.pid)).toBeLessThan(PEAK_KB_MAX);
     } finally {

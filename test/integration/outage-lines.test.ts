@@ -10,6 +10,7 @@ import {
 } from '../support/services.ts';
 import { type Stage, stage } from '../support/stage.ts';
 import { setUpTables } from '../support/workload.ts';
+import { withSlack } from '../support/slack.ts';
 
 type Line = Record<string, unknown>;
 
@@ -42,7 +43,7 @@ describe('the log of a running stream', () => {
     await kafka.kill();
     const awayMs = performance.now();
     await until('Kafka is missed', () => Promise.resolve(saidOf(program, 'Kafka').length > 0));
-    expect(performance.now() - awayMs).toBeLessThan(3_000);
+    expect(performance.now() - awayMs).toBeLessThan(withSlack(3_000));
     await mysql.kill();
     await until('the database is missed', () =>
       Promise.resolve(saidOf(program, 'database').length > 0),

@@ -11,9 +11,10 @@ import {
 } from '../support/services.ts';
 import { type Stage, stage } from '../support/stage.ts';
 import { setUpTables } from '../support/workload.ts';
+import { withSlack } from '../support/slack.ts';
 
 /** What hangs, hangs for longer; a machine that is busy answers sooner. */
-const PAGE_MS_MAX = 5_000;
+const PAGE_MS_MAX = 1_000;
 
 function onKafka(on: Stage, brokers = injectServices().kafkaBrokers): Record<string, string> {
   return {
@@ -25,7 +26,9 @@ function onKafka(on: Stage, brokers = injectServices().kafkaBrokers): Record<str
 }
 
 async function page(url: string, path: string): Promise<{ status: number; text: string }> {
-  const response = await fetch(`${url}${path}`, { signal: AbortSignal.timeout(PAGE_MS_MAX) });
+  const response = await fetch(`${url}${path}`, {
+    signal: AbortSignal.timeout(withSlack(PAGE_MS_MAX)),
+  });
   return { status: response.status, text: await response.text() };
 }
 

@@ -75,8 +75,7 @@ describe('the embedded topics', () => {
       counting = setImmediate(count);
     };
     let counting = setImmediate(count);
-    const endMs = performance.now() + 200;
-    for (let i = 0; performance.now() < endMs; i++) {
+    for (let i = 0; i < 10; i++) {
       const batch = publisher.batch();
       for (let k = 0; k < 500; k++) batch.push(message(topics.names.pageViews, k, `${i}`));
       await publisher.publish(batch);

@@ -114,7 +114,7 @@ export async function runToEnd(
 export async function until(
   what: string,
   isSo: () => Promise<boolean>,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const end = performance.now() + timeoutMs;
   let askedMs = performance.now();
