@@ -137,8 +137,8 @@ export class IterableCalls {
 
   /**
    * Through the gate and the budget; again when the gate has closed while the budget was waited
-   * for. What is not wanted any more takes nothing from the budget. While the key is refused, the
-   * key is what is tried, not a call.
+   * for: then nothing is taken from the budget, and a probe waits behind nobody. Nor is for what is
+   * not wanted any more. While the key is refused, the key is what is tried, not a call.
    */
   async #admitted(
     budget: RateBudget,
@@ -152,15 +152,15 @@ export class IterableCalls {
         gate.keyStillRefused();
         continue;
       }
-      let start: Start | null;
+      const mayPass = (): boolean => probe || gate.isOpen;
       try {
-        start = await budget.take(isWanted, caller.isRetry);
-        if (start === null) throw new StoppedError();
+        const start = await budget.take(() => mayPass() && isWanted(), caller.isRetry);
+        if (start !== null && mayPass()) return { probe, start };
+        if (start === null && (mayPass() || !isWanted())) throw new StoppedError();
       } catch (error) {
         gate.abandon(probe);
         throw error;
       }
-      if (probe || gate.isOpen) return { probe, start };
     }
   }
 

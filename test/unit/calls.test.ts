@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { CallGate } from '../../src/iterable/call-gate.ts';
 import { IterableCalls, StoppedError } from '../../src/iterable/calls.ts';
 import type { KeyAnswer } from '../../src/iterable/key-question.ts';
-import { RateBudget } from '../../src/iterable/rate-budget.ts';
+import { RateBudget, type Start } from '../../src/iterable/rate-budget.ts';
 import type { Verdict } from '../../src/iterable/read-response.ts';
 
 const OK: Verdict = { kind: 'ok', status: 200, body: null };
@@ -17,6 +17,8 @@ const failure = (status: number | null): Verdict => ({
 /** Calls to an Iterable that gives these answers, the last one for ever. */
 class World {
   sent = 0;
+  /** Starts that were taken from a limit. */
+  granted = 0;
   questions = 0;
   answers: Verdict[] = [];
   keyAnswers: KeyAnswer[] = [];
@@ -31,6 +33,12 @@ class World {
     const budget = (): RateBudget => {
       const one = new RateBudget({ limitPerSecond: 500, now: () => performance.now() });
       one.setShare(1);
+      const take = one.take.bind(one);
+      one.take = async (...asked): Promise<Start | null> => {
+        const start = await take(...asked);
+        if (start !== null) this.granted += 1;
+        return start;
+      };
       return one;
     };
     this.calls = new IterableCalls({
@@ -85,6 +93,13 @@ describe('IterableCalls', () => {
     world.answers = [failure(429), OK];
     expect(await update()).toMatchObject({ kind: 'ok' });
     expect(world.sent).toBe(2);
+  });
+
+  it('spend nothing of the limit on what waits while a 429 is waited out', async () => {
+    world.answers = [OK, OK, failure(429), OK];
+    await Promise.all(Array.from({ length: 200 }, update));
+    expect(world.sent).toBeGreaterThan(200);
+    expect(world.granted).toBe(world.sent);
   });
 
   it('refuse the record, and send the next, where a 403 comes and the key itself is accepted', async () => {
