@@ -12,7 +12,6 @@ import {
   findKafka,
 } from '../tools/services/services.ts';
 
-/** The launcher: what is measured is the program as users start it, with its limits for V8. */
 /** As users start it, with the bounds that the launcher sets. */
 export const PROGRAM = new URL('../bin/iterable-sync', import.meta.url).pathname;
 /** Far above what any part takes: a program that hangs must not hang whoever measures it. */

@@ -3,7 +3,7 @@ import { UsageError } from '../errors.ts';
 import { type ColumnNames, DEFAULT_MODEL, isSameColumn } from '../model/data-model.ts';
 import { parseSetting } from './formats.ts';
 import { type SettingProblem, type Sources, readSources } from './sources.ts';
-import { SETTINGS_TABLE, type SettingName, type SettingRow } from './table.ts';
+import { SETTINGS_TABLE, type SettingKind, type SettingName, type SettingRow } from './table.ts';
 import type { KafkaCompression, Settings } from './types.ts';
 
 /** Which settings a command can not do without. */
@@ -38,24 +38,48 @@ function isRequired(row: SettingRow, need: Need): boolean {
   return need === 'all' || row.group === 'Database';
 }
 
+/** A property of convict's schema: its formats are handed the property beside the value. */
+type Property = convict.SchemaObj<unknown> & { whyNeeded: string };
+
+const formatOf = (kind: SettingKind): string =>
+  `setting: ${typeof kind === 'string' ? kind : kind.oneOf.join('|')}`;
+
+/** convict's formats, one a kind: text becomes a value where it can be read, and is refused where not. */
+function addFormats(): void {
+  for (const kind of new Map(ROWS.map((row) => [formatOf(row.kind), row.kind])).values()) {
+    convict.addFormat({
+      name: formatOf(kind),
+      coerce: (raw: string) => {
+        const parsed = parseSetting(kind, raw);
+        return 'value' in parsed ? parsed.value : raw;
+      },
+      validate: (value: unknown, { whyNeeded }: Property) => {
+        if (value === null) throw new Error(`${NOT_SET} (${whyNeeded})`);
+        const parsed = typeof value === 'string' ? parseSetting(kind, value) : null;
+        if (parsed !== null && 'problem' in parsed) throw new Error(parsed.problem);
+      },
+    });
+  }
+}
+addFormats();
+
 function schemaFor(
   need: Need,
   alsoNeeds: Partial<Record<string, string>>,
 ): convict.Schema<Record<string, unknown>> {
-  const properties = ROWS.map((row) => {
-    const validate = (raw: unknown): void => {
-      if (raw === null) {
-        const why = alsoNeeds[row.name] ?? row.meaning.replace(/\.$/, '');
-        if (isRequired(row, need) || row.name in alsoNeeds) throw new Error(`${NOT_SET} (${why})`);
-        return;
-      }
-      const parsed = parseSetting(row.kind, String(raw));
-      if ('problem' in parsed) throw new Error(parsed.problem);
-    };
-    const property = { doc: row.meaning, format: validate, default: row.default, env: row.name };
-    return [row.name, { ...property, sensitive: row.secret === true || row.kind === 'url' }];
-  });
-  return Object.fromEntries(properties) as convict.Schema<Record<string, unknown>>;
+  const properties = ROWS.map((row): [string, Property] => [
+    row.name,
+    {
+      doc: row.meaning,
+      format: formatOf(row.kind),
+      default: row.default,
+      env: row.name,
+      sensitive: row.secret === true || row.kind === 'url',
+      nullable: !isRequired(row, need) && !(row.name in alsoNeeds),
+      whyNeeded: alsoNeeds[row.name] ?? row.meaning.replace(/\.$/, ''),
+    },
+  ]);
+  return Object.fromEntries(properties);
 }
 
 /** convict throws one error with a line a setting; its lines are `NAME: problem: value was …`. */
@@ -100,18 +124,13 @@ export function readSettings(options: LoadOptions): LoadedSettings {
   const sources = readSources(options.env, options.directory, options.configFile);
   const config = convict(schemaFor(options.need, options.alsoNeeds ?? {}), { env: {}, args: [] });
   config.load(Object.fromEntries(sources.values));
-  const values = new Map<string, unknown>();
-  for (const row of ROWS) {
-    const text = config.get(row.name as never) as string | null;
-    const parsed = text === null ? { value: null } : parseSetting(row.kind, text);
-    const fallback = row.default === null ? null : parseSetting(row.kind, row.default);
-    if ('value' in parsed) values.set(row.name, parsed.value);
-    else values.set(row.name, fallback !== null && 'value' in fallback ? fallback.value : null);
-  }
+  const invalid = problemsOf(config);
+  for (const { name } of invalid) config.reset(name);
+  const values = new Map(ROWS.map(({ name }) => [name, config.get(name)]));
   // A secret that its file does not give is not missing beside that.
   const files = new Set(sources.problems.map(({ name }) => rowOf(name)?.fileOf));
   const problems = [
-    ...[...problemsOf(config), ...saslProblems(values), ...tableProblems(values)].filter(
+    ...[...invalid, ...saslProblems(values), ...tableProblems(values)].filter(
       ({ name }) => !files.has(name),
     ),
     ...sources.problems,
