@@ -146,6 +146,8 @@ const NEIGHBOURS = 3;
 const WAITS_KEPT = 256;
 /** What is typical is found out anew after so many. */
 const WAITS_A_LOOK = 8;
+/** The first answers come over cold connections and code: from them alone nothing is typical. */
+const COLD_WAITS = 32;
 
 /**
  * How long a call takes to be answered, of late: the median, so that the calls that a server's stalls
@@ -164,9 +166,13 @@ export class TypicalWait {
     this.#ms = sorted[Math.floor(sorted.length / 2)] ?? ms;
   }
 
-  /** How much later than a typical one an answer is that took so long; bounded. */
+  /**
+   * How much later than a typical one an answer is that took so long; bounded. One of the first may
+   * have arrived as late as its answer came.
+   */
   lateMs(ms: number): number {
-    return Math.min(Math.max(0, ms - (this.#ms ?? ms)), LATE_MS_MAX);
+    const typicalMs = this.#noted < COLD_WAITS ? 0 : (this.#ms ?? 0);
+    return Math.min(Math.max(0, ms - typicalMs), LATE_MS_MAX);
   }
 }
 
