@@ -1,6 +1,6 @@
 import type { Database } from '../database/open.ts';
-import type { UserDelivery } from '../delivery/deliver-user.ts';
-import type { WorkItem } from '../delivery/engine.ts';
+import type { UserDelivery } from '../deliver/deliver-user.ts';
+import type { WorkItem } from '../deliver/reconciler.ts';
 import { InFlight } from '../in-flight.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Rule } from '../rule/rule.ts';
@@ -145,10 +145,10 @@ async function sendSingly(run: Run, source: AsyncIterable<EligibleUser[]>): Prom
         finisher(run, () => done.finish(tracked)),
       );
     });
-    batch.engine.accept(items);
-    await batch.engine.room();
+    batch.reconciler.accept(items);
+    await batch.reconciler.room();
   }
-  await batch.engine.idle();
+  await batch.reconciler.idle();
 }
 
 async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promise<void> {
@@ -161,7 +161,7 @@ async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promis
         const delivery = left.get(userId);
         const finish = finisher(run, () => done.finish(item), delivery);
         if (delivery === undefined) done.finish(item);
-        else batch.engine.accept([lookAt(userId, finish)]);
+        else batch.reconciler.accept([lookAt(userId, finish)]);
       }
     });
     return batch.sendBeside(sending);
@@ -170,8 +170,8 @@ async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promis
     if (batch.isEnding) return;
     run.found += page.length;
     await pipeline.begin(page);
-    await batch.engine.room();
+    await batch.reconciler.room();
   }
   await pipeline.idle();
-  await batch.engine.idle();
+  await batch.reconciler.idle();
 }

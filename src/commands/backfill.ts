@@ -1,5 +1,5 @@
 import { openDatabase } from '../database/open.ts';
-import { hasUsableEmail, trackedEvent, userUpdate } from '../iterable/payloads.ts';
+import { hasUsableEmail, trackedEvent, userUpdate } from '../sinks/iterable/payloads.ts';
 import { plainJson } from '../plain-text.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Logger } from '../observe/logger.ts';

@@ -1,17 +1,17 @@
 import type { Database } from '../database/open.ts';
-import { deadLetterOf, keepDeadLetters } from '../delivery/dead-letter.ts';
-import { type UserDelivery, deliverUser } from '../delivery/deliver-user.ts';
-import { DeliveryLines } from '../delivery/delivery-lines.ts';
-import { ENGINE_DEFAULTS, Engine } from '../delivery/engine.ts';
-import type { Patience } from '../delivery/failing-users.ts';
-import { Sender } from '../delivery/sender.ts';
-import { watchedLetters } from '../delivery/watched-letters.ts';
-import { SentMemory } from '../delivery/sent-memory.ts';
-import { lookAt } from '../delivery/visibility.ts';
+import { deadLetterOf, keepDeadLetters } from '../deliver/dead-letter.ts';
+import { type UserDelivery, deliverUser } from '../deliver/deliver-user.ts';
+import { DeliveryLines } from '../deliver/delivery-lines.ts';
+import { RECONCILER_DEFAULTS, Reconciler } from '../deliver/reconciler.ts';
+import type { Patience } from '../deliver/failing-users.ts';
+import { Sender } from '../deliver/sender.ts';
+import { watchedLetters } from '../deliver/watched-letters.ts';
+import { SentMemory } from '../deliver/sent-memory.ts';
+import { lookAt } from '../deliver/visibility.ts';
 import { UnavailableError } from '../errors.ts';
-import type { GateState } from '../iterable/call-gate.ts';
-import { StoppedError } from '../iterable/calls.ts';
-import { PROBES } from '../iterable/retry-schedule.ts';
+import type { BreakerState } from '../sinks/iterable/circuit-breaker.ts';
+import { StoppedError } from '../sinks/iterable/calls.ts';
+import { PROBES } from '../sinks/iterable/retry-schedule.ts';
 import type { Rule } from '../rule/rule.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
@@ -26,7 +26,7 @@ const MEMORY_USERS_MAX = 10_000;
 /** On the clock of performance.now(). */
 const PROCESS_BEGAN_MS = 0;
 const FLUSH_EVERY_MS = 1_000;
-/** Enough work ahead of the rate budget, and a small distance between reading and sending. */
+/** Enough work ahead of the rate limiter, and a small distance between reading and sending. */
 const USERS_MAX = 1_000;
 
 export interface BatchOptions {
@@ -46,11 +46,11 @@ export interface BatchOptions {
 }
 
 /**
- * Sending work that has an end (backfill, replay, retry): the engine, a look once more after each
+ * Sending work that has an end (backfill, replay, retry): the reconciler, a look once more after each
  * delivery because a live stream may run beside it, totals, the results file, and giving up.
  */
 export class Batch implements AsyncDisposable {
-  readonly engine: Engine;
+  readonly reconciler: Reconciler;
   readonly sender: Sender;
   readonly rule: Rule;
   readonly memory = new SentMemory(MEMORY_USERS_MAX);
@@ -59,7 +59,7 @@ export class Batch implements AsyncDisposable {
   readonly #fatal = Promise.withResolvers<never>();
   readonly #flushes: NodeJS.Timeout;
   #databaseDownSinceMs: number | null = null;
-  #gateTimer: NodeJS.Timeout | null = null;
+  #breakerTimer: NodeJS.Timeout | null = null;
   readonly #giveUpMs: number;
   readonly #lines: DeliveryLines;
   readonly #letters: Pick<DeadLetterStore, 'add'>;
@@ -84,12 +84,12 @@ export class Batch implements AsyncDisposable {
     this.sender = new Sender({
       settings: settings.iterable,
       outages,
-      connectionsMax: ENGINE_DEFAULTS.deliveriesMax,
-      onGateChange: (state) => this.#gateChanged(state),
+      connectionsMax: RECONCILER_DEFAULTS.deliveriesMax,
+      onBreakerChange: (state) => this.#breakerChanged(state),
     });
     // Others that have ended by then have sent nothing since this process began.
     this.sender.setShare(options.share, PROCESS_BEGAN_MS);
-    this.engine = new Engine(
+    this.reconciler = new Reconciler(
       {
         look: (ids, looks) => options.session((session) => lookAt(this.rule, session, ids, looks)),
         deliver: (user, isWanted, isRetry) =>
@@ -112,10 +112,10 @@ export class Batch implements AsyncDisposable {
         nowEpoch: () => Date.now(),
       },
       {
-        ...ENGINE_DEFAULTS,
+        ...RECONCILER_DEFAULTS,
         looksMax: options.looksMax,
         usersMax: options.usersMax ?? USERS_MAX,
-        patience: options.patience ?? ENGINE_DEFAULTS.patience,
+        patience: options.patience ?? RECONCILER_DEFAULTS.patience,
         verifies: true,
       },
     );
@@ -201,9 +201,9 @@ export class Batch implements AsyncDisposable {
   /** Stops once the deliveries that are out have ended, and says the summary (null: does not). */
   async end(notAttempted: ((processed: number) => number | string) | null): Promise<void> {
     this.#isEnding = true;
-    this.engine.stop();
+    this.reconciler.stop();
     await this.sender.stop(async () => {
-      await Promise.all([this.engine.drained(), this.#beside]);
+      await Promise.all([this.reconciler.drained(), this.#beside]);
     });
     for (const userId of this.#unverified.keys()) this.#verified(userId);
     this.#flush();
@@ -217,8 +217,8 @@ export class Batch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#flushes);
-    if (this.#gateTimer !== null) clearTimeout(this.#gateTimer);
-    this.engine.stop();
+    if (this.#breakerTimer !== null) clearTimeout(this.#breakerTimer);
+    this.reconciler.stop();
     await this.sender[Symbol.asyncDispose]();
     this.#flush();
     this.#results[Symbol.dispose]();
@@ -264,29 +264,29 @@ export class Batch implements AsyncDisposable {
     }
   }
 
-  #gateChanged(state: GateState): void {
+  #breakerChanged(state: BreakerState): void {
     const url = this.#context.settings.iterable.baseUrl;
     if (state.reason === 'key-refused') {
       return this.#giveUp(
         `Iterable at ${url} refuses the API key (${state.detail}); set ITERABLE_API_KEY to a server-side key of the project, and ITERABLE_API_BASE_URL to its data center`,
       );
     }
-    if (state.reason !== null) return this.#watchGate(this.#giveUpMs);
-    if (this.#gateTimer !== null) clearTimeout(this.#gateTimer);
-    this.#gateTimer = null;
+    if (state.reason !== null) return this.#watchBreaker(this.#giveUpMs);
+    if (this.#breakerTimer !== null) clearTimeout(this.#breakerTimer);
+    this.#breakerTimer = null;
   }
 
   /** Gives up after this time, but not before the time that Iterable has asked for is over. */
-  #watchGate(ms: number): void {
-    this.#gateTimer ??= setTimeout(() => {
-      this.#gateTimer = null;
+  #watchBreaker(ms: number): void {
+    this.#breakerTimer ??= setTimeout(() => {
+      this.#breakerTimer = null;
       const { settings } = this.#context;
-      const { gate } = this.sender;
-      if (gate.opensInMs > PROBES.maxMs) {
-        return this.#watchGate(gate.opensInMs + settings.iterable.timeoutMs);
+      const { breaker } = this.sender;
+      if (breaker.probesInMs > PROBES.maxMs) {
+        return this.#watchBreaker(breaker.probesInMs + settings.iterable.timeoutMs);
       }
       this.#giveUp(
-        `Iterable at ${settings.iterable.baseUrl} has not accepted a call for ${this.#giveUpMs / 1000} s (${gate.state.detail}); ${AGAIN} it is back`,
+        `Iterable at ${settings.iterable.baseUrl} has not accepted a call for ${this.#giveUpMs / 1000} s (${breaker.state.detail}); ${AGAIN} it is back`,
       );
     }, ms);
   }

@@ -1,21 +1,21 @@
-import type { UserDelivery } from '../delivery/deliver-user.ts';
-import { NO_EMAIL } from '../delivery/deliver-user.ts';
-import type { Caller } from '../iterable/caller.ts';
-import type { Failure, Outcome } from '../iterable/calls.ts';
-import type { Endpoint } from '../iterable/http.ts';
+import type { UserDelivery } from '../deliver/deliver-user.ts';
+import { NO_EMAIL } from '../deliver/deliver-user.ts';
+import type { Caller } from '../sinks/iterable/caller.ts';
+import type { Failure, Outcome } from '../sinks/iterable/calls.ts';
+import type { Endpoint } from '../sinks/iterable/http.ts';
 import {
   type Deliverable,
   hasUsableEmail,
   trackedEvent,
   userUpdate,
-} from '../iterable/payloads.ts';
+} from '../sinks/iterable/payloads.ts';
 import {
   bulkFailCount,
   bulkFailures,
   bulkKey,
   disallowedEvents,
   itemOutcome,
-} from '../iterable/read-bulk.ts';
+} from '../sinks/iterable/read-bulk.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Batch } from './batch.ts';
 import { chunks } from './call-sized.ts';

@@ -3,7 +3,7 @@ import {
   hasUsableEmail,
   trackedEvent,
   userUpdate,
-} from '../iterable/payloads.ts';
+} from '../sinks/iterable/payloads.ts';
 import type { DataFields, EligibleUser } from '../rule/eligible-user.ts';
 
 /** Iterable's limit is 4 MB a body; the envelope and a margin are left. */

@@ -1,5 +1,5 @@
 import { openDatabase } from '../database/open.ts';
-import type { WorkItem } from '../delivery/engine.ts';
+import type { WorkItem } from '../deliver/reconciler.ts';
 import { UsageError } from '../errors.ts';
 import { oneLine, plainJson } from '../plain-text.ts';
 import { Rule } from '../rule/rule.ts';
@@ -115,14 +115,14 @@ export async function retryDeadLetters(
   const work = (async () => {
     for await (const kept of letters) {
       for (const one of kept) {
-        await batch.engine.room();
+        await batch.reconciler.room();
         if (batch.isEnding) return;
         const { userId } = one.letter;
         if (userId === null) unreadable += 1;
-        else batch.engine.accept([workItem(one, userId, retried)]);
+        else batch.reconciler.accept([workItem(one, userId, retried)]);
       }
     }
-    await batch.engine.idle();
+    await batch.reconciler.idle();
   })();
   let finished = false;
   try {

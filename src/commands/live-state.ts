@@ -1,9 +1,9 @@
 import type { Gauge } from 'prom-client';
 import type { CaptureStatus } from '../capture/capture.ts';
 import { CAPTURE_STATES } from '../capture/status.ts';
-import type { LookOutcome } from '../delivery/engine.ts';
-import type { Sender } from '../delivery/sender.ts';
-import type { DeliveryStream } from '../delivery/stream.ts';
+import type { LookOutcome } from '../deliver/reconciler.ts';
+import type { Sender } from '../deliver/sender.ts';
+import type { DeliveryStream } from '../deliver/stream.ts';
 import { Figure } from '../observe/figure.ts';
 import type { Observed } from '../observe/http-server.ts';
 import { type Metrics, OUTCOMES } from '../observe/metrics.ts';
@@ -156,8 +156,8 @@ export class LiveState implements Observed {
       in_flight: stream.inFlight,
       waits_for: stream.waits,
       calls_in_flight: sender.calls.inFlight,
-      waiting_for_budget: sender.budgets['/api/users/update'].waiting,
-      iterable: sender.gate.state.reason ?? 'accepts calls',
+      waiting_for_budget: sender.limiters['/api/users/update'].waiting,
+      iterable: sender.breaker.state.reason ?? 'accepts calls',
       outcomes: counts,
       last_deliveries: stream.recent.list(),
     };
@@ -188,7 +188,7 @@ function groupTrouble({ stream, sender }: Delivering): string | null {
   if (wait !== undefined) return `waits for ${wait.what} since ${wait.seconds} s`;
   if (!stream.isCurrent) return 'the consumer group does not answer; sending waits';
   // With more instances than partitions, some have none: they stand by.
-  if (stream.share > 0 && sender.budgets['/api/users/update'].share === 0) {
+  if (stream.share > 0 && sender.limiters['/api/users/update'].share === 0) {
     return 'sending begins a second after the partitions were assigned';
   }
   return null;

@@ -1,6 +1,6 @@
 import { openDatabase } from '../database/open.ts';
-import { Intake } from '../delivery/intake.ts';
-import { readMessage } from '../delivery/read-message.ts';
+import { Intake } from '../deliver/intake.ts';
+import { readMessage } from '../deliver/read-message.ts';
 import { UsageError } from '../errors.ts';
 import { Rule } from '../rule/rule.ts';
 import { openTopics } from '../topics/open.ts';
@@ -96,7 +96,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     using progress = new Progress({ what: 'messages', done, screen, logger });
     progress.setTotal(total);
     const intake = new Intake({
-      engine: batch.engine,
+      reconciler: batch.reconciler,
       format: settings.topicFormat,
       model: settings.db.model,
       pageViewsTopic: topics.names.pageViews,
@@ -113,12 +113,12 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
         if (batch.isEnding) return;
         await intake.accept(messages);
       }
-      if (!batch.isEnding) await batch.engine.idle();
+      if (!batch.isEnding) await batch.reconciler.idle();
     })();
     finished = await untilStopped(work, batch.fatal, signal);
   } finally {
     // Users not attempted can not be counted without the rule: what is left are messages.
-    const unfinishedUsers = batch.engine.usersUnfinished;
+    const unfinishedUsers = batch.reconciler.usersUnfinished;
     await batch.end(() => (finished ? 0 : unfinishedUsers));
     if (!finished) {
       say(

@@ -1,10 +1,10 @@
 import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Outcome } from '../iterable/calls.ts';
+import type { Outcome } from '../sinks/iterable/calls.ts';
 import { UsageError } from '../errors.ts';
 import { makeFolder } from '../folders.ts';
 import { plainJson } from '../plain-text.ts';
-import type { UserDelivery } from '../delivery/deliver-user.ts';
+import type { UserDelivery } from '../deliver/deliver-user.ts';
 import { NO_TOTALS, type Totals } from './totals.ts';
 
 const RECORDS_A_WRITE = 50;

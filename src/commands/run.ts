@@ -4,8 +4,8 @@ import { publishLooks } from '../capture/bootstrap.ts';
 import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
 import { untilCommitsAreVisible } from '../database/semi-sync.ts';
-import { Sender } from '../delivery/sender.ts';
-import { DeliveryStream } from '../delivery/stream.ts';
+import { Sender } from '../deliver/sender.ts';
+import { DeliveryStream } from '../deliver/stream.ts';
 import { UnavailableError } from '../errors.ts';
 import { serveObserved } from '../observe/http-server.ts';
 import { addProcessMetrics, createMetrics } from '../observe/metrics.ts';
@@ -60,8 +60,8 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         outages,
         connectionsMax: CONNECTIONS_MAX,
         mayStart: () => stream?.isCurrent ?? true,
-        onGateChange: (gate) =>
-          state.set('iterable', 'gate', gate.reason === null ? null : gate.detail),
+        onBreakerChange: (breaker) =>
+          state.set('iterable', 'breaker', breaker.reason === null ? null : breaker.detail),
       })
     : null;
   await using publisher = parts.capture ? await topics.publisher() : null;

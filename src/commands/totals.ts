@@ -1,4 +1,4 @@
-import type { UserDelivery } from '../delivery/deliver-user.ts';
+import type { UserDelivery } from '../deliver/deliver-user.ts';
 
 /** Said in place of a summary where the rule finds nobody. */
 export const NOBODY = 'No pro users with recent pricing/settings page views found';

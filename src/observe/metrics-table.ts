@@ -1,8 +1,8 @@
 import type { CaptureResync, CaptureState } from '../capture/status.ts';
-import type { ResyncCause } from '../delivery/resync.ts';
-import type { LookOutcome } from '../delivery/work.ts';
-import type { Endpoint } from '../iterable/http.ts';
-import type { RetryReason } from '../iterable/retry-reason.ts';
+import type { ResyncCause } from '../deliver/resync.ts';
+import type { LookOutcome } from '../deliver/work.ts';
+import type { Endpoint } from '../sinks/iterable/http.ts';
+import type { RetryReason } from '../sinks/iterable/retry-reason.ts';
 
 /** What the metrics are made from, and docs/metrics.md. */
 export interface MetricRow {

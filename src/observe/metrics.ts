@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import type { LookOutcome } from '../delivery/engine.ts';
+import type { LookOutcome } from '../deliver/reconciler.ts';
 import { METRICS_TABLE, type MetricRow, PREFIX } from './metrics-table.ts';
 
 const DELIVERY_SECONDS = [

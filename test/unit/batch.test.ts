@@ -8,9 +8,9 @@ import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { Rule } from '../../src/rule/rule.ts';
 import { Batch } from '../../src/commands/batch.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
-import type { UserDelivery } from '../../src/delivery/deliver-user.ts';
-import { StoppedError } from '../../src/iterable/calls.ts';
-import type { Verdict } from '../../src/iterable/read-response.ts';
+import type { UserDelivery } from '../../src/deliver/deliver-user.ts';
+import { StoppedError } from '../../src/sinks/iterable/calls.ts';
+import type { Verdict } from '../../src/sinks/iterable/read-response.ts';
 import { Outages } from '../../src/observe/outages.ts';
 import type { DeadLetter } from '../../src/topics/port.ts';
 
@@ -87,11 +87,11 @@ describe('Batch', () => {
   it('gives up on Iterable after a minute, whatever it answers meanwhile', async () => {
     vi.useFakeTimers();
     const world = new World();
-    const { gate } = world.batch.sender;
-    gate.report(slowDown(null), false);
+    const { breaker } = world.batch.sender;
+    breaker.report(slowDown(null), false);
     await vi.advanceTimersByTimeAsync(40_000);
     const away: Verdict = { kind: 'retry', status: 503, message: 'away', retryAfterMs: null };
-    gate.report(away, await gate.pass());
+    breaker.report(away, await breaker.pass());
     await vi.advanceTimersByTimeAsync(19_000);
     expect(world.gaveUp).toBeNull();
     await vi.advanceTimersByTimeAsync(2_000);
@@ -102,7 +102,7 @@ describe('Batch', () => {
   it('waits for as long as Iterable has asked for by Retry-After', async () => {
     vi.useFakeTimers();
     const world = new World();
-    world.batch.sender.gate.report(slowDown(120_000), false);
+    world.batch.sender.breaker.report(slowDown(120_000), false);
     await vi.advanceTimersByTimeAsync(120_000);
     expect(world.gaveUp).toBeNull();
     await vi.advanceTimersByTimeAsync(11_000);

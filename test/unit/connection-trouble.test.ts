@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { connectionTrouble } from '../../src/connection-trouble.ts';
 import { explainDatabaseError } from '../../src/database/explain.ts';
-import { IterableHttp } from '../../src/iterable/http.ts';
+import { IterableHttp } from '../../src/sinks/iterable/http.ts';
 import { explainKafkaError } from '../../src/topics/kafka/client.ts';
 
 const DB = {

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import type { Sender } from '../../src/delivery/sender.ts';
-import { DeliveryStream } from '../../src/delivery/stream.ts';
+import type { Sender } from '../../src/deliver/sender.ts';
+import { DeliveryStream } from '../../src/deliver/stream.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import type {
   MemberHandlers,
@@ -50,7 +50,7 @@ class World {
         });
       },
     } as unknown as Topics;
-    const pace = { waitingForBudget: () => 0, budgetPerSecond: () => 500, holdUps: () => 0 };
+    const pace = { waitingForLimiter: () => 0, usersPerSecond: () => 500, holdUps: () => 0 };
     this.stream = new DeliveryStream({
       topics,
       groupId: 'group',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Reading, readMessage } from '../../src/delivery/read-message.ts';
+import { type Reading, readMessage } from '../../src/deliver/read-message.ts';
 import type { TopicFormat } from '../../src/settings/types.ts';
 
 const FORMATS: readonly TopicFormat[] = ['page_view', 'debezium', 'maxwell'];

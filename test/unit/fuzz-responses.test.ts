@@ -6,14 +6,14 @@ import {
   bulkKey,
   disallowedEvents,
   itemOutcome,
-} from '../../src/iterable/read-bulk.ts';
+} from '../../src/sinks/iterable/read-bulk.ts';
 import {
   cleanMessage,
   readChannels,
   readResponse,
   readRetryAfter,
-} from '../../src/iterable/read-response.ts';
-import { hasUsableEmail } from '../../src/iterable/payloads.ts';
+} from '../../src/sinks/iterable/read-response.ts';
+import { hasUsableEmail } from '../../src/sinks/iterable/payloads.ts';
 import { oneLine, plainJson, secretRemover, withoutAddresses } from '../../src/plain-text.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 

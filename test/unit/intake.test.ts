@@ -3,8 +3,8 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import type { Engine, WorkItem } from '../../src/delivery/engine.ts';
-import { Intake, type IntakeDeps } from '../../src/delivery/intake.ts';
+import type { Reconciler, WorkItem } from '../../src/deliver/reconciler.ts';
+import { Intake, type IntakeDeps } from '../../src/deliver/intake.ts';
 import type { ReceivedMessage } from '../../src/topics/port.ts';
 
 setFlagsFromString('--expose-gc');
@@ -44,10 +44,10 @@ function intakeFor(
   more: Partial<Pick<IntakeDeps, 'onOutcome' | 'onUnreadable' | 'nowEpoch'>> = {},
 ): Intake {
   return new Intake({
-    engine: {
+    reconciler: {
       accept: (accepted: readonly WorkItem[]) => void items.push(...accepted),
       room: () => Promise.resolve(),
-    } as unknown as Engine,
+    } as unknown as Reconciler,
     format: 'page_view',
     model: DEFAULT_MODEL,
     pageViewsTopic: 'views',

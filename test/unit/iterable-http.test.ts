@@ -1,7 +1,7 @@
 import { type AddressInfo } from 'node:net';
 import { type ServerResponse, createServer } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { IterableHttp } from '../../src/iterable/http.ts';
+import { IterableHttp } from '../../src/sinks/iterable/http.ts';
 
 async function serving(
   answer: (response: ServerResponse) => void,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { KeyQuestion } from '../../src/iterable/key-question.ts';
-import type { KeyVerdict } from '../../src/iterable/read-response.ts';
+import { KeyQuestion } from '../../src/sinks/iterable/key-question.ts';
+import type { KeyVerdict } from '../../src/sinks/iterable/read-response.ts';
 
 const ACCEPTED: KeyVerdict = { kind: 'ok', status: 200, body: { channels: [] } };
 const REFUSED: KeyVerdict = { kind: 'unauthorised', status: 401, code: null, message: '' };

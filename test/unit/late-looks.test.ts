@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { WorkItem } from '../../src/delivery/engine.ts';
-import { LATE_MS, LateLooks } from '../../src/delivery/late-looks.ts';
-import type { Look, Visibility } from '../../src/delivery/looks.ts';
+import type { WorkItem } from '../../src/deliver/reconciler.ts';
+import { LATE_MS, LateLooks } from '../../src/deliver/late-looks.ts';
+import type { Look, Visibility } from '../../src/deliver/looks.ts';
 
 const NOBODY_KNOWS: Visibility = { views: new Set(), hasExecuted: () => null };
 

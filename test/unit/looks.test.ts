@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Look, UNEXECUTED_MS_MAX, isGivenUp, judgeLook } from '../../src/delivery/looks.ts';
+import { type Look, UNEXECUTED_MS_MAX, isGivenUp, judgeLook } from '../../src/deliver/looks.ts';
 
 const NOW = 1_000_000_000;
 const look = (about: Partial<Look>): Look => ({

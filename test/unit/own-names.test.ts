@@ -6,7 +6,7 @@ import { readStatement } from '../../src/capture/statements.ts';
 import { planTable } from '../../src/capture/table-plan.ts';
 import { setupText } from '../../src/commands/setup-db.ts';
 import { positional } from '../../src/database/placeholders.ts';
-import { readMessage } from '../../src/delivery/read-message.ts';
+import { readMessage } from '../../src/deliver/read-message.ts';
 import { COLUMNS, OUR_TABLES } from '../../src/model/columns.ts';
 import {
   DEFAULT_MODEL,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readMessage, scanOwnView } from '../../src/delivery/read-message.ts';
+import { readMessage, scanOwnView } from '../../src/deliver/read-message.ts';
 import type { TopicFormat } from '../../src/settings/types.ts';
 
 const VIEW = {

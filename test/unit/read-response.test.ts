@@ -5,7 +5,7 @@ import {
   readChannels,
   readResponse,
   readRetryAfter,
-} from '../../src/iterable/read-response.ts';
+} from '../../src/sinks/iterable/read-response.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const SUCCESS = '{"msg":"","code":"Success","params":null}';

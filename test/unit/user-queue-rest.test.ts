@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { UserQueue } from '../../src/delivery/user-queue.ts';
+import { UserQueue } from '../../src/deliver/user-queue.ts';
 
 const ids = (users: { userId: string }[]): string[] => users.map(({ userId }) => userId);
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UserQueue } from '../../src/delivery/user-queue.ts';
+import { UserQueue } from '../../src/deliver/user-queue.ts';
 
 interface Item {
   userId: string;

@@ -1,4 +1,4 @@
-import { CALL_RETRIES, retryDelayMs } from '../iterable/retry-schedule.ts';
+import { CALL_RETRIES, retryDelayMs } from '../sinks/iterable/retry-schedule.ts';
 
 /** When a user whose calls keep failing, while those of others succeed, is set aside. */
 export interface Patience {
@@ -15,7 +15,7 @@ const SET_ASIDE_MAX = 10_000;
 /** What the world was like when a try failed. */
 export interface Circumstances {
   /** How long Iterable has been there in all, ms: does not count on while it is down. */
-  openMs: number;
+  thereMs: number;
   /** Deliveries of whomever that have succeeded so far. */
   succeeded: number;
   /** Iterable was asked beside the calls, and answered: as good as a success of another user. */
@@ -30,7 +30,7 @@ export type Setback =
 interface Record {
   tries: number;
   failingMs: number;
-  lastOpenMs: number;
+  lastThereMs: number;
   lastSucceeded: number;
 }
 
@@ -68,8 +68,8 @@ export class FailingUsers {
     const counts = before !== undefined && (now.isAnswered || now.succeeded > before.lastSucceeded);
     const record: Record = {
       tries: (before?.tries ?? 0) + 1,
-      failingMs: (before?.failingMs ?? 0) + (counts ? now.openMs - before.lastOpenMs : 0),
-      lastOpenMs: now.openMs,
+      failingMs: (before?.failingMs ?? 0) + (counts ? now.thereMs - before.lastThereMs : 0),
+      lastThereMs: now.thereMs,
       lastSucceeded: now.succeeded,
     };
     const { triesMin, failingMsMin } = this.#patience;

@@ -1,6 +1,6 @@
-import type { Caller } from '../iterable/caller.ts';
-import type { Failure, IsWanted, IterableCalls, Outcome } from '../iterable/calls.ts';
-import { hasUsableEmail, trackedEvent, userUpdate } from '../iterable/payloads.ts';
+import type { Caller } from '../sinks/iterable/caller.ts';
+import type { Failure, IsWanted, IterableCalls, Outcome } from '../sinks/iterable/calls.ts';
+import { hasUsableEmail, trackedEvent, userUpdate } from '../sinks/iterable/payloads.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 
 /** What both calls for one user came to. */

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { World, user } from '../support/engine-world.ts';
+import { World, user } from '../support/reconciler-world.ts';
 
-describe('Engine', () => {
+describe('Reconciler', () => {
   it('sends what the rule says now, once, however many messages say to look', async () => {
     const world = new World();
     world.rows.set('7', user('7', '100'));
-    world.engine.accept(Array.from({ length: 50 }, () => world.item('7')));
-    await world.engine.idle();
+    world.reconciler.accept(Array.from({ length: 50 }, () => world.item('7')));
+    await world.reconciler.idle();
     expect(world.sent.map(({ pageViewId }) => pageViewId)).toEqual(['100']);
     expect(world.outcomes.filter((outcome) => outcome === 'sent')).toHaveLength(1);
     expect(world.outcomes.filter((outcome) => outcome === 'superseded')).toHaveLength(49);
@@ -21,11 +21,11 @@ describe('Engine', () => {
     for (let i = 0; i < 60; i++) {
       const id = String(i);
       world.rows.set(id, user(id, id));
-      world.engine.accept([world.item(id)]);
+      world.reconciler.accept([world.item(id)]);
       await sleep(1);
     }
     const tookMs = performance.now() - began;
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.sent).toHaveLength(60);
     expect(world.looks[0]).toBe(1);
     // A look takes 3 ms, so they begin 9 ms apart.
@@ -35,13 +35,13 @@ describe('Engine', () => {
   it('sends nothing again that was sent last, and everything that differs from it', async () => {
     const world = new World();
     world.rows.set('7', user('7', '100'));
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
     world.rows.set('7', { ...user('7', '100'), profile: { first_name: 'Ann' } });
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
     expect(world.sent).toHaveLength(2);
     expect(world.outcomes).toEqual(['sent', 'superseded', 'sent']);
   });
@@ -50,12 +50,12 @@ describe('Engine', () => {
     const world = new World();
     world.rows.set('7', user('7', '100'));
     world.visible.add('100');
-    world.engine.accept([world.item('7', { viewId: '101' })]);
+    world.reconciler.accept([world.item('7', { viewId: '101' })]);
     await sleep(30);
     expect(world.outcomes).toEqual([]);
     world.rows.set('7', user('7', '101'));
     world.visible.add('101');
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.sent.map(({ pageViewId }) => pageViewId)).toEqual(['101']);
   });
 
@@ -63,21 +63,21 @@ describe('Engine', () => {
     const world = new World();
     let committed = false;
     world.executed = () => committed;
-    world.engine.accept([world.item('7', { isChange: true, gtid: 'a:1' })]);
+    world.reconciler.accept([world.item('7', { isChange: true, gtid: 'a:1' })]);
     await sleep(30);
     expect(world.outcomes).toEqual([]);
     world.rows.set('7', user('7', '1'));
     committed = true;
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.outcomes).toEqual(['sent']);
   });
 
   it('looks once more after a change that nobody can date, so that a late one is not missed', async () => {
     const world = new World();
-    world.engine.accept([world.item('7', { isChange: true })]);
+    world.reconciler.accept([world.item('7', { isChange: true })]);
     await sleep(5);
     world.rows.set('7', user('7', '1'));
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.sent).toHaveLength(1);
     expect(world.outcomes).toEqual(['sent']);
   });
@@ -86,8 +86,8 @@ describe('Engine', () => {
     const world = new World();
     world.failingLooks = 2;
     for (const id of ['1', '2', '3']) world.rows.set(id, user(id, id));
-    world.engine.accept(['1', '2', '3'].map((id) => world.item(id)));
-    await world.engine.idle();
+    world.reconciler.accept(['1', '2', '3'].map((id) => world.item(id)));
+    await world.reconciler.idle();
     expect(world.outcomes).toEqual(['sent', 'sent', 'sent']);
   });
 
@@ -97,8 +97,8 @@ describe('Engine', () => {
     world.rows.set('7', user('7', '1'));
     for (const pageViewId of ['1', '1', '2']) {
       world.rows.set('7', user('7', pageViewId));
-      world.engine.accept([world.item('7')]);
-      await world.engine.idle();
+      world.reconciler.accept([world.item('7')]);
+      await world.reconciler.idle();
     }
     expect(world.outcomes).toEqual(['refused', 'superseded', 'refused']);
   });
@@ -108,15 +108,15 @@ describe('Engine', () => {
     const world = new World();
     const ann = { ...user('7', '1'), profile: { first_name: 'Ann' } };
     world.rows.set('7', ann);
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
     world.rows.set('7', { ...ann, profile: { first_name: 'Bob' } });
     world.givesUp = true;
-    world.engine.accept([world.item('7')]);
+    world.reconciler.accept([world.item('7')]);
     await sleep(20);
     world.givesUp = false;
     world.rows.set('7', ann);
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.sent.map(({ profile }) => profile['first_name'])).toEqual(['Ann', 'Bob', 'Ann']);
   });
 
@@ -126,27 +126,27 @@ describe('Engine', () => {
     world.rows.set('7', user('7', '1'));
     world.refuses = true;
     world.failingRecords = 1;
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
     expect(world.sent).toHaveLength(2);
     expect(world.outcomes).toEqual(['refused']);
   });
 
   // Guards `attempt > 1 || holdUps` in #send.
-  it('puts nobody off who has only waited for the rate budget, however much has come', async () => {
+  it('puts nobody off who has only waited for the rate limiter, however much has come', async () => {
     const world = new World();
     world.rows.set('7', user('7', '1'));
     const wanted: boolean[] = [];
     world.whileDelivering = (isWanted) => {
       if (wanted.length > 0) return;
-      world.engine.accept([world.item('7')]);
+      world.reconciler.accept([world.item('7')]);
       world.aheadMs = 60_000;
       wanted.push(isWanted(1), isWanted(2));
       world.holdUps = 1;
       wanted.push(isWanted(1));
     };
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
     expect(wanted).toEqual([true, false, false]);
   });
 
@@ -158,8 +158,8 @@ describe('Engine', () => {
     world.whileDelivering = () => {
       world.rows.set('7', { ...user('7', '1'), profile: { first_name: 'Bob' } });
     };
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
     expect(world.sent.at(-1)?.profile['first_name']).toBe('Bob');
     expect(world.outcomes).toEqual(['refused']);
   });
@@ -167,9 +167,9 @@ describe('Engine', () => {
   it('finishes nothing of what was received before a reset', async () => {
     const world = new World({}, 5);
     world.rows.set('7', user('7', '1'));
-    world.engine.accept([world.item('7')]);
-    world.engine.reset();
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    world.reconciler.reset();
+    await world.reconciler.idle();
     await sleep(30);
     expect(world.outcomes).toEqual([]);
   });
@@ -180,11 +180,11 @@ describe('Engine', () => {
     const slow = Promise.withResolvers<void>();
     world.deliverLater = () => slow.promise;
     world.rows.set('7', user('7', '1'));
-    world.engine.accept([world.item('7')]);
+    world.reconciler.accept([world.item('7')]);
     while (world.tries.length === 0) await sleep(1);
-    world.engine.stop();
+    world.reconciler.stop();
     slow.resolve();
-    await world.engine.drained();
+    await world.reconciler.drained();
     expect(world.outcomes).toEqual(['sent']);
   });
 
@@ -194,10 +194,10 @@ describe('Engine', () => {
     const wanted: boolean[] = [];
     world.whileDelivering = (isWanted) => wanted.push(isWanted(1), isWanted(2));
     for (const id of ['1', '2', '3', '4', '5', '6', '7', '8']) world.rows.set(id, user(id, id));
-    world.engine.accept([...world.rows.keys()].map((id) => world.item(id)));
+    world.reconciler.accept([...world.rows.keys()].map((id) => world.item(id)));
     while (world.looks.length === 0) await sleep(1);
-    world.engine.stop();
-    await world.engine.drained();
+    world.reconciler.stop();
+    await world.reconciler.drained();
     expect(world.sent.map(({ userId }) => userId)).toEqual(['1', '2', '3', '4']);
     expect(world.outcomes).toEqual(['sent', 'sent', 'sent', 'sent']);
     expect(new Set(wanted)).toEqual(new Set([true]));
@@ -209,18 +209,18 @@ describe('Engine', () => {
     const wanted: boolean[] = [];
     world.whileDelivering = (isWanted) => wanted.push(isWanted(1));
     world.rows.set('7', user('7', '1'));
-    world.engine.accept([world.item('7')]);
+    world.reconciler.accept([world.item('7')]);
     while (world.looks.length === 0) await sleep(1);
-    world.engine.stop();
-    await world.engine.drained();
+    world.reconciler.stop();
+    await world.reconciler.drained();
     expect(wanted).toEqual([false]);
   });
 
   it('holds back whoever brings more while there is no room', async () => {
     const world = new World({ usersMax: 2 }, 5);
-    world.engine.accept([world.item('1'), world.item('2'), world.item('3')]);
+    world.reconciler.accept([world.item('1'), world.item('2'), world.item('3')]);
     let hasRoom = false;
-    const room = world.engine.room().then(() => (hasRoom = true));
+    const room = world.reconciler.room().then(() => (hasRoom = true));
     await Promise.resolve();
     expect(hasRoom).toBe(false);
     await room;
@@ -241,10 +241,10 @@ describe('Engine', () => {
           const key = String(id);
           if (eligible) world.rows.set(key, user(key, String(view)));
           else world.rows.delete(key);
-          world.engine.accept([world.item(key)]);
+          world.reconciler.accept([world.item(key)]);
           if (wait > 0) await sleep(wait);
         }
-        await world.engine.idle();
+        await world.reconciler.idle();
         expect(world.overlaps).toBe(0);
         expect(world.outcomes).toHaveLength(steps.length);
         for (const [key, row] of world.rows) {

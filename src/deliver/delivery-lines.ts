@@ -1,4 +1,4 @@
-import type { Failure, Outcome } from '../iterable/calls.ts';
+import type { Failure, Outcome } from '../sinks/iterable/calls.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type FailedDelivery, type UserDelivery, isSent } from './deliver-user.ts';
 import type { LookOutcome, WorkItem } from './work.ts';

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CallGate, type GateState } from '../iterable/call-gate.ts';
-import { IterableCalls } from '../iterable/calls.ts';
-import { type Endpoint, IterableHttp } from '../iterable/http.ts';
-import { KeyQuestion } from '../iterable/key-question.ts';
-import { RateBudget } from '../iterable/rate-budget.ts';
+import { CircuitBreaker, type BreakerState } from '../sinks/iterable/circuit-breaker.ts';
+import { IterableCalls } from '../sinks/iterable/calls.ts';
+import { type Endpoint, IterableHttp } from '../sinks/iterable/http.ts';
+import { KeyQuestion } from '../sinks/iterable/key-question.ts';
+import { RateLimiter } from '../sinks/iterable/rate-limiter.ts';
 import type { Outages } from '../observe/outages.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { IterableSettings } from '../settings/types.ts';
-import type { EngineDeps } from './engine.ts';
+import type { ReconcilerDeps } from './reconciler.ts';
 
 /** Iterable's documented limits of the bulk endpoints, calls a second. */
 const BULK_UPDATE_PER_SECOND = 5;
@@ -16,8 +16,8 @@ const TRACK_BULK_PER_SECOND = 10;
 const STOP_GRACE_MS = 6_000;
 const STOP_CUT_MS = 500;
 
-/** What closes the gate, and what comes of it. */
-const AWAY: Readonly<Record<NonNullable<GateState['reason']>, (detail: string) => string>> = {
+/** What opens the circuit breaker, and what comes of it. */
+const AWAY: Readonly<Record<NonNullable<BreakerState['reason']>, (detail: string) => string>> = {
   down: (detail) =>
     `Iterable does not answer as it should (${detail}); sending waits and tries again. If Iterable is not down, check ITERABLE_API_BASE_URL`,
   'key-refused': (detail) =>
@@ -32,46 +32,46 @@ export interface SenderOptions {
   metrics?: Metrics;
   outages: Outages;
   connectionsMax: number;
-  onGateChange?: (state: GateState) => void;
+  onBreakerChange?: (state: BreakerState) => void;
   /** Whether this instance may still send (see GroupMember.isCurrent). Default: always. */
   mayStart?: () => boolean;
 }
 
-/** Everything between a payload and Iterable: budgets, gate, retries, connections. */
+/** Everything between a payload and Iterable: limiters, breaker, retries, connections. */
 export class Sender implements AsyncDisposable {
   readonly http: IterableHttp;
-  readonly gate: CallGate;
+  readonly breaker: CircuitBreaker;
   readonly key: KeyQuestion;
   readonly calls: IterableCalls;
-  readonly budgets: Readonly<Record<Endpoint, RateBudget>>;
+  readonly limiters: Readonly<Record<Endpoint, RateLimiter>>;
 
   constructor(options: SenderOptions) {
     const { settings, metrics, outages } = options;
     const now = (): number => performance.now();
     const mayStart = options.mayStart ?? (() => true);
-    const budget = (limitPerSecond: number): RateBudget =>
-      new RateBudget({ limitPerSecond, now, mayStart });
+    const limiter = (limitPerSecond: number): RateLimiter =>
+      new RateLimiter({ limitPerSecond, now, mayStart });
     this.http = new IterableHttp({ ...settings, connectionsMax: options.connectionsMax });
     this.key = new KeyQuestion(() => this.http.checkKey());
-    this.gate = new CallGate({
+    this.breaker = new CircuitBreaker({
       now,
       random: Math.random,
       onChange: (state) => {
-        noteGate(outages, state);
-        options.onGateChange?.(state);
+        noteBreaker(outages, state);
+        options.onBreakerChange?.(state);
       },
     });
-    this.budgets = {
-      '/api/users/update': budget(settings.usersUpdatePerSecond),
-      '/api/events/track': budget(settings.eventsTrackPerSecond),
-      '/api/users/bulkUpdate': budget(BULK_UPDATE_PER_SECOND),
-      '/api/events/trackBulk': budget(TRACK_BULK_PER_SECOND),
+    this.limiters = {
+      '/api/users/update': limiter(settings.usersUpdatePerSecond),
+      '/api/events/track': limiter(settings.eventsTrackPerSecond),
+      '/api/users/bulkUpdate': limiter(BULK_UPDATE_PER_SECOND),
+      '/api/events/trackBulk': limiter(TRACK_BULK_PER_SECOND),
     };
     this.calls = new IterableCalls({
       http: this.http,
-      gate: this.gate,
+      breaker: this.breaker,
       key: this.key,
-      budgets: this.budgets,
+      limiters: this.limiters,
       random: Math.random,
       onAnswer: (endpoint, status) => {
         metrics?.iterableRequests.inc({ endpoint: shortName(endpoint), status });
@@ -82,23 +82,23 @@ export class Sender implements AsyncDisposable {
     });
   }
 
-  /** How fast users get through, as the engine asks. */
-  get pace(): Pick<EngineDeps, 'waitingForBudget' | 'budgetPerSecond' | 'holdUps' | 'openMs'> {
-    const budget = this.budgets['/api/users/update'];
+  /** How fast users get through, as the reconciler asks. */
+  get pace(): Pick<ReconcilerDeps, 'waitingForLimiter' | 'usersPerSecond' | 'holdUps' | 'thereMs'> {
+    const limiter = this.limiters['/api/users/update'];
     return {
-      waitingForBudget: () => budget.waiting,
-      budgetPerSecond: () => budget.perSecond,
-      holdUps: () => this.gate.holdUps,
-      openMs: () => this.gate.openMs,
+      waitingForLimiter: () => limiter.waiting,
+      usersPerSecond: () => limiter.perSecond,
+      holdUps: () => this.breaker.holdUps,
+      thereMs: () => this.breaker.closedMs,
     };
   }
 
   /**
    * This instance's part of Iterable's limits, 0 to 1; a larger one counts a second after
-   * `freeSinceMs` (see RateBudget.setShare).
+   * `freeSinceMs` (see RateLimiter.setShare).
    */
   setShare(share: number, freeSinceMs?: number): void {
-    for (const budget of Object.values(this.budgets)) budget.setShare(share, freeSinceMs);
+    for (const limiter of Object.values(this.limiters)) limiter.setShare(share, freeSinceMs);
   }
 
   /**
@@ -107,7 +107,7 @@ export class Sender implements AsyncDisposable {
    * and what it holds up would keep back the offsets of all that was sent after.
    */
   async stop(drained: () => Promise<void>): Promise<void> {
-    if (!this.gate.isOpen && this.gate.state.reason !== 'slow-down') this.calls.stop();
+    if (this.breaker.isOpen && this.breaker.state.reason !== 'slow-down') this.calls.stop();
     const done = drained();
     await within(done, STOP_GRACE_MS);
     this.calls.stop();
@@ -132,11 +132,11 @@ function shortName(endpoint: Endpoint): string {
   return endpoint.slice('/api/'.length);
 }
 
-function noteGate(outages: Outages, { reason, detail }: GateState): void {
+function noteBreaker(outages: Outages, { reason, detail }: BreakerState): void {
   const sentence = reason === null ? null : AWAY[reason](detail ?? 'no detail');
   const isSlow = reason === 'slow-down';
-  outages.set('iterable', 'gate', isSlow ? null : sentence, {
+  outages.set('iterable', 'breaker', isSlow ? null : sentence, {
     isAdvice: reason === 'key-refused',
   });
-  outages.set('rate limit', 'gate', isSlow ? sentence : null);
+  outages.set('rate limit', 'breaker', isSlow ? sentence : null);
 }

@@ -89,7 +89,7 @@ function rowOf({ viewId, row = null }: Look): ChangedRow | null {
 }
 
 /**
- * MySQL adds a GTID to gtid_executed after the engine has committed
+ * MySQL adds a GTID to gtid_executed after the storage engine has committed
  * (sql/binlog.cc, MYSQL_BIN_LOG::process_commit_stage_queue), so membership proves visibility. Of
  * a transaction without one, the locks of its rows tell whether it is over, on the server whose log
  * has it.

@@ -2,12 +2,12 @@ import type { DataModel } from '../model/data-model.ts';
 import type { TopicFormat } from '../settings/types.ts';
 import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../topics/port.ts';
 import type { ChangedRow } from './looks.ts';
-import type { Engine, LookOutcome, WorkItem } from './engine.ts';
+import type { Reconciler, LookOutcome, WorkItem } from './reconciler.ts';
 import { type Request, readMessage, scanOwnView } from './read-message.ts';
 import { TopicProgress, type Tracked } from './topic-progress.ts';
 
 export interface IntakeDeps {
-  engine: Engine;
+  reconciler: Reconciler;
   format: TopicFormat;
   /** What the tables and columns are called in messages of others. */
   model: DataModel;
@@ -96,7 +96,7 @@ interface Arrival {
   oldest: string;
 }
 
-/** Turns messages into work for the engine, and keeps count of how far they are finished. */
+/** Turns messages into work for the reconciler, and keeps count of how far they are finished. */
 export class Intake {
   readonly #deps: IntakeDeps;
   /** null where any page may be one of the rule's. */
@@ -122,7 +122,7 @@ export class Intake {
   /** After a rebalance: what was received before is void. */
   reset(): void {
     this.#progress = new TopicProgress();
-    this.#deps.engine.reset();
+    this.#deps.reconciler.reset();
   }
 
   /** Takes messages in and resolves when there is room for more. */
@@ -134,9 +134,9 @@ export class Intake {
       if (!this.#scan(message, items, arrival)) this.#take(message, items, letters, arrival);
     }
     this.#endPassed();
-    this.#deps.engine.accept(items);
+    this.#deps.reconciler.accept(items);
     if (letters.length > 0) await this.#keep(letters);
-    await this.#deps.engine.room();
+    await this.#deps.reconciler.room();
   }
 
   #arrival(messages: readonly ReceivedMessage[]): Arrival {

@@ -1,4 +1,4 @@
-import { withoutAddresses } from '../plain-text.ts';
+import { withoutAddresses } from '../../plain-text.ts';
 
 /** What an answer of Iterable means for what is sent next. */
 export type Verdict =

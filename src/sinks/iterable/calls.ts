@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CallGate } from './call-gate.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
 import { ANYBODY, type Caller } from './caller.ts';
 import type { Endpoint, IterableHttp } from './http.ts';
 import type { KeyQuestion } from './key-question.ts';
-import type { RateBudget, Start } from './rate-budget.ts';
+import type { RateLimiter, Start } from './rate-limiter.ts';
 import type { Verdict } from './read-response.ts';
 import { type RetryReason, retryReason } from './retry-reason.ts';
 import { CALL_RETRIES, retryDelayMs } from './retry-schedule.ts';
@@ -41,9 +41,9 @@ const SLOW_DOWNS_MAX = 4;
 
 export interface CallsOptions {
   http: Pick<IterableHttp, 'post'>;
-  gate: CallGate;
+  breaker: CircuitBreaker;
   key: Pick<KeyQuestion, 'ask'>;
-  budgets: Readonly<Record<Endpoint, RateBudget>>;
+  limiters: Readonly<Record<Endpoint, RateLimiter>>;
   random: () => number;
   /** Told of every answer: `status` is the HTTP status, or `error` when there was none. */
   onAnswer: (endpoint: Endpoint, status: number | 'error') => void;
@@ -52,8 +52,8 @@ export interface CallsOptions {
 }
 
 /**
- * Calls within the rate budget and behind the gate. One that fails ends: whoever made it comes again
- * later, behind the first tries of others, and with what is to be sent by then.
+ * Calls behind the circuit breaker and within the rate limit. One that fails ends: whoever made it
+ * comes again later, behind the first tries of others, and with what is to be sent by then.
  */
 export class IterableCalls {
   readonly #options: CallsOptions;
@@ -108,8 +108,8 @@ export class IterableCalls {
   stop(): void {
     const reason = new StoppedError();
     this.#stop.abort(reason);
-    this.#options.gate.close(reason);
-    for (const budget of Object.values(this.#options.budgets)) budget.close(reason);
+    this.#options.breaker.stop(reason);
+    for (const limiter of Object.values(this.#options.limiters)) limiter.close(reason);
   }
 
   async #once(
@@ -118,49 +118,49 @@ export class IterableCalls {
     caller: Caller,
     isWanted: () => boolean,
   ): Promise<{ verdict: Verdict; ms: number }> {
-    const { gate, budgets, http, onAnswer, onRetry } = this.#options;
-    const { probe, start } = await this.#admitted(budgets[endpoint], caller, isWanted);
+    const { breaker, limiters, http, onAnswer, onRetry } = this.#options;
+    const { probe, start } = await this.#admitted(limiters[endpoint], caller, isWanted);
     this.#inFlight += 1;
     const beganMs = performance.now();
     const answer = await http.post(endpoint, body);
     const ms = performance.now() - beganMs;
     this.#inFlight -= 1;
-    if (answer.status !== null) budgets[endpoint].answered(start);
+    if (answer.status !== null) limiters[endpoint].answered(start);
     onAnswer(endpoint, answer.status ?? 'error');
-    if (answer.status === 429) budgets[endpoint].leaveMoreRoom();
+    if (answer.status === 429) limiters[endpoint].leaveMoreRoom();
     const verdict = answer.kind === 'unauthorised' ? await this.#ofKeyOrRecord(answer) : answer;
     const reason = retryReason(verdict);
     if (reason !== null) onRetry?.(endpoint, reason);
-    if (gate.report(verdict, probe, caller)) void this.#askWhetherThere();
+    if (breaker.report(verdict, probe, caller)) void this.#askWhetherThere();
     return { verdict, ms };
   }
 
   /**
-   * Through the gate and the budget; again when the gate has closed while the budget was waited
-   * for. What is not wanted any more takes nothing from the budget. While the key is refused, the
-   * key is what is tried, not a call.
+   * Past the breaker and the limiter; again when the breaker has opened while the limiter was
+   * waited for. What is not wanted any more takes nothing from the limit. While the key is refused,
+   * the key is what is tried, not a call.
    */
   async #admitted(
-    budget: RateBudget,
+    limiter: RateLimiter,
     caller: Caller,
     isWanted: () => boolean,
   ): Promise<{ probe: boolean; start: Start }> {
-    const { gate, key } = this.#options;
+    const { breaker, key } = this.#options;
     for (;;) {
-      const probe = await gate.pass(caller);
-      if (probe && gate.state.reason === 'key-refused' && (await key.ask()) !== 'accepted') {
-        gate.keyStillRefused();
+      const probe = await breaker.pass(caller);
+      if (probe && breaker.state.reason === 'key-refused' && (await key.ask()) !== 'accepted') {
+        breaker.keyStillRefused();
         continue;
       }
       let start: Start | null;
       try {
-        start = await budget.take(isWanted, caller.isRetry);
+        start = await limiter.take(isWanted, caller.isRetry);
         if (start === null) throw new StoppedError();
       } catch (error) {
-        gate.abandon(probe);
+        breaker.abandon(probe);
         throw error;
       }
-      if (probe || gate.isOpen) return { probe, start };
+      if (probe || !breaker.isOpen) return { probe, start };
     }
   }
 
@@ -183,7 +183,7 @@ export class IterableCalls {
   }
 
   async #askWhetherThere(): Promise<void> {
-    this.#options.gate.answered((await this.#options.key.ask()) !== 'unanswered');
+    this.#options.breaker.answered((await this.#options.key.ask()) !== 'unanswered');
   }
 }
 

@@ -1,7 +1,7 @@
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
-import { type TroubleKind, connectionTrouble } from '../connection-trouble.ts';
-import { secretRemover } from '../plain-text.ts';
-import type { ProxySettings } from '../settings/types.ts';
+import { type TroubleKind, connectionTrouble } from '../../connection-trouble.ts';
+import { secretRemover } from '../../plain-text.ts';
+import type { ProxySettings } from '../../settings/types.ts';
 import { Exchange } from './exchange.ts';
 import {
   type KeyVerdict,

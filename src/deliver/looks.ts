@@ -10,7 +10,7 @@ export interface ChangedRow {
   id: string;
 }
 
-/** A reason to look at a user, as the engine holds it. */
+/** A reason to look at a user, as the reconciler holds it. */
 export interface Look {
   userId: string;
   /** The page view that the message is about, where it is about one that the rule could choose. */
@@ -86,8 +86,8 @@ function isVisible(look: Look, chosenViewId: string | null, { views }: Visibilit
 
 /**
  * How far what the database says now can be trusted for a look. A binlog event can arrive before
- * its transaction is visible to other sessions (the server hands it to replicas before the engine
- * commits), so:
+ * its transaction is visible to other sessions (the server hands it to replicas before the storage
+ * engine commits), so:
  * - `seen`: the look's row is visible, or was and is gone again, or it is given up (isGivenUp);
  * - `early`: it is known not to be visible yet; look again before anything else;
  * - `unsure`: nobody can say; act on what is there, and look again.

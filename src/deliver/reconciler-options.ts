@@ -3,13 +3,13 @@ import type { Look, LookAnswer } from './looks.ts';
 import type { SendingDeps, SendingOptions } from './sending.ts';
 import type { LookOutcome, WorkItem } from './work.ts';
 
-export interface EngineDeps extends SendingDeps {
+export interface ReconcilerDeps extends SendingDeps {
   /** What the rule says of these users now, and what can be seen of the looks: of one server. */
   look: (userIds: readonly string[], looks: readonly Look[]) => Promise<LookAnswer>;
-  /** Users whose first call waits for the rate budget, without those whose last try failed. */
-  waitingForBudget: () => number;
-  /** Users a second that the rate budget lets through; 0 while nothing may start. */
-  budgetPerSecond: () => number;
+  /** Users whose first call waits for the rate limiter, without those whose last try failed. */
+  waitingForLimiter: () => number;
+  /** Users a second that the rate limiter lets through; 0 while nothing may start. */
+  usersPerSecond: () => number;
   /** Told of a look that found nothing to send for these items, before they are finished. */
   onPassedOver?: (
     userId: string,
@@ -22,7 +22,7 @@ export interface EngineDeps extends SendingDeps {
   nowEpoch: () => number;
 }
 
-export interface EngineOptions extends SendingOptions {
+export interface ReconcilerOptions extends SendingOptions {
   usersPerLookMax: number;
   looksMax: number;
   deliveriesMax: number;
@@ -36,7 +36,7 @@ export interface EngineOptions extends SendingOptions {
   itemsMax: number;
 }
 
-export const ENGINE_DEFAULTS: EngineOptions = {
+export const RECONCILER_DEFAULTS: ReconcilerOptions = {
   usersPerLookMax: 200,
   looksMax: 3,
   deliveriesMax: 1000,
@@ -48,26 +48,26 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   patience: PATIENCE,
 };
 
-/** No more users than this, and than pass in this time, wait for the rate budget with an answer. */
+/** No more users than this, and than pass in this time, wait for the rate limiter with an answer. */
 const WAITING_MAX = 200;
 const WAITING_SECONDS_MAX = 0.4;
 
-/** What is under way when the engine asks how many users it may take. */
+/** What is under way when the reconciler asks how many users it may take. */
 export interface Load {
   queued: number;
-  waitingForBudget: number;
-  budgetPerSecond: number;
+  waitingForLimiter: number;
+  usersPerSecond: number;
   deliveries: number;
   /** Deliveries, and looks before them, of users whose last try failed. */
   retries: number;
 }
 
 /** How many users to take now; 0 when it is better to wait and let more come together. */
-export function placesForUsers(load: Load, options: EngineOptions): number {
+export function placesForUsers(load: Load, options: ReconcilerOptions): number {
   const { usersPerLookMax, deliveriesMax } = options;
-  const waitingMax = waitingUsersMax(load.budgetPerSecond);
+  const waitingMax = waitingUsersMax(load.usersPerSecond);
   const free = Math.min(
-    waitingMax - load.waitingForBudget,
+    waitingMax - load.waitingForLimiter,
     deliveriesMax - load.deliveries,
     usersPerLookMax,
   );
@@ -76,12 +76,12 @@ export function placesForUsers(load: Load, options: EngineOptions): number {
 }
 
 /** So many users are not made to wait until there are more. */
-export function enoughForALook({ usersPerLookMax, deliveriesMax }: EngineOptions): number {
+export function enoughForALook({ usersPerLookMax, deliveriesMax }: ReconcilerOptions): number {
   return Math.min(usersPerLookMax, deliveriesMax) / 4;
 }
 
 /** The same as placesForUsers, for users whose last try failed. */
-export function placesBehind({ retries }: Load, options: EngineOptions): number {
+export function placesBehind({ retries }: Load, options: ReconcilerOptions): number {
   return Math.max(0, Math.min(options.retriesMax - retries, options.usersPerLookMax));
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Outcome } from '../iterable/calls.ts';
+import type { Outcome } from '../sinks/iterable/calls.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import { SET_ASIDE, type UserDelivery } from './deliver-user.ts';
 

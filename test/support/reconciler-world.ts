@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FailedDelivery, UserDelivery } from '../../src/delivery/deliver-user.ts';
+import type { FailedDelivery, UserDelivery } from '../../src/deliver/deliver-user.ts';
 import {
-  ENGINE_DEFAULTS,
-  Engine,
+  RECONCILER_DEFAULTS,
+  Reconciler,
   type LookOutcome,
   type WorkItem,
-} from '../../src/delivery/engine.ts';
-import { type IsWanted, StoppedError } from '../../src/iterable/calls.ts';
-import { SentMemory } from '../../src/delivery/sent-memory.ts';
+} from '../../src/deliver/reconciler.ts';
+import { type IsWanted, StoppedError } from '../../src/sinks/iterable/calls.ts';
+import { SentMemory } from '../../src/deliver/sent-memory.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 
 const OK = { kind: 'ok', status: 200, body: null } as const;
@@ -50,10 +50,10 @@ export class World {
   /** How many users each look was about. */
   readonly looks: number[] = [];
   executed: () => boolean | null = () => null;
-  readonly engine: Engine;
+  readonly reconciler: Reconciler;
 
-  constructor(options: Partial<typeof ENGINE_DEFAULTS> = {}, slowMs = 0) {
-    this.engine = new Engine(
+  constructor(options: Partial<typeof RECONCILER_DEFAULTS> = {}, slowMs = 0) {
+    this.reconciler = new Reconciler(
       {
         look: async (ids) => {
           this.looks.push(ids.length);
@@ -99,10 +99,10 @@ export class World {
             track: this.refusesTrack ? refused : OK,
           };
         },
-        waitingForBudget: () => 0,
-        budgetPerSecond: () => 500,
+        waitingForLimiter: () => 0,
+        usersPerSecond: () => 500,
         holdUps: () => this.holdUps,
-        openMs: () => performance.now() + this.aheadMs,
+        thereMs: () => performance.now() + this.aheadMs,
         memory: new SentMemory(1000),
         onDelivery: (delivery) => {
           if (this.failingRecords-- > 0) return Promise.reject(new StoppedError());
@@ -113,7 +113,7 @@ export class World {
         now: () => performance.now() + this.aheadMs,
         nowEpoch: () => Date.now(),
       },
-      { ...ENGINE_DEFAULTS, ...options },
+      { ...RECONCILER_DEFAULTS, ...options },
     );
   }
 

@@ -1,4 +1,4 @@
-import type { DataFields, EligibleUser } from '../rule/eligible-user.ts';
+import type { DataFields, EligibleUser } from '../../rule/eligible-user.ts';
 
 export interface UserUpdate {
   email: string;

@@ -1,4 +1,4 @@
-import type { WorkItem } from './engine.ts';
+import type { WorkItem } from './reconciler.ts';
 import { type Look, type LookAnswer, isGivenUp } from './looks.ts';
 
 /** A replica that lags for longer than this shows the row too late. */

@@ -12,7 +12,7 @@ import {
 export const RAISE_DELAY_MS = 1050;
 const MAY_NOT_START_MS = 50;
 
-export interface RateBudgetOptions {
+export interface RateLimiterOptions {
   limitPerSecond: number;
   /** Monotonic, in milliseconds. */
   now: () => number;
@@ -39,11 +39,11 @@ interface Waiter {
  * the groups of permits; EvenStarts keeps those apart that a stall has held up together; the
  * StartWindow holds the limit, whatever the timers do.
  */
-export class RateBudget {
+export class RateLimiter {
   readonly #limitPerSecond: number;
   readonly #now: () => number;
   readonly #mayStart: () => boolean;
-  #limiter = new Bottleneck();
+  #bottleneck = new Bottleneck();
   readonly #first: Waiter[] = [];
   readonly #behind: Waiter[] = [];
   #schedule: RateSchedule | null = null;
@@ -59,7 +59,7 @@ export class RateBudget {
   #closed: Error | null = null;
 
   /** Begins with a share of 0: nothing starts before `setShare`. */
-  constructor(options: RateBudgetOptions) {
+  constructor(options: RateLimiterOptions) {
     this.#limitPerSecond = options.limitPerSecond;
     this.#now = options.now;
     this.#mayStart = options.mayStart ?? (() => true);
@@ -96,7 +96,7 @@ export class RateBudget {
 
   /**
    * Resolves when one call may start now; with null where it is not wanted when its turn comes:
-   * then nothing is spent. Who asks `isBehind` gets what the others leave. Rejects when the budget
+   * then nothing is spent. Who asks `isBehind` gets what the others leave. Rejects when the limiter
    * is closed.
    */
   take(isWanted: () => boolean = () => true, isBehind = false): Promise<Start | null> {
@@ -139,7 +139,7 @@ export class RateBudget {
     const { callsMax, windowMs, tickMs } = this.#schedule;
     this.#even = new EvenStarts(this.#schedule);
     this.#window = new StartWindow(callsMax, windowMs, this.#window.times());
-    this.#limiter = new Bottleneck({ minTime: tickMs });
+    this.#bottleneck = new Bottleneck({ minTime: tickMs });
     this.#ticksAhead = 0;
     this.#pump();
   }
@@ -193,16 +193,16 @@ export class RateBudget {
   #askForTicks({ permits, reserve, stockMax }: RateSchedule): void {
     const wanted = Math.min(this.#inAll + reserve, stockMax) - this.#stock;
     const ticks = Math.floor(wanted / permits);
-    const limiter = this.#limiter;
+    const bottleneck = this.#bottleneck;
     while (this.#ticksAhead < ticks) {
       this.#ticksAhead += 1;
-      void limiter.schedule(() => Promise.resolve(this.#tick(limiter)));
+      void bottleneck.schedule(() => Promise.resolve(this.#tick(bottleneck)));
     }
   }
 
-  #tick(limiter: Bottleneck): void {
+  #tick(bottleneck: Bottleneck): void {
     // A tick of the schedule from before the share changed grants nothing.
-    if (limiter !== this.#limiter || this.#schedule === null) return;
+    if (bottleneck !== this.#bottleneck || this.#schedule === null) return;
     this.#ticksAhead -= 1;
     const { permits, reserve, stockMax } = this.#schedule;
     const most = this.#inAll > 0 ? stockMax : reserve;

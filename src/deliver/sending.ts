@@ -1,4 +1,4 @@
-import { type IsWanted, StoppedError } from '../iterable/calls.ts';
+import { type IsWanted, StoppedError } from '../sinks/iterable/calls.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import { type FailedDelivery, type UserDelivery, isSent, setAside } from './deliver-user.ts';
 import { FailingUsers, type Patience } from './failing-users.ts';
@@ -8,7 +8,7 @@ import { type LookOutcome, type WorkItem, settled, triedAlready } from './work.t
 /**
  * An answer that was held up for longer (an outage of Iterable, a call that failed) is not sent any
  * more when something has come for its user meanwhile: another look makes one delivery of both.
- * Waiting for the rate budget alone is no reason: who has many views would be put off for ever.
+ * Waiting for the rate limiter alone is no reason: who has many views would be put off for ever.
  */
 const STALE_MS = 2_000;
 
@@ -24,8 +24,8 @@ export interface SendingDeps {
   ) => Promise<UserDelivery | FailedDelivery>;
   /** How often sending was held up so far, for all users together. */
   holdUps: () => number;
-  /** How long, in ms, Iterable has been there in all (CallGate.openMs). */
-  openMs: () => number;
+  /** How long, in ms, Iterable has been there in all (the breaker is closed). */
+  thereMs: () => number;
   /**
    * Asks Iterable whether it is there, for work that has an end: at the end those that keep failing
    * are alone, and nobody else's success tells. Without it, only that does.
@@ -59,7 +59,7 @@ export interface Errand {
   unsure: readonly WorkItem[];
   /** False once the items are not ours any more: then no call begins, and nothing is finished. */
   isOurs: () => boolean;
-  /** False then, and once the engine has stopped. */
+  /** False then, and once the reconciler has stopped. */
   isCurrent: () => boolean;
   /** Whether something has come for the user since. */
   hasNews: () => boolean;
@@ -127,12 +127,12 @@ export class Sending {
 
   /** In how many ms the user is tried again, or what it came to where it is set aside. */
   async #afterFailure(failed: FailedDelivery): Promise<UserDelivery | number> {
-    const { openMs, isThere } = this.#deps;
+    const { thereMs, isThere } = this.#deps;
     const { userId } = failed.user;
     const asks = isThere !== undefined && this.failing.isAlone(userId, this.#succeeded);
     const setback = this.failing.failed(userId, {
       isAnswered: asks && (await isThere()),
-      openMs: openMs(),
+      thereMs: thereMs(),
       succeeded: this.#succeeded,
       random: Math.random(),
       retryAfterMs: failed.failure.retryAfterMs,

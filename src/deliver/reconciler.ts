@@ -2,20 +2,24 @@ import pLimit from 'p-limit';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import { AddressOrder } from './address-order.ts';
 import {
-  type EngineDeps,
-  type EngineOptions,
+  type ReconcilerDeps,
+  type ReconcilerOptions,
   type Load,
   enoughForALook,
   placesBehind,
   placesForUsers,
-} from './engine-options.ts';
+} from './reconciler-options.ts';
 import { LookPace } from './look-pace.ts';
 import { type Visibility, lookAgainMs } from './looks.ts';
 import { Sending, type Sent } from './sending.ts';
 import { type Taken, UserQueue } from './user-queue.ts';
 import { type LookOutcome, type WorkItem, judgeItems } from './work.ts';
 
-export { ENGINE_DEFAULTS, type EngineDeps, type EngineOptions } from './engine-options.ts';
+export {
+  RECONCILER_DEFAULTS,
+  type ReconcilerDeps,
+  type ReconcilerOptions,
+} from './reconciler-options.ts';
 export type { LookOutcome, WorkItem } from './work.ts';
 
 const LOOK_RETRY_MS_MAX = 5_000;
@@ -30,15 +34,15 @@ interface Moment {
 }
 
 /**
- * Delivery, level-triggered: an item says "look at this user again"; the engine asks the rule what
+ * Delivery, level-triggered: an item says "look at this user again"; the reconciler asks the rule what
  * holds now and sends what differs from what was last sent. One user, and one e-mail address, is
  * never in two deliveries at the same time, and whatever comes for a busy user is looked at when the
  * user is free again. A user whose delivery failed is looked at again later, behind the first tries
  * of others.
  */
-export class Engine {
-  readonly #deps: EngineDeps;
-  readonly #options: EngineOptions;
+export class Reconciler {
+  readonly #deps: ReconcilerDeps;
+  readonly #options: ReconcilerOptions;
   readonly #queue = new UserQueue<WorkItem>(() => this.#schedule());
   readonly #sending: Sending;
   readonly #addresses = new AddressOrder();
@@ -57,7 +61,7 @@ export class Engine {
   #waitingForRoom: (() => void)[] = [];
   #waitingForIdle: (() => void)[] = [];
 
-  constructor(deps: EngineDeps, options: EngineOptions) {
+  constructor(deps: ReconcilerDeps, options: ReconcilerOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#sending = new Sending(deps, options);
@@ -92,7 +96,7 @@ export class Engine {
     }
   }
 
-  /** Resolves when every item is finished, or the engine has stopped. */
+  /** Resolves when every item is finished, or the reconciler has stopped. */
   async idle(): Promise<void> {
     while (this.#unfinished > 0 && !this.#stopped) {
       await new Promise<void>((resolve) => this.#waitingForIdle.push(resolve));
@@ -155,8 +159,8 @@ export class Engine {
   #load(): Load {
     return {
       queued: this.#queue.queued,
-      waitingForBudget: this.#deps.waitingForBudget(),
-      budgetPerSecond: this.#deps.budgetPerSecond(),
+      waitingForLimiter: this.#deps.waitingForLimiter(),
+      usersPerSecond: this.#deps.usersPerSecond(),
       deliveries: this.#deliveries,
       retries: this.#retries,
     };

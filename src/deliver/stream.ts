@@ -15,7 +15,12 @@ import type {
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { deliverUser, isSent } from './deliver-user.ts';
 import { DeliveryLines } from './delivery-lines.ts';
-import { ENGINE_DEFAULTS, Engine, type EngineOptions, type LookOutcome } from './engine.ts';
+import {
+  RECONCILER_DEFAULTS,
+  Reconciler,
+  type ReconcilerOptions,
+  type LookOutcome,
+} from './reconciler.ts';
 import { Intake } from './intake.ts';
 import { LateLooks } from './late-looks.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
@@ -56,7 +61,7 @@ export interface StreamDeps {
 /** A member of the consumer group that delivers: topic → rule → Iterable. */
 export class DeliveryStream {
   readonly #deps: StreamDeps;
-  readonly #engine: Engine;
+  readonly #reconciler: Reconciler;
   readonly #intake: Intake;
   readonly #late: LateLooks;
   readonly #stop = new AbortController();
@@ -73,7 +78,7 @@ export class DeliveryStream {
   #share: number | null = null;
   readonly #resync: Resync;
 
-  constructor(deps: StreamDeps, options: EngineOptions = ENGINE_DEFAULTS) {
+  constructor(deps: StreamDeps, options: ReconcilerOptions = RECONCILER_DEFAULTS) {
     this.#deps = deps;
     const rule = new Rule(deps.query, deps.rule, deps.db);
     const lines = new DeliveryLines(deps.logger);
@@ -89,8 +94,8 @@ export class DeliveryStream {
     });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
       keepDeadLetters(deadLetters, letters, this.#stop.signal);
-    this.#late = new LateLooks({ ...clocks, accept: (items) => this.#engine.accept(items) });
-    this.#engine = new Engine(
+    this.#late = new LateLooks({ ...clocks, accept: (items) => this.#reconciler.accept(items) });
+    this.#reconciler = new Reconciler(
       {
         ...clocks,
         look: async (ids, looks) => {
@@ -122,7 +127,7 @@ export class DeliveryStream {
     );
     this.#intake = new Intake({
       ...clocks,
-      engine: this.#engine,
+      reconciler: this.#reconciler,
       format: deps.format,
       model: deps.db.model,
       pageViewsTopic: deps.topics.names.pageViews,
@@ -159,7 +164,10 @@ export class DeliveryStream {
   }
 
   get inFlight(): { messages: number; deliveries: number } {
-    return { messages: this.#engine.unfinished, deliveries: this.#engine.deliveriesInFlight };
+    return {
+      messages: this.#reconciler.unfinished,
+      deliveries: this.#reconciler.deliveriesInFlight,
+    };
   }
 
   async start(): Promise<void> {
@@ -205,9 +213,9 @@ export class DeliveryStream {
   /** Starts nothing new, lets what is out end, commits what is finished, leaves the group. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    this.#engine.stop();
+    this.#reconciler.stop();
     this.#late.clear();
-    await this.#deps.sender.stop(() => this.#engine.drained());
+    await this.#deps.sender.stop(() => this.#reconciler.drained());
     this.#stop.abort();
     this.#resync.stop();
     if (this.#commits !== null) clearInterval(this.#commits);

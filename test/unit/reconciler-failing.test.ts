@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { World, user } from '../support/engine-world.ts';
+import { World, user } from '../support/reconciler-world.ts';
 
-describe('Engine, where calls fail', () => {
+describe('Reconciler, where calls fail', () => {
   it('counts users, not messages: one with very many is one user', async () => {
     const world = new World({ usersMax: 2 }, 5);
     world.rows.set('7', user('7', '1'));
     world.failing.add('7');
-    world.engine.accept(Array.from({ length: 21_000 }, () => world.item('7')));
-    await world.engine.room();
-    expect(world.engine.unfinished).toBe(21_000);
-    world.engine.stop();
+    world.reconciler.accept(Array.from({ length: 21_000 }, () => world.item('7')));
+    await world.reconciler.room();
+    expect(world.reconciler.unfinished).toBe(21_000);
+    world.reconciler.stop();
   });
 
   it('reaches everybody else while the calls of many users fail, and those at the end too', async () => {
@@ -18,13 +18,13 @@ describe('Engine, where calls fail', () => {
     for (let id = 1; id <= 120; id++) world.rows.set(String(id), user(String(id), '1'));
     for (let id = 1; id <= 100; id++) world.failing.add(String(id));
     for (let id = 1; id <= 120; id++) {
-      world.engine.accept([world.item(String(id))]);
-      await world.engine.room();
+      world.reconciler.accept([world.item(String(id))]);
+      await world.reconciler.room();
     }
     while (world.sent.length < 20) await sleep(5);
     expect(new Set(world.sent.map(({ userId }) => Number(userId) > 100))).toEqual(new Set([true]));
     world.failing.clear();
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.outcomes).toEqual(Array.from({ length: 120 }, () => 'sent'));
     // What failed goes behind the others.
     const firstOf = (userId: string): boolean =>
@@ -37,10 +37,10 @@ describe('Engine, where calls fail', () => {
     const world = new World({ patience: { triesMin: 3, failingMsMin: 300 } });
     world.rows.set('7', user('7', '1'));
     world.failing.add('7');
-    world.engine.accept(Array.from({ length: 3_000 }, () => world.item('7')));
-    for (let other = 1000; world.engine.unfinished > 0; other++) {
+    world.reconciler.accept(Array.from({ length: 3_000 }, () => world.item('7')));
+    for (let other = 1000; world.reconciler.unfinished > 0; other++) {
       world.rows.set(String(other), user(String(other), '1'));
-      world.engine.accept([world.item(String(other))]);
+      world.reconciler.accept([world.item(String(other))]);
       await sleep(20);
     }
     expect(world.letters).toHaveLength(1);
@@ -51,14 +51,14 @@ describe('Engine, where calls fail', () => {
     expect(world.outcomes.filter((outcome) => outcome === 'refused')).toHaveLength(1);
     // Nothing about the user has changed: no more calls.
     const tries = world.tries.length;
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
     expect(world.tries).toHaveLength(tries);
     // Something has: tried again.
     world.failing.delete('7');
     world.rows.set('7', user('7', '2'));
-    world.engine.accept([world.item('7')]);
-    await world.engine.idle();
+    world.reconciler.accept([world.item('7')]);
+    await world.reconciler.idle();
     expect(world.sent.at(-1)).toMatchObject({ userId: '7', pageViewId: '2' });
   }, 30_000);
 
@@ -67,12 +67,12 @@ describe('Engine, where calls fail', () => {
     for (const id of ['1', '2', '3']) {
       world.rows.set(id, user(id, '1'));
       world.failing.add(id);
-      world.engine.accept([world.item(id)]);
+      world.reconciler.accept([world.item(id)]);
     }
     while (world.tries.length < 15) await sleep(5);
     expect(world.letters).toEqual([]);
     world.failing.clear();
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.outcomes).toEqual(['sent', 'sent', 'sent']);
   }, 30_000);
 
@@ -80,11 +80,11 @@ describe('Engine, where calls fail', () => {
     const world = new World();
     world.rows.set('7', user('7', '1'));
     world.failing.add('7');
-    world.engine.accept([world.item('7')]);
+    world.reconciler.accept([world.item('7')]);
     while (world.tries.length === 0) await sleep(1);
     world.rows.set('7', user('7', '2'));
     world.failing.clear();
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.sent.map(({ pageViewId }) => pageViewId)).toEqual(['2']);
   });
 
@@ -93,15 +93,15 @@ describe('Engine, where calls fail', () => {
     const slow = Promise.withResolvers<void>();
     world.deliverLater = ({ userId }) => (userId === '1' ? slow.promise : Promise.resolve());
     world.rows.set('1', { ...user('1', '1'), email: 'a@example.com' });
-    world.engine.accept([world.item('1')]);
+    world.reconciler.accept([world.item('1')]);
     while (world.tries.length === 0) await sleep(1);
     // User 1 gives the address up, user 2 takes it, while user 1's call is on its way.
     world.rows.set('1', { ...user('1', '1'), email: 'b@example.com' });
     world.rows.set('2', { ...user('2', '2'), email: 'A@Example.com' });
-    world.engine.accept([world.item('1'), world.item('2')]);
+    world.reconciler.accept([world.item('1'), world.item('2')]);
     await sleep(50);
     slow.resolve();
-    await world.engine.idle();
+    await world.reconciler.idle();
     expect(world.addressOverlaps).toBe(0);
     const toA = world.sent.filter(({ email }) => email?.toLowerCase() === 'a@example.com');
     expect(toA.map(({ userId }) => userId)).toEqual(['1', '2']);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RateBudget } from '../../src/iterable/rate-budget.ts';
+import { RateLimiter } from '../../src/sinks/iterable/rate-limiter.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 
 const LIMIT = 500;
@@ -38,19 +38,19 @@ class StrictServer {
     this.#stalls = standsStill;
   }
 
-  /** All these calls at once, as fast as the budget lets them. */
-  call(budget: RateBudget, calls: number): void {
-    for (let i = 0; i < calls; i++) void this.one(budget).catch(() => undefined);
+  /** All these calls at once, as fast as the limiter lets them. */
+  call(limiter: RateLimiter, calls: number): void {
+    for (let i = 0; i < calls; i++) void this.one(limiter).catch(() => undefined);
   }
 
-  async one(budget: RateBudget): Promise<void> {
-    const start = await budget.take();
+  async one(limiter: RateLimiter): Promise<void> {
+    const start = await limiter.take();
     if (start === null) return;
     const now = this.#time.nowMs;
     const stall = this.#stalls.find(([at, ms]) => at <= now && now < at + ms);
     const arrivesMs = stall === undefined ? now : stall[0] + stall[1];
     this.arrivals.push(arrivesMs);
-    setTimeout(() => budget.answered(start), arrivesMs - now + 2);
+    setTimeout(() => limiter.answered(start), arrivesMs - now + 2);
   }
 
   get most(): number {
@@ -67,51 +67,53 @@ async function backlog(
   using time = new VirtualTime();
   const server = new StrictServer(time, servers);
   const all = parts.reduce((sum, part) => sum + part, 0);
-  const budgets = parts.map(() => new RateBudget({ limitPerSecond: LIMIT, now: () => time.nowMs }));
-  for (const [i, budget] of budgets.entries()) {
-    budget.setShare((parts[i] ?? 0) / all);
-    server.call(budget, LIMIT * (seconds + 2));
+  const limiters = parts.map(
+    () => new RateLimiter({ limitPerSecond: LIMIT, now: () => time.nowMs }),
+  );
+  for (const [i, limiter] of limiters.entries()) {
+    limiter.setShare((parts[i] ?? 0) / all);
+    server.call(limiter, LIMIT * (seconds + 2));
   }
   await time.run(1_000 * (seconds + 1), ours);
-  for (const budget of budgets) budget.close(new Error('over'));
+  for (const limiter of limiters) limiter.close(new Error('over'));
   const steady = server.arrivals.filter((at) => at >= 3_000);
   return { most: server.most, perSecond: (steady.length * 1000) / (1_000 * (seconds + 1) - 3_000) };
 }
 
-describe('RateBudget', () => {
+describe('RateLimiter', () => {
   // Guards the loop over unwanted waiters in #pump.
   it('spends nothing on who is not wanted any more when the turn comes', async () => {
-    const budget = new RateBudget({ limitPerSecond: 1, now: () => performance.now() });
-    const unwanted = Array.from({ length: 1000 }, () => budget.take(() => false));
-    const wanted = budget.take();
-    budget.setShare(1);
+    const limiter = new RateLimiter({ limitPerSecond: 1, now: () => performance.now() });
+    const unwanted = Array.from({ length: 1000 }, () => limiter.take(() => false));
+    const wanted = limiter.take();
+    limiter.setShare(1);
     expect(new Set(await Promise.all(unwanted))).toEqual(new Set([null]));
     expect(await wanted).not.toBeNull();
-    budget.close(new Error('over'));
+    limiter.close(new Error('over'));
   });
 
   it('lets calls through where the share is less than one a second', async () => {
-    const budget = new RateBudget({ limitPerSecond: 5, now: () => performance.now() });
-    budget.setShare(0.1);
-    expect(await budget.take()).not.toBeNull();
-    budget.close(new Error('over'));
+    const limiter = new RateLimiter({ limitPerSecond: 5, now: () => performance.now() });
+    limiter.setShare(0.1);
+    expect(await limiter.take()).not.toBeNull();
+    limiter.close(new Error('over'));
   });
 
   it('gives those behind only what the others leave', async () => {
-    const budget = new RateBudget({ limitPerSecond: 200, now: () => performance.now() });
+    const limiter = new RateLimiter({ limitPerSecond: 200, now: () => performance.now() });
     const order: string[] = [];
     const take = async (name: 'first' | 'behind'): Promise<void> => {
-      await budget.take(() => true, name === 'behind');
+      await limiter.take(() => true, name === 'behind');
       order.push(name);
     };
     const takes = [
       ...Array.from({ length: 20 }, () => take('behind')),
       ...Array.from({ length: 60 }, () => take('first')),
     ];
-    budget.setShare(1);
+    limiter.setShare(1);
     await Promise.all(takes);
     expect(order.slice(0, 60)).toEqual(Array.from({ length: 60 }, () => 'first'));
-    budget.close(new Error('over'));
+    limiter.close(new Error('over'));
   });
 
   it('keeps the limit at a strict server, whatever stalls for 20 to 50 ms, and uses it', async () => {
@@ -146,20 +148,20 @@ describe('RateBudget', () => {
     ]);
     using time = new VirtualTime();
     const server = new StrictServer(time);
-    const budget = new RateBudget({ limitPerSecond: LIMIT, now: () => time.nowMs });
-    budget.setShare(1);
+    const limiter = new RateLimiter({ limitPerSecond: LIMIT, now: () => time.nowMs });
+    limiter.setShare(1);
     const waits: number[] = [];
     let asked = 0;
     const ask = (): void => {
       for (; asked * (1_000 / perSecond) <= time.nowMs - 1_100; asked++) {
         const dueMs = 1_100 + asked * (1_000 / perSecond);
-        void server.one(budget).then(() => waits.push(time.nowMs - dueMs));
+        void server.one(limiter).then(() => waits.push(time.nowMs - dueMs));
       }
       if (time.nowMs < 9_000) setTimeout(ask, 1);
     };
     setTimeout(ask, 1);
     await time.run(10_000, ours);
-    budget.close(new Error('over'));
+    limiter.close(new Error('over'));
     expect(server.most).toBeLessThanOrEqual(LIMIT);
     expect(waits).toHaveLength(asked);
     const sorted = waits.toSorted((a, b) => a - b);
@@ -190,19 +192,19 @@ describe('RateBudget', () => {
         using time = new VirtualTime();
         const server = new StrictServer(time);
         const options = { limitPerSecond: LIMIT, now: () => time.nowMs };
-        const budgets = [new RateBudget(options), new RateBudget(options)] as const;
-        budgets[0].setShare(1);
-        for (const budget of budgets) server.call(budget, 4_000);
+        const limiters = [new RateLimiter(options), new RateLimiter(options)] as const;
+        limiters[0].setShare(1);
+        for (const limiter of limiters) server.call(limiter, 4_000);
         let atMs = 1_200;
         await time.run(atMs, pauses);
         for (const [afterMs, first] of rebalances) {
           // A rebalance: everyone stops, and then is told of its part.
-          for (const budget of budgets) budget.setShare(0);
-          budgets[0].setShare(first);
-          budgets[1].setShare(1 - first);
+          for (const limiter of limiters) limiter.setShare(0);
+          limiters[0].setShare(first);
+          limiters[1].setShare(1 - first);
           await time.run((atMs += afterMs), pauses);
         }
-        for (const budget of budgets) budget.close(new Error('over'));
+        for (const limiter of limiters) limiter.close(new Error('over'));
         expect(server.most).toBeLessThanOrEqual(LIMIT);
       }),
       { numRuns: 4, endOnFailure: true },
