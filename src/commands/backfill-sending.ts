@@ -1,6 +1,6 @@
 import type { Database } from '../database/open.ts';
-import type { UserDelivery } from '../deliver/deliver-user.ts';
 import type { WorkItem } from '../deliver/reconciler.ts';
+import type { Delivery } from '../deliver/sink.ts';
 import { InFlight } from '../in-flight.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Rule } from '../rule/rule.ts';
@@ -8,7 +8,6 @@ import type { BackfillOptions } from './backfill.ts';
 import { Batch, untilStopped } from './batch.ts';
 import { BulkPipeline } from './bulk-pipeline.ts';
 import { BulkSender } from './bulk-sender.ts';
-import { callSized } from './call-sized.ts';
 import type { CommandContext } from './context.ts';
 import { CountBeside } from './count-beside.ts';
 import { lazyDeadLetters } from './lazy-dead-letters.ts';
@@ -119,7 +118,7 @@ function lookAt(userId: string, finish: WorkItem['finish']): WorkItem {
 function finisher(
   run: Run,
   finish: () => void,
-  before: UserDelivery | null = null,
+  before: Delivery | null = null,
 ): WorkItem['finish'] {
   return (outcome) => {
     const isPassedOver = outcome === 'ineligible' || outcome === 'superseded';
@@ -166,7 +165,7 @@ async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promis
     });
     return batch.sendBeside(sending);
   });
-  for await (const page of callSized(source)) {
+  for await (const page of batch.sink.bulk.pages(source)) {
     if (batch.isEnding) return;
     run.found += page.length;
     await pipeline.begin(page);

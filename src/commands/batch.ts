@@ -1,18 +1,16 @@
 import type { Database } from '../database/open.ts';
 import { deadLetterOf, keepDeadLetters } from '../deliver/dead-letter.ts';
-import { type UserDelivery, deliverUser } from '../deliver/deliver-user.ts';
+import { isKnownToSink } from '../deliver/delivery.ts';
 import { DeliveryLines } from '../deliver/delivery-lines.ts';
 import { RECONCILER_DEFAULTS, Reconciler } from '../deliver/reconciler.ts';
 import type { Patience } from '../deliver/failing-users.ts';
-import { Sender } from '../deliver/sender.ts';
 import { watchedLetters } from '../deliver/watched-letters.ts';
 import { SentMemory } from '../deliver/sent-memory.ts';
+import { type Delivery, type SinkTrouble, StoppedError } from '../deliver/sink.ts';
 import { lookAt } from '../deliver/visibility.ts';
 import { UnavailableError } from '../errors.ts';
-import type { BreakerState } from '../sinks/iterable/circuit-breaker.ts';
-import { StoppedError } from '../sinks/iterable/calls.ts';
-import { PROBES } from '../sinks/iterable/retry-schedule.ts';
 import type { Rule } from '../rule/rule.ts';
+import { IterableSink } from '../sinks/iterable/sink.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import type { CommandContext } from './context.ts';
 import { ResultsFile } from './results-file.ts';
@@ -51,7 +49,7 @@ export interface BatchOptions {
  */
 export class Batch implements AsyncDisposable {
   readonly reconciler: Reconciler;
-  readonly sender: Sender;
+  readonly sink: IterableSink;
   readonly rule: Rule;
   readonly memory = new SentMemory(MEMORY_USERS_MAX);
   readonly #context: CommandContext;
@@ -59,13 +57,13 @@ export class Batch implements AsyncDisposable {
   readonly #fatal = Promise.withResolvers<never>();
   readonly #flushes: NodeJS.Timeout;
   #databaseDownSinceMs: number | null = null;
-  #breakerTimer: NodeJS.Timeout | null = null;
+  #troubleTimer: NodeJS.Timeout | null = null;
   readonly #giveUpMs: number;
   readonly #lines: DeliveryLines;
   readonly #letters: Pick<DeadLetterStore, 'add'>;
   #totals: Totals = NO_TOTALS;
   /** Sent, and still to be looked at once more: a user that is sent again counts once. */
-  readonly #unverified = new Map<string, UserDelivery>();
+  readonly #unverified = new Map<string, Delivery>();
   #isEnding = false;
   #gaveUp: UnavailableError | null = null;
   #beside: Promise<unknown> = Promise.resolve();
@@ -81,21 +79,18 @@ export class Batch implements AsyncDisposable {
       outages.set('dead letters', 'store', reason),
     );
     this.rule = options.rule;
-    this.sender = new Sender({
+    this.sink = new IterableSink({
       settings: settings.iterable,
       outages,
       connectionsMax: RECONCILER_DEFAULTS.deliveriesMax,
-      onBreakerChange: (state) => this.#breakerChanged(state),
+      onTroubleChange: (trouble) => this.#troubleChanged(trouble),
     });
     // Others that have ended by then have sent nothing since this process began.
-    this.sender.setShare(options.share, PROCESS_BEGAN_MS);
+    this.sink.setShare(options.share, PROCESS_BEGAN_MS);
     this.reconciler = new Reconciler(
       {
         look: (ids, looks) => options.session((session) => lookAt(this.rule, session, ids, looks)),
-        deliver: (user, isWanted, isRetry) =>
-          deliverUser(this.sender.calls, user, isWanted, isRetry),
-        isThere: async () => (await this.sender.key.ask()) === 'accepted',
-        ...this.sender.pace,
+        sink: this.sink,
         memory: this.memory,
         onFailed: (failed, newest) => this.#lines.failed(failed, newest),
         onPassedOver: (userId, ...look) => {
@@ -117,12 +112,13 @@ export class Batch implements AsyncDisposable {
         usersMax: options.usersMax ?? USERS_MAX,
         patience: options.patience ?? RECONCILER_DEFAULTS.patience,
         verifies: true,
+        asksWhetherThere: true,
       },
     );
     this.#flushes = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
   }
 
-  /** Users with both calls behind them, whether they were looked at once more or not. */
+  /** Users with all calls behind them, whether they were looked at once more or not. */
   get usersDone(): number {
     return this.#totals.processed + this.#unverified.size;
   }
@@ -159,7 +155,7 @@ export class Batch implements AsyncDisposable {
    * @throws StoppedError when it ends before the dead letters are durable; the refused are then not
    * in the totals.
    */
-  async record(deliveries: readonly UserDelivery[]): Promise<void> {
+  async record(deliveries: readonly Delivery[]): Promise<void> {
     for (const delivery of deliveries) this.#lines.delivered(delivery);
     let counted = deliveries;
     try {
@@ -202,7 +198,7 @@ export class Batch implements AsyncDisposable {
   async end(notAttempted: ((processed: number) => number | string) | null): Promise<void> {
     this.#isEnding = true;
     this.reconciler.stop();
-    await this.sender.stop(async () => {
+    await this.sink.stop(async () => {
       await Promise.all([this.reconciler.drained(), this.#beside]);
     });
     for (const userId of this.#unverified.keys()) this.#verified(userId);
@@ -217,14 +213,14 @@ export class Batch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#flushes);
-    if (this.#breakerTimer !== null) clearTimeout(this.#breakerTimer);
+    if (this.#troubleTimer !== null) clearTimeout(this.#troubleTimer);
     this.reconciler.stop();
-    await this.sender[Symbol.asyncDispose]();
+    await this.sink[Symbol.asyncDispose]();
     this.#flush();
     this.#results[Symbol.dispose]();
   }
 
-  async #keepRefusals(deliveries: readonly UserDelivery[]): Promise<void> {
+  async #keepRefusals(deliveries: readonly Delivery[]): Promise<void> {
     const letters = deliveries.flatMap((delivery) => deadLetterOf(delivery, Date.now()) ?? []);
     if (letters.length === 0) return;
     await this.keep(letters);
@@ -233,11 +229,11 @@ export class Batch implements AsyncDisposable {
     }
   }
 
-  async #delivered(delivery: UserDelivery): Promise<void> {
+  async #delivered(delivery: Delivery): Promise<void> {
     await this.#keepRefusals([delivery]);
     this.#unverified.delete(delivery.user.userId);
     // A profile that was refused is not looked at once more.
-    if (delivery.update.kind === 'ok') this.#unverified.set(delivery.user.userId, delivery);
+    if (isKnownToSink(delivery)) this.#unverified.set(delivery.user.userId, delivery);
     else this.#count(delivery);
   }
 
@@ -248,7 +244,7 @@ export class Batch implements AsyncDisposable {
     this.#count(delivery);
   }
 
-  #count(delivery: UserDelivery): void {
+  #count(delivery: Delivery): void {
     this.#totals = withDelivery(this.#totals, delivery);
     this.#results.add(delivery);
   }
@@ -264,29 +260,30 @@ export class Batch implements AsyncDisposable {
     }
   }
 
-  #breakerChanged(state: BreakerState): void {
+  #troubleChanged(trouble: SinkTrouble | null): void {
     const url = this.#context.settings.iterable.baseUrl;
-    if (state.reason === 'key-refused') {
+    if (trouble?.reason === 'key-refused') {
       return this.#giveUp(
-        `Iterable at ${url} refuses the API key (${state.detail}); set ITERABLE_API_KEY to a server-side key of the project, and ITERABLE_API_BASE_URL to its data center`,
+        `Iterable at ${url} refuses the API key (${trouble.detail}); set ITERABLE_API_KEY to a server-side key of the project, and ITERABLE_API_BASE_URL to its data center`,
       );
     }
-    if (state.reason !== null) return this.#watchBreaker(this.#giveUpMs);
-    if (this.#breakerTimer !== null) clearTimeout(this.#breakerTimer);
-    this.#breakerTimer = null;
+    if (trouble !== null) return this.#watchTrouble(this.#giveUpMs);
+    if (this.#troubleTimer !== null) clearTimeout(this.#troubleTimer);
+    this.#troubleTimer = null;
   }
 
   /** Gives up after this time, but not before the time that Iterable has asked for is over. */
-  #watchBreaker(ms: number): void {
-    this.#breakerTimer ??= setTimeout(() => {
-      this.#breakerTimer = null;
+  #watchTrouble(ms: number): void {
+    this.#troubleTimer ??= setTimeout(() => {
+      this.#troubleTimer = null;
       const { settings } = this.#context;
-      const { breaker } = this.sender;
-      if (breaker.probesInMs > PROBES.maxMs) {
-        return this.#watchBreaker(breaker.probesInMs + settings.iterable.timeoutMs);
+      const { askedToWaitMs, trouble } = this.sink;
+      if (askedToWaitMs > 0) {
+        return this.#watchTrouble(askedToWaitMs + settings.iterable.timeoutMs);
       }
+      const detail = trouble?.detail ?? '';
       this.#giveUp(
-        `Iterable at ${settings.iterable.baseUrl} has not accepted a call for ${this.#giveUpMs / 1000} s (${breaker.state.detail}); ${AGAIN} it is back`,
+        `Iterable at ${settings.iterable.baseUrl} has not accepted a call for ${this.#giveUpMs / 1000} s (${detail}); ${AGAIN} it is back`,
       );
     }, ms);
   }

@@ -1,18 +1,22 @@
-import type { Failure, Outcome } from '../sinks/iterable/calls.ts';
 import type { Logger } from '../observe/logger.ts';
-import { type FailedDelivery, type UserDelivery, isSent } from './deliver-user.ts';
+import { isSent } from './delivery.ts';
+import type { Call, Delivery, FailedDelivery, Failure, Outcome } from './sink.ts';
 import type { LookOutcome, WorkItem } from './work.ts';
 
 type Field = string | number;
 
-/** The status and the milliseconds of a call, where there were any. */
-function callFields(name: 'update' | 'track', call: Outcome | Failure | null): [string, Field][] {
+/** The status and the milliseconds of a call, where there were any: of `users/update`, `update_ms`. */
+function callFields(name: string, call: Outcome | Failure): [string, Field][] {
   const fields: [string, Field][] = [];
-  if (call === null) return fields;
-  if (call.status !== null && call.status > 0) fields.push([`${name}_status`, call.status]);
-  else if (call.kind === 'failed') fields.push([`${name}_status`, 'no answer']);
-  if (call.ms !== undefined) fields.push([`${name}_ms`, Math.round(call.ms)]);
+  const verb = name.slice(name.indexOf('/') + 1);
+  if (call.status !== null && call.status > 0) fields.push([`${verb}_status`, call.status]);
+  else if (call.kind === 'failed') fields.push([`${verb}_status`, 'no answer']);
+  if (call.ms !== undefined) fields.push([`${verb}_ms`, Math.round(call.ms)]);
   return fields;
+}
+
+function allFields(calls: readonly Call[]): [string, Field][] {
+  return calls.flatMap(({ name, outcome }) => callFields(name, outcome));
 }
 
 /** The message that an item stands for; nothing where it stands for none. */
@@ -38,34 +42,30 @@ export class DeliveryLines {
     this.#logger = logger;
   }
 
-  /** Both calls have ended, for good (`newest`: none where no message or letter caused it). */
-  delivered(delivery: UserDelivery, newest?: WorkItem): void {
-    const { user, update, track } = delivery;
+  /** All calls have ended, for good (`newest`: none where no message or letter caused it). */
+  delivered(delivery: Delivery, newest?: WorkItem): void {
+    const { user, calls } = delivery;
     this.#write(
       [
         ['user_id', user.userId],
         ['page_view_id', user.pageViewId],
         ['outcome', isSent(delivery) ? 'sent' : 'refused'],
-        ...callFields('update', update),
-        ...callFields('track', track),
+        ...allFields(calls),
         ...placeFields(newest),
       ],
       'delivery',
     );
   }
 
-  /** One of the calls failed; both are tried again. */
-  failed({ user, update, failure }: FailedDelivery, newest: WorkItem): void {
-    const calls =
-      update === null
-        ? callFields('update', failure)
-        : [...callFields('update', update), ...callFields('track', failure)];
+  /** One of the calls failed; all are tried again. */
+  failed({ user, calls, failedCall, failure }: FailedDelivery, newest: WorkItem): void {
     this.#write(
       [
         ['user_id', user.userId],
         ['page_view_id', user.pageViewId],
         ['outcome', 'tried again'],
-        ...calls,
+        ...allFields(calls),
+        ...callFields(failedCall, failure),
         ...placeFields(newest),
       ],
       'delivery',

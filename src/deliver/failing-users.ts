@@ -1,4 +1,4 @@
-import { CALL_RETRIES, retryDelayMs } from '../sinks/iterable/retry-schedule.ts';
+import { CALL_RETRIES, retryDelayMs } from '../retry-schedule.ts';
 
 /** When a user whose calls keep failing, while those of others succeed, is set aside. */
 export interface Patience {

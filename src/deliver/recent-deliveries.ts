@@ -1,4 +1,5 @@
-import { type UserDelivery, isSent } from './deliver-user.ts';
+import { isSent } from './delivery.ts';
+import type { Delivery } from './sink.ts';
 
 /** One delivery as the status page shows it: no address, no payload. */
 export interface RecentDelivery {
@@ -18,7 +19,7 @@ export class RecentDeliveries {
     this.#countMax = countMax;
   }
 
-  add(delivery: UserDelivery, commitToDeliveryMs: number): void {
+  add(delivery: Delivery, commitToDeliveryMs: number): void {
     this.#deliveries.push({
       time: new Date().toISOString(),
       userId: delivery.user.userId,

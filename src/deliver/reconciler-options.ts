@@ -6,10 +6,6 @@ import type { LookOutcome, WorkItem } from './work.ts';
 export interface ReconcilerDeps extends SendingDeps {
   /** What the rule says of these users now, and what can be seen of the looks: of one server. */
   look: (userIds: readonly string[], looks: readonly Look[]) => Promise<LookAnswer>;
-  /** Users whose first call waits for the rate limiter, without those whose last try failed. */
-  waitingForLimiter: () => number;
-  /** Users a second that the rate limiter lets through; 0 while nothing may start. */
-  usersPerSecond: () => number;
   /** Told of a look that found nothing to send for these items, before they are finished. */
   onPassedOver?: (
     userId: string,
@@ -45,18 +41,20 @@ export const RECONCILER_DEFAULTS: ReconcilerOptions = {
   failingUsersMax: 20_000,
   itemsMax: 100_000,
   verifies: false,
+  asksWhetherThere: false,
   patience: PATIENCE,
 };
 
-/** No more users than this, and than pass in this time, wait for the rate limiter with an answer. */
+/** No more users than this, and than pass in this time, wait for their turn with an answer. */
 const WAITING_MAX = 200;
 const WAITING_SECONDS_MAX = 0.4;
 
 /** What is under way when the reconciler asks how many users it may take. */
 export interface Load {
   queued: number;
-  waitingForLimiter: number;
-  usersPerSecond: number;
+  /** Of the sink's pace. */
+  waiting: number;
+  perSecond: number;
   deliveries: number;
   /** Deliveries, and looks before them, of users whose last try failed. */
   retries: number;
@@ -65,9 +63,9 @@ export interface Load {
 /** How many users to take now; 0 when it is better to wait and let more come together. */
 export function placesForUsers(load: Load, options: ReconcilerOptions): number {
   const { usersPerLookMax, deliveriesMax } = options;
-  const waitingMax = waitingUsersMax(load.usersPerSecond);
+  const waitingMax = waitingUsersMax(load.perSecond);
   const free = Math.min(
-    waitingMax - load.waitingForLimiter,
+    waitingMax - load.waiting,
     deliveriesMax - load.deliveries,
     usersPerLookMax,
   );

@@ -157,10 +157,11 @@ export class Reconciler {
   }
 
   #load(): Load {
+    const { waiting, perSecond } = this.#deps.sink.pace;
     return {
       queued: this.#queue.queued,
-      waitingForLimiter: this.#deps.waitingForLimiter(),
-      usersPerSecond: this.#deps.usersPerSecond(),
+      waiting,
+      perSecond,
       deliveries: this.#deliveries,
       retries: this.#retries,
     };

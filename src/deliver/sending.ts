@@ -1,8 +1,14 @@
-import { type IsWanted, StoppedError } from '../sinks/iterable/calls.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
-import { type FailedDelivery, type UserDelivery, isSent, setAside } from './deliver-user.ts';
+import { isKnownToSink, isSent, setAside } from './delivery.ts';
 import { FailingUsers, type Patience } from './failing-users.ts';
 import type { SentMemory } from './sent-memory.ts';
+import {
+  type Delivery,
+  type FailedDelivery,
+  type IsWanted,
+  type Sink,
+  StoppedError,
+} from './sink.ts';
 import { type LookOutcome, type WorkItem, settled, triedAlready } from './work.ts';
 
 /**
@@ -13,30 +19,13 @@ import { type LookOutcome, type WorkItem, settled, triedAlready } from './work.t
 const STALE_MS = 2_000;
 
 export interface SendingDeps {
-  /**
-   * Both calls, once; rejects with StoppedError when `isWanted` is false before a try of the first.
-   * `isRetry`: the last delivery of the user failed.
-   */
-  deliver: (
-    user: EligibleUser,
-    isWanted: IsWanted,
-    isRetry: boolean,
-  ) => Promise<UserDelivery | FailedDelivery>;
-  /** How often sending was held up so far, for all users together. */
-  holdUps: () => number;
-  /** How long, in ms, Iterable has been there in all (the breaker is closed). */
-  thereMs: () => number;
-  /**
-   * Asks Iterable whether it is there, for work that has an end: at the end those that keep failing
-   * are alone, and nobody else's success tells. Without it, only that does.
-   */
-  isThere?: () => Promise<boolean>;
+  sink: Pick<Sink, 'deliver' | 'pace' | 'isThere'>;
   memory: SentMemory;
   /**
    * Told of every delivery, before its items are finished; makes refusals durable. Where it rejects,
    * the items stay unfinished; with StoppedError that is no trouble.
    */
-  onDelivery: (delivery: UserDelivery, newest: WorkItem) => Promise<void>;
+  onDelivery: (delivery: Delivery, newest: WorkItem) => Promise<void>;
   /** Told of every try in which a call failed. */
   onFailed?: (failed: FailedDelivery, newest: WorkItem) => void;
   /** Told when the look after a delivery (`verifies`) found nothing to send any more. */
@@ -50,6 +39,11 @@ export interface SendingOptions {
   verifies: boolean;
   /** When a user that keeps failing is set aside. */
   patience: Patience;
+  /**
+   * For work that has an end: at the end those that keep failing are alone, and nobody else's
+   * success tells whether the sink is there, so it is asked.
+   */
+  asksWhetherThere: boolean;
 }
 
 /** A user's items as they were judged, and the answer of the rule that is to be sent. */
@@ -94,7 +88,8 @@ export class Sending {
     // Iterable may take a call whose answer we never get: then nobody knows what it has.
     this.#deps.memory.forget(row.userId);
     try {
-      const tried = await this.#deps.deliver(row, wanted, this.failing.has(row.userId));
+      const { sink } = this.#deps;
+      const tried = await sink.deliver(row, wanted, this.failing.has(row.userId));
       if ('failure' in tried) this.#deps.onFailed?.(tried, newest);
       const delivery = 'failure' in tried ? await this.#afterFailure(tried) : tried;
       if (typeof delivery === 'number') {
@@ -115,24 +110,26 @@ export class Sending {
   }
 
   #wantedFor({ isOurs, isCurrent, hasNews }: Errand): IsWanted {
-    const { now, holdUps } = this.#deps;
+    const { now, sink } = this.#deps;
     const lookedMs = now();
-    const holdUpsBefore = holdUps();
+    const holdUpsBefore = sink.pace.holdUps;
     const isStale = (attempt: number): boolean =>
-      now() - lookedMs > STALE_MS && (attempt > 1 || holdUps() !== holdUpsBefore) && hasNews();
+      now() - lookedMs > STALE_MS &&
+      (attempt > 1 || sink.pace.holdUps !== holdUpsBefore) &&
+      hasNews();
     // A stop leaves out the look after a delivery: what began then would not be finished by it.
     const mayBegin = this.#options.verifies ? isCurrent : isOurs;
     return (attempt) => mayBegin() && !isStale(attempt);
   }
 
   /** In how many ms the user is tried again, or what it came to where it is set aside. */
-  async #afterFailure(failed: FailedDelivery): Promise<UserDelivery | number> {
-    const { thereMs, isThere } = this.#deps;
+  async #afterFailure(failed: FailedDelivery): Promise<Delivery | number> {
+    const { sink } = this.#deps;
     const { userId } = failed.user;
-    const asks = isThere !== undefined && this.failing.isAlone(userId, this.#succeeded);
+    const asks = this.#options.asksWhetherThere && this.failing.isAlone(userId, this.#succeeded);
     const setback = this.failing.failed(userId, {
-      isAnswered: asks && (await isThere()),
-      thereMs: thereMs(),
+      isAnswered: asks && (await sink.isThere()),
+      thereMs: sink.pace.thereMs,
       succeeded: this.#succeeded,
       random: Math.random(),
       retryAfterMs: failed.failure.retryAfterMs,
@@ -144,11 +141,11 @@ export class Sending {
   /** Finishes what the delivery covers; returns what has to be looked at once more. */
   #finish(
     { seen, unsure, finish }: Errand,
-    delivery: UserDelivery,
+    delivery: Delivery,
     newest: WorkItem,
   ): readonly WorkItem[] {
     const outcome = isSent(delivery) ? 'sent' : 'refused';
-    const verifies = delivery.update.kind === 'ok' && this.#options.verifies;
+    const verifies = isKnownToSink(delivery) && this.#options.verifies;
     for (const item of seen) {
       if (item !== newest) finish([item], 'superseded');
       else if (!verifies) finish([item], outcome);

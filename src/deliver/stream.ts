@@ -12,8 +12,9 @@ import type {
   Topics,
   Wait,
 } from '../topics/port.ts';
+import { within } from '../within.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
-import { deliverUser, isSent } from './deliver-user.ts';
+import { isSent } from './delivery.ts';
 import { DeliveryLines } from './delivery-lines.ts';
 import {
   RECONCILER_DEFAULTS,
@@ -25,9 +26,9 @@ import { Intake } from './intake.ts';
 import { LateLooks } from './late-looks.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
 import { Resync, type ResyncCause } from './resync.ts';
-import { type Sender, within } from './sender.ts';
 import { watchedLetters } from './watched-letters.ts';
 import { SentMemory } from './sent-memory.ts';
+import type { Sink } from './sink.ts';
 import { lookAt } from './visibility.ts';
 
 /** About 200 bytes a user. */
@@ -49,7 +50,7 @@ export interface StreamDeps {
   db: RuleDatabase;
   /** Of the rule and the Iterable project (`ruleFingerprint`): kept beside the group's offsets. */
   fingerprint: string;
-  sender: Sender;
+  sink: Sink;
   metrics: Metrics;
   logger: Logger;
   /** Told what keeps a part of delivery from moving, or null. */
@@ -103,9 +104,7 @@ export class DeliveryStream {
           this.#late.note(looks, answer);
           return answer;
         },
-        deliver: (user, isWanted, isRetry) =>
-          deliverUser(deps.sender.calls, user, isWanted, isRetry),
-        ...deps.sender.pace,
+        sink: deps.sink,
         memory: this.memory,
         onTrouble: (error) => this.#databaseTrouble(error),
         onFailed: (failed, newest) => lines.failed(failed, newest),
@@ -171,12 +170,12 @@ export class DeliveryStream {
   }
 
   async start(): Promise<void> {
-    const { topics, groupId, fingerprint, sender, logger } = this.#deps;
+    const { topics, groupId, fingerprint, sink, logger } = this.#deps;
     const names = [topics.names.pageViews, topics.names.userChanges];
     const handlers: MemberHandlers = {
       onRebalancing: () => {
         this.#share = null;
-        sender.setShare(0);
+        sink.setShare(0);
       },
       onAssigned: ({ partitions, share }) => {
         this.#intake.reset();
@@ -187,7 +186,7 @@ export class DeliveryStream {
         // Another member may have sent something for these users since.
         this.memory.clear();
         this.#share = share;
-        sender.setShare(share);
+        sink.setShare(share);
         logger.info({ partitions: partitions.length, share }, 'delivering');
       },
       onMessages: (messages: readonly ReceivedMessage[]) =>
@@ -215,7 +214,7 @@ export class DeliveryStream {
     this.#isStopping = true;
     this.#reconciler.stop();
     this.#late.clear();
-    await this.#deps.sender.stop(() => this.#reconciler.drained());
+    await this.#deps.sink.stop(() => this.#reconciler.drained());
     this.#stop.abort();
     this.#resync.stop();
     if (this.#commits !== null) clearInterval(this.#commits);

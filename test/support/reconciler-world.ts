@@ -1,16 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FailedDelivery, UserDelivery } from '../../src/deliver/deliver-user.ts';
 import {
   RECONCILER_DEFAULTS,
   Reconciler,
   type LookOutcome,
   type WorkItem,
 } from '../../src/deliver/reconciler.ts';
-import { type IsWanted, StoppedError } from '../../src/sinks/iterable/calls.ts';
 import { SentMemory } from '../../src/deliver/sent-memory.ts';
+import {
+  type Delivery,
+  type FailedDelivery,
+  type IsWanted,
+  type Sink,
+  StoppedError,
+} from '../../src/deliver/sink.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
+import { callsOf } from './deliveries.ts';
 
 const OK = { kind: 'ok', status: 200, body: null } as const;
+const REFUSED = { kind: 'refused', status: 400, code: null, message: '', body: null } as const;
 
 export function user(userId: string, pageViewId: string): EligibleUser {
   return {
@@ -37,7 +44,7 @@ export class World {
   /** Users whose calls fail, and every try in order. */
   readonly failing = new Set<string>();
   readonly tries: { userId: string; isRetry: boolean }[] = [];
-  readonly letters: UserDelivery[] = [];
+  readonly letters: Delivery[] = [];
   readonly addressesBusy = new Set<string>();
   addressOverlaps = 0;
   /** Holds a delivery up. */
@@ -62,51 +69,11 @@ export class World {
           if (this.failingLooks-- > 0) throw new Error('the database is away');
           return { visibility, rows: ids.flatMap((id) => this.rows.get(id) ?? []) };
         },
-        deliver: async (eligible, isWanted, isRetry): Promise<UserDelivery | FailedDelivery> => {
-          const fails = this.failing.has(eligible.userId);
-          const address = (eligible.email ?? '').toLowerCase();
-          if (this.busy.has(eligible.userId)) this.overlaps += 1;
-          if (this.addressesBusy.has(address)) this.addressOverlaps += 1;
-          this.busy.add(eligible.userId);
-          this.addressesBusy.add(address);
-          this.tries.push({ userId: eligible.userId, isRetry });
-          await sleep(slowMs);
-          await this.deliverLater(eligible);
-          this.busy.delete(eligible.userId);
-          this.addressesBusy.delete(address);
-          if (fails) {
-            const failure = {
-              kind: 'failed',
-              status: 500,
-              message: '',
-              retryAfterMs: null,
-            } as const;
-            return { user: eligible, update: null, failure };
-          }
-          this.sent.push(eligible);
-          this.whileDelivering(isWanted);
-          if (this.givesUp) throw new StoppedError();
-          const refused = {
-            kind: 'refused',
-            status: 400,
-            code: null,
-            message: '',
-            body: null,
-          } as const;
-          return {
-            user: eligible,
-            update: this.refuses ? refused : OK,
-            track: this.refusesTrack ? refused : OK,
-          };
-        },
-        waitingForLimiter: () => 0,
-        usersPerSecond: () => 500,
-        holdUps: () => this.holdUps,
-        thereMs: () => performance.now() + this.aheadMs,
+        sink: this.#sink(slowMs),
         memory: new SentMemory(1000),
         onDelivery: (delivery) => {
           if (this.failingRecords-- > 0) return Promise.reject(new StoppedError());
-          if (delivery.update.kind === 'refused') this.letters.push(delivery);
+          if (delivery.calls[0]?.outcome.kind === 'refused') this.letters.push(delivery);
           return Promise.resolve();
         },
         onTrouble: () => undefined,
@@ -115,6 +82,60 @@ export class World {
       },
       { ...RECONCILER_DEFAULTS, ...options },
     );
+  }
+
+  #sink(slowMs: number): Pick<Sink, 'deliver' | 'pace' | 'isThere'> {
+    const holdUps = (): number => this.holdUps;
+    const thereMs = (): number => performance.now() + this.aheadMs;
+    return {
+      deliver: (...asked) => this.#deliver(slowMs, ...asked),
+      isThere: () => Promise.resolve(true),
+      pace: {
+        waiting: 0,
+        perSecond: 500,
+        callsInFlight: 0,
+        get holdUps() {
+          return holdUps();
+        },
+        get thereMs() {
+          return thereMs();
+        },
+      },
+    };
+  }
+
+  async #deliver(
+    slowMs: number,
+    eligible: EligibleUser,
+    isWanted: IsWanted,
+    isRetry: boolean,
+  ): Promise<Delivery | FailedDelivery> {
+    const fails = this.failing.has(eligible.userId);
+    const address = (eligible.email ?? '').toLowerCase();
+    if (this.busy.has(eligible.userId)) this.overlaps += 1;
+    if (this.addressesBusy.has(address)) this.addressOverlaps += 1;
+    this.busy.add(eligible.userId);
+    this.addressesBusy.add(address);
+    this.tries.push({ userId: eligible.userId, isRetry });
+    await sleep(slowMs);
+    await this.deliverLater(eligible);
+    this.busy.delete(eligible.userId);
+    this.addressesBusy.delete(address);
+    if (fails) {
+      return {
+        user: eligible,
+        calls: [],
+        failedCall: 'users/update',
+        failure: { kind: 'failed', status: 500, message: '', retryAfterMs: null },
+        notTried: ['events/track'],
+      };
+    }
+    this.sent.push(eligible);
+    this.whileDelivering(isWanted);
+    if (this.givesUp) throw new StoppedError();
+    const update = this.refuses ? REFUSED : OK;
+    const track = this.refusesTrack ? REFUSED : OK;
+    return { user: eligible, calls: callsOf(update, track) };
   }
 
   item(userId: string, look: Partial<WorkItem> = {}): WorkItem {

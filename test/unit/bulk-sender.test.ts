@@ -123,7 +123,9 @@ describe('BulkSender', () => {
     const users = [1, 2, 3].map(userOf);
     const left = await new BulkSender(batch).send(users);
     expect([...left.keys()]).toEqual(['2']);
-    expect(left.get('2')).toMatchObject({ update: { kind: 'ok' }, track: { kind: 'ok' } });
+    expect(left.get('2')).toMatchObject({
+      calls: [{ outcome: { kind: 'ok' } }, { outcome: { kind: 'ok' } }],
+    });
     expect(batch.totals).toMatchObject({ processed: 2, successful: 2 });
     expect(simulator.users.size).toBe(3);
   });

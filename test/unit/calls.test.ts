@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { CircuitBreaker } from '../../src/sinks/iterable/circuit-breaker.ts';
-import { IterableCalls, StoppedError } from '../../src/sinks/iterable/calls.ts';
+import { StoppedError } from '../../src/deliver/sink.ts';
+import { IterableCalls } from '../../src/sinks/iterable/calls.ts';
 import type { KeyAnswer } from '../../src/sinks/iterable/key-question.ts';
 import { RateLimiter } from '../../src/sinks/iterable/rate-limiter.ts';
 import type { Verdict } from '../../src/sinks/iterable/read-response.ts';
@@ -108,7 +109,7 @@ describe('IterableCalls', () => {
     const second = update();
     first.catch(() => undefined);
     while (!world.breaker.isOpen) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(world.breaker.state.reason).toBe('key-refused');
+    expect(world.breaker.trouble?.reason).toBe('key-refused');
     const sent = world.sent;
     while (world.questions < 3) {
       expect(world.sent).toBe(sent);

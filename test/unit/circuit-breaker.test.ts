@@ -61,7 +61,7 @@ describe('CircuitBreaker', () => {
     );
     expect(reports).toEqual([false, false, false, false, true]);
     breaker.answered(false);
-    expect(breaker.state).toMatchObject({ reason: 'down', detail: 'HTTP 503 away' });
+    expect(breaker.trouble).toMatchObject({ reason: 'down', detail: 'HTTP 503 away' });
     breaker.stop(new Error('done'));
   });
 

@@ -13,8 +13,8 @@ import { ResultsFile } from '../../src/commands/results-file.ts';
 import { ResumeFile } from '../../src/commands/resume-file.ts';
 import { NO_TOTALS, withDelivery } from '../../src/commands/totals.ts';
 import { deadLetterOf } from '../../src/deliver/dead-letter.ts';
-import type { UserDelivery } from '../../src/deliver/deliver-user.ts';
 import { readMessage, scanOwnView } from '../../src/deliver/read-message.ts';
+import type { Delivery } from '../../src/deliver/sink.ts';
 import { openFile } from '../../src/topics/embedded/file.ts';
 import { readLetter } from '../../src/topics/kafka/letter-index.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
@@ -22,6 +22,7 @@ import { USER_CHANGE_CAUSES } from '../../src/topics/messages.ts';
 import { topicNames } from '../../src/topics/names.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
 import { PAGE_VIEWS_COLUMNS } from '../support/default-tables.ts';
+import { callsOf } from '../support/deliveries.ts';
 import { listed } from '../support/listed.ts';
 
 const PAGE = readFileSync(new URL('../../docs/data-format.md', import.meta.url), 'utf8');
@@ -88,7 +89,7 @@ describe('docs/data-format.md', () => {
 
   it('has dead letters of both kinds', () => {
     const update = refused('InvalidEmailAddressError', '');
-    const letter = deadLetterOf({ user: USER, update, track: OK }, NOW);
+    const letter = deadLetterOf({ user: USER, calls: callsOf(update, OK) }, NOW);
     expect(JSON.stringify(letter)).toBe(example('dead letter'));
     for (const name of ['dead letter', 'dead letter unreadable']) {
       const message = { key: field('id', name), value: example(name), topic: '', timestampMs: 0 };
@@ -121,7 +122,7 @@ describe('docs/data-format.md', () => {
   it('has the results file and the resume file', () => {
     const folder = mkdtempSync(join(tmpdir(), 'data-format-'));
     const track = refused('BadParams', 'createdAt is in the future');
-    const delivery: UserDelivery = { user: USER, update: OK, track };
+    const delivery: Delivery = { user: USER, calls: callsOf(OK, track) };
     {
       using file = new ResultsFile(folder);
       file.add(delivery);

@@ -46,7 +46,10 @@ describe('Reconciler, where calls fail', () => {
     expect(world.letters).toHaveLength(1);
     expect(world.letters[0]).toMatchObject({
       user: { userId: '7' },
-      update: { kind: 'refused', code: 'set-aside', status: 500 },
+      calls: [
+        { name: 'users/update', outcome: { kind: 'refused', code: 'set-aside', status: 500 } },
+        {},
+      ],
     });
     expect(world.outcomes.filter((outcome) => outcome === 'refused')).toHaveLength(1);
     // Nothing about the user has changed: no more calls.

@@ -150,7 +150,7 @@ describe('Reconciler', () => {
     expect(wanted).toEqual([true, false, false]);
   });
 
-  // Guards `update.kind === 'ok'` in #send.
+  // Guards `isKnownToSink` in Sending.
   it('looks once more, beside another sender, where only the event was refused', async () => {
     const world = new World({ verifies: true });
     world.rows.set('7', user('7', '1'));

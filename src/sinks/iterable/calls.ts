@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Failure, type IsWanted, type Outcome, StoppedError } from '../../deliver/sink.ts';
+import { CALL_RETRIES, retryDelayMs } from '../../retry-schedule.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import { ANYBODY, type Caller } from './caller.ts';
 import type { Endpoint, IterableHttp } from './http.ts';
@@ -6,35 +8,6 @@ import type { KeyQuestion } from './key-question.ts';
 import type { RateLimiter, Start } from './rate-limiter.ts';
 import type { Verdict } from './read-response.ts';
 import { type RetryReason, retryReason } from './retry-reason.ts';
-import { CALL_RETRIES, retryDelayMs } from './retry-schedule.ts';
-
-/** What a call came to in the end: Iterable took it, or never will. */
-export type Outcome = Extract<Verdict, { kind: 'ok' | 'refused' }> & Took;
-
-interface Took {
-  /** How long the last try was out, in ms; left out where there was none. */
-  ms?: number;
-}
-
-/** A try that Iterable has not decided: worth another one, not before `retryAfterMs` if it says so. */
-export interface Failure extends Took {
-  kind: 'failed';
-  /** null where there was no answer. */
-  status: number | null;
-  message: string;
-  retryAfterMs: number | null;
-}
-
-/** The program stops, so the call was given up; whether Iterable saw it is unknown. */
-export class StoppedError extends Error {
-  override readonly name = 'StoppedError';
-  constructor() {
-    super('stopped');
-  }
-}
-
-/** Asked before each try, and while it waits for its turn; attempts count from 1. */
-export type IsWanted = (attempt: number) => boolean;
 
 /** A 429 is about all calls: the same one is sent again so often once the pause is over. */
 const SLOW_DOWNS_MAX = 4;
@@ -148,7 +121,7 @@ export class IterableCalls {
     const { breaker, key } = this.#options;
     for (;;) {
       const probe = await breaker.pass(caller);
-      if (probe && breaker.state.reason === 'key-refused' && (await key.ask()) !== 'accepted') {
+      if (probe && breaker.trouble?.reason === 'key-refused' && (await key.ask()) !== 'accepted') {
         breaker.keyStillRefused();
         continue;
       }

@@ -1,7 +1,8 @@
+import type { SinkTrouble } from '../../deliver/sink.ts';
+import { type RetrySchedule, retryDelayMs } from '../../retry-schedule.ts';
 import { ANYBODY, type Caller } from './caller.ts';
 import { FailureRun } from './failure-run.ts';
 import type { Verdict } from './read-response.ts';
-import { PROBES, SLOW_DOWNS, retryDelayMs } from './retry-schedule.ts';
 
 /** How often a refused key is tried again: it may have been set right on Iterable's side. */
 const KEY_RETRY_MS = 5_000;
@@ -12,19 +13,18 @@ const KEY_RETRY_MS = 5_000;
 const PROBES_FIRST = 4;
 const PROBES_MAX = 64;
 
-export interface BreakerState {
-  /** null: calls go through. */
-  reason: 'down' | 'slow-down' | 'key-refused' | null;
-  /** One line for people, e.g. `HTTP 503: …`. */
-  detail: string;
-}
+/** How long it stays open before a few calls ask whether Iterable is back. */
+export const PROBES: RetrySchedule = { firstMs: 250, factor: 2, maxMs: 3_000 };
+
+/** A 429 without Retry-After: the window that was too full is over soon. */
+const SLOW_DOWNS: RetrySchedule = { firstMs: 60, factor: 2, maxMs: 3_000 };
 
 export interface CircuitBreakerOptions {
   /** Monotonic, in milliseconds. */
   now: () => number;
   random: () => number;
-  /** Told of every change of `reason`. */
-  onChange: (state: BreakerState) => void;
+  /** Told when it opens, when it is open for another reason, and with null when it closes. */
+  onChange: (trouble: SinkTrouble | null) => void;
 }
 
 interface Waiter {
@@ -42,7 +42,7 @@ export class CircuitBreaker {
   readonly #first: Waiter[] = [];
   readonly #behind: Waiter[] = [];
   readonly #run = new FailureRun();
-  #state: BreakerState = { reason: null, detail: '' };
+  #trouble: SinkTrouble | null = null;
   /** How often in a row it has opened. */
   #trips = 0;
   /** The last failure, in words. */
@@ -70,8 +70,9 @@ export class CircuitBreaker {
     return this.#closedMs + (this.isOpen ? 0 : this.#options.now() - this.#closedAtMs);
   }
 
-  get state(): BreakerState {
-    return this.#state;
+  /** Why it is open; null while it is closed. */
+  get trouble(): SinkTrouble | null {
+    return this.#trouble;
   }
 
   /** How long, in ms, until a call goes through as a probe; 0 while closed. */
@@ -80,7 +81,7 @@ export class CircuitBreaker {
   }
 
   get isOpen(): boolean {
-    return this.#state.reason !== null;
+    return this.#trouble !== null;
   }
 
   /** Resolves true for a probe, false for a call while it is closed; each must be `report`ed. */
@@ -132,7 +133,7 @@ export class CircuitBreaker {
   answered(isThere: boolean): void {
     if (isThere) {
       this.#run.answered();
-      if (this.#state.reason === 'down') this.#close();
+      if (this.#trouble?.reason === 'down') this.#close();
     } else if (!this.isOpen) {
       const delayMs = retryDelayMs(PROBES, 1, this.#options.random());
       this.#open('down', this.#failure, delayMs);
@@ -141,8 +142,8 @@ export class CircuitBreaker {
 
   /** A probe has asked about the key first, and it is not accepted yet: nothing was sent. */
   keyStillRefused(): void {
-    if (this.#state.reason !== 'key-refused') return;
-    this.#open('key-refused', this.#state.detail, KEY_RETRY_MS);
+    if (this.#trouble?.reason !== 'key-refused') return;
+    this.#open('key-refused', this.#trouble.detail, KEY_RETRY_MS);
   }
 
   /** A probe that was given up before it was sent; another one takes its place. */
@@ -165,7 +166,7 @@ export class CircuitBreaker {
     if (!this.isOpen) return;
     this.#holdUps += 1;
     this.#closedAtMs = this.#options.now();
-    this.#set({ reason: null, detail: '' });
+    this.#set(null);
     for (const waiter of this.#takeWaiters(Number.POSITIVE_INFINITY)) waiter.go();
   }
 
@@ -175,7 +176,7 @@ export class CircuitBreaker {
     return retryDelayMs(schedule, attempt, this.#options.random(), verdict.retryAfterMs);
   }
 
-  #open(reason: NonNullable<BreakerState['reason']>, detail: string, delayMs: number): void {
+  #open(reason: SinkTrouble['reason'], detail: string, delayMs: number): void {
     const now = this.#options.now();
     if (!this.isOpen) this.#closedMs += now - this.#closedAtMs;
     this.#probesAtMs = now + delayMs;
@@ -186,10 +187,10 @@ export class CircuitBreaker {
     this.#wakeLater();
   }
 
-  #set(state: BreakerState): void {
-    const changed = state.reason !== this.#state.reason;
-    this.#state = state;
-    if (changed) this.#options.onChange(state);
+  #set(trouble: SinkTrouble | null): void {
+    const changed = trouble?.reason !== this.#trouble?.reason;
+    this.#trouble = trouble;
+    if (changed) this.#options.onChange(trouble);
   }
 
   #takeWaiters(count: number): Waiter[] {

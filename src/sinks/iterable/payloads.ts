@@ -1,3 +1,4 @@
+import type { Call, Refused } from '../../deliver/sink.ts';
 import type { DataFields, EligibleUser } from '../../rule/eligible-user.ts';
 
 export interface UserUpdate {
@@ -39,4 +40,44 @@ export function trackedEvent(user: Deliverable): TrackedEvent {
     createdAt: user.eventEpochSeconds,
     dataFields: user.event,
   };
+}
+
+/** The calls for one user, in their order: the event follows the profile that it belongs to. */
+export const USER_CALLS = [
+  {
+    name: 'users/update',
+    endpoint: '/api/users/update',
+    payload: userUpdate,
+    bulkEndpoint: '/api/users/bulkUpdate',
+    bulkPayload: (users: readonly Deliverable[]) => ({ users: users.map(userUpdate) }),
+  },
+  {
+    name: 'events/track',
+    endpoint: '/api/events/track',
+    payload: trackedEvent,
+    bulkEndpoint: '/api/events/trackBulk',
+    bulkPayload: (users: readonly Deliverable[]) => ({ events: users.map(trackedEvent) }),
+  },
+] as const;
+
+export type UserCall = (typeof USER_CALLS)[number];
+
+const NO_EMAIL: Refused = {
+  kind: 'refused',
+  status: 0,
+  code: 'NoUsableEmail',
+  message: 'the customer has no usable e-mail address',
+  body: null,
+};
+
+/** What becomes of a user whose address can't be sent, without a call. */
+export const REFUSED_UNSENT: readonly Call[] = USER_CALLS.map(({ name }) => ({
+  name,
+  outcome: NO_EMAIL,
+}));
+
+/** What would be sent for a user, by the names of the calls; null where nothing can be. */
+export function payloadsOf(user: EligibleUser): { name: string; payload: object }[] | null {
+  if (!hasUsableEmail(user)) return null;
+  return USER_CALLS.map(({ name, payload }) => ({ name, payload: payload(user) }));
 }

@@ -1,4 +1,4 @@
-import type { Outcome } from './calls.ts';
+import type { Outcome } from '../../deliver/sink.ts';
 import { cleanMessage } from './read-response.ts';
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {

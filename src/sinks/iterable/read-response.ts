@@ -1,10 +1,10 @@
+import type { Accepted, Refused } from '../../deliver/sink.ts';
 import { withoutAddresses } from '../../plain-text.ts';
 
 /** What an answer of Iterable means for what is sent next. */
 export type Verdict =
-  | { kind: 'ok'; status: number; body: unknown }
-  /** Never to be sent again as it is: a dead letter. */
-  | { kind: 'refused'; status: number; code: string | null; message: string; body: unknown }
+  | Accepted
+  | Refused
   /** Worth another try; `retryAfterMs` where the server named a time. */
   | { kind: 'retry'; status: number | null; message: string; retryAfterMs: number | null }
   /** 401 or 403: of the key, or of this one record; the key has to be asked about by itself. */

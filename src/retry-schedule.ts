@@ -7,12 +7,6 @@ export interface RetrySchedule {
 /** Short enough at its longest that a stream moves again within 15 s of Iterable's return. */
 export const CALL_RETRIES: RetrySchedule = { firstMs: 250, factor: 2, maxMs: 10_000 };
 
-/** One call alone asks whether Iterable is back: that may be more often. */
-export const PROBES: RetrySchedule = { firstMs: 250, factor: 2, maxMs: 3_000 };
-
-/** A 429 without Retry-After: the window that was too full is over soon. */
-export const SLOW_DOWNS: RetrySchedule = { firstMs: 60, factor: 2, maxMs: 3_000 };
-
 /**
  * How long to wait before try number `attempt` + 1 (`attempt` ≥ 1 have failed): exponential with
  * jitter, between half the step and the step. A time named by the server is a lower bound beside

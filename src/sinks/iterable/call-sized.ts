@@ -1,10 +1,5 @@
-import {
-  type Deliverable,
-  hasUsableEmail,
-  trackedEvent,
-  userUpdate,
-} from '../sinks/iterable/payloads.ts';
-import type { DataFields, EligibleUser } from '../rule/eligible-user.ts';
+import type { DataFields, EligibleUser } from '../../rule/eligible-user.ts';
+import { type Deliverable, hasUsableEmail, trackedEvent, userUpdate } from './payloads.ts';
 
 /** Iterable's limit is 4 MB a body; the envelope and a margin are left. */
 const BODY_BYTES_MAX = 3_500_000;
