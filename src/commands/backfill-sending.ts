@@ -1,6 +1,6 @@
 import type { Database } from '../database/open.ts';
-import type { WorkItem } from '../deliver/reconciler.ts';
 import type { Delivery } from '../deliver/sink.ts';
+import { type Trigger, askedFor } from '../deliver/trigger.ts';
 import { InFlight } from '../in-flight.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Rule } from '../rule/rule.ts';
@@ -99,27 +99,15 @@ async function sendAll(
   return finished;
 }
 
-function lookAt(userId: string, finish: WorkItem['finish']): WorkItem {
-  return {
-    userId,
-    viewId: null,
-    isChange: false,
-    gtid: null,
-    committedAtMs: Date.now(),
-    seenAtMs: performance.now(),
-    finish,
-  };
+function lookAt(userId: string, finish: Trigger['finish']): Trigger {
+  return askedFor(userId, { ms: performance.now(), epochMs: Date.now() }, finish);
 }
 
 /**
- * What became of a user's item: where nothing was sent, no delivery counts it, but for the one
+ * What became of a user's trigger: where nothing was sent, no delivery counts it, but for the one
  * `before`, which is recorded then.
  */
-function finisher(
-  run: Run,
-  finish: () => void,
-  before: Delivery | null = null,
-): WorkItem['finish'] {
+function finisher(run: Run, finish: () => void, before: Delivery | null = null): Trigger['finish'] {
   return (outcome) => {
     const isPassedOver = outcome === 'ineligible' || outcome === 'superseded';
     if (isPassedOver && before !== null) {
@@ -137,14 +125,14 @@ async function sendSingly(run: Run, source: AsyncIterable<EligibleUser[]>): Prom
   for await (const page of source) {
     if (batch.isEnding) return;
     run.found += page.length;
-    const items = page.map((user): WorkItem => {
+    const triggers = page.map((user) => {
       const tracked = done.add(user.userId);
       return lookAt(
         user.userId,
         finisher(run, () => done.finish(tracked)),
       );
     });
-    batch.reconciler.accept(items);
+    batch.reconciler.accept(triggers);
     await batch.reconciler.room();
   }
   await batch.reconciler.idle();

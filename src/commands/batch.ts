@@ -89,7 +89,8 @@ export class Batch implements AsyncDisposable {
     this.sink.setShare(options.share, PROCESS_BEGAN_MS);
     this.reconciler = new Reconciler(
       {
-        look: (ids, looks) => options.session((session) => lookAt(this.rule, session, ids, looks)),
+        look: (ids, triggers) =>
+          options.session((session) => lookAt(this.rule, session, ids, triggers)),
         sink: this.sink,
         memory: this.memory,
         onFailed: (failed, newest) => this.#lines.failed(failed, newest),

@@ -1,5 +1,5 @@
 import { openDatabase } from '../database/open.ts';
-import type { WorkItem } from '../deliver/reconciler.ts';
+import { type Trigger, askedFor } from '../deliver/trigger.ts';
 import { UsageError } from '../errors.ts';
 import { oneLine, plainJson } from '../plain-text.ts';
 import { Rule } from '../rule/rule.ts';
@@ -119,7 +119,7 @@ export async function retryDeadLetters(
         if (batch.isEnding) return;
         const { userId } = one.letter;
         if (userId === null) unreadable += 1;
-        else batch.reconciler.accept([workItem(one, userId, retried)]);
+        else batch.reconciler.accept([triggerOf(one, userId, retried)]);
       }
     }
     await batch.reconciler.idle();
@@ -140,15 +140,8 @@ export async function retryDeadLetters(
   return unreadable > 0 ? Math.max(exitCode, 1) : exitCode;
 }
 
-function workItem(kept: KeptLetter, userId: string, retried: RetriedLetters): WorkItem {
+function triggerOf(kept: KeptLetter, userId: string, retried: RetriedLetters): Trigger {
   retried.begin(userId);
-  return {
-    userId,
-    viewId: null,
-    isChange: false,
-    gtid: null,
-    committedAtMs: Date.parse(kept.letter.time),
-    seenAtMs: performance.now(),
-    finish: (outcome) => retried.finish(userId, kept, outcome === 'refused'),
-  };
+  const now = { ms: performance.now(), epochMs: Date.parse(kept.letter.time) };
+  return askedFor(userId, now, (outcome) => retried.finish(userId, kept, outcome === 'refused'));
 }

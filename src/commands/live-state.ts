@@ -1,7 +1,7 @@
 import type { Gauge } from 'prom-client';
 import type { CaptureStatus } from '../capture/capture.ts';
 import { CAPTURE_STATES } from '../capture/status.ts';
-import type { LookOutcome } from '../deliver/reconciler.ts';
+import type { TriggerOutcome } from '../deliver/trigger.ts';
 import type { Sink } from '../deliver/sink.ts';
 import type { DeliveryStream } from '../deliver/stream.ts';
 import { Figure } from '../observe/figure.ts';
@@ -138,9 +138,9 @@ export class LiveState implements Observed {
   }
 
   /** Messages so far, by what came of them. */
-  async #counts(): Promise<Record<LookOutcome, number>> {
+  async #counts(): Promise<Record<TriggerOutcome, number>> {
     const { values } = await this.#metrics.deliveries.get();
-    const counts: Record<LookOutcome, number> = {
+    const counts: Record<TriggerOutcome, number> = {
       sent: 0,
       superseded: 0,
       ineligible: 0,

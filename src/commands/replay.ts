@@ -146,8 +146,8 @@ async function dryRun(
         isViews ? settings.topicFormat : 'page_view',
         settings.db.model,
       );
-      const requests = reading.kind === 'requests' ? reading.requests : [];
-      for (const { userId } of requests) if (!seen.has(userId)) users.add(userId);
+      const triggers = reading.kind === 'triggers' ? reading.triggers : [];
+      for (const { userId } of triggers) if (!seen.has(userId)) users.add(userId);
     }
     const ids = [...users];
     for (let i = 0; i < ids.length; i += LOOKUP_USERS) {

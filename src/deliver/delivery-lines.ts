@@ -1,7 +1,7 @@
 import type { Logger } from '../observe/logger.ts';
 import { isSent } from './delivery.ts';
 import type { Call, Delivery, FailedDelivery, Failure, Outcome } from './sink.ts';
-import type { LookOutcome, WorkItem } from './work.ts';
+import type { Trigger, TriggerOutcome } from './trigger.ts';
 
 type Field = string | number;
 
@@ -19,10 +19,10 @@ function allFields(calls: readonly Call[]): [string, Field][] {
   return calls.flatMap(({ name, outcome }) => callFields(name, outcome));
 }
 
-/** The message that an item stands for; nothing where it stands for none. */
-function placeFields(item: WorkItem | undefined): [string, Field][] {
-  if (item?.source == null) return [];
-  const { topic, partition, offset } = item.source;
+/** The message that a trigger is made of; nothing where there is none. */
+function positionFields(trigger: Trigger | undefined): [string, Field][] {
+  if (trigger?.position == null) return [];
+  const { topic, partition, offset } = trigger.position;
   return [
     ['topic', topic],
     ['partition', partition],
@@ -43,7 +43,7 @@ export class DeliveryLines {
   }
 
   /** All calls have ended, for good (`newest`: none where no message or letter caused it). */
-  delivered(delivery: Delivery, newest?: WorkItem): void {
+  delivered(delivery: Delivery, newest?: Trigger): void {
     const { user, calls } = delivery;
     this.#write(
       [
@@ -51,14 +51,14 @@ export class DeliveryLines {
         ['page_view_id', user.pageViewId],
         ['outcome', isSent(delivery) ? 'sent' : 'refused'],
         ...allFields(calls),
-        ...placeFields(newest),
+        ...positionFields(newest),
       ],
       'delivery',
     );
   }
 
   /** One of the calls failed; all are tried again. */
-  failed({ user, calls, failedCall, failure }: FailedDelivery, newest: WorkItem): void {
+  failed({ user, calls, failedCall, failure }: FailedDelivery, newest: Trigger): void {
     this.#write(
       [
         ['user_id', user.userId],
@@ -66,26 +66,26 @@ export class DeliveryLines {
         ['outcome', 'tried again'],
         ...allFields(calls),
         ...callFields(failedCall, failure),
-        ...placeFields(newest),
+        ...positionFields(newest),
       ],
       'delivery',
     );
   }
 
-  /** The rule was asked, and there was nothing to send; `items` are the messages of it. */
+  /** The rule was asked, and there was nothing to send; `triggers` asked for it. */
   passedOver(
     userId: string,
     pageViewId: string | null,
-    outcome: LookOutcome,
-    items: readonly WorkItem[],
+    outcome: TriggerOutcome,
+    triggers: readonly Trigger[],
   ): void {
     this.#write(
       [
         ['user_id', userId],
         ...(pageViewId === null ? [] : [['page_view_id', pageViewId] satisfies [string, Field]]),
         ['outcome', outcome],
-        ['messages', items.length],
-        ...placeFields(items.at(-1)),
+        ['messages', triggers.length],
+        ...positionFields(triggers.at(-1)),
       ],
       'nothing to send',
     );

@@ -1,10 +1,10 @@
 import type { DataModel } from '../model/data-model.ts';
 import type { TopicFormat } from '../settings/types.ts';
 import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../topics/port.ts';
-import type { ChangedRow } from './looks.ts';
-import type { Reconciler, LookOutcome, WorkItem } from './reconciler.ts';
-import { type Request, readMessage, scanOwnView } from './read-message.ts';
+import { type ReadTrigger, readMessage, scanOwnView } from './read-message.ts';
+import type { Reconciler } from './reconciler.ts';
 import { TopicProgress, type Tracked } from './topic-progress.ts';
+import type { Cause, Trigger, TriggerOutcome } from './trigger.ts';
 
 export interface IntakeDeps {
   reconciler: Reconciler;
@@ -19,7 +19,7 @@ export interface IntakeDeps {
   lookbackDays: number;
   deadLetters: Pick<DeadLetterStore, 'add'>;
   /** Told of so many messages that came to this. */
-  onOutcome: (outcome: LookOutcome, messages: number) => void;
+  onOutcome: (outcome: TriggerOutcome, messages: number) => void;
   onUnreadable: (letter: DeadLetter) => void;
   now: () => number;
   nowEpoch: () => number;
@@ -43,15 +43,12 @@ function concernsRule(page: string | null, pages: ReadonlySet<string> | null): b
   return pages === null || !isPlain(page) || pages.has(page.trimEnd().toLowerCase());
 }
 
-/** The row that a change of our own form is about, where that can tell whether it is visible. */
-function changedRow(
-  { userId, isChange }: Request,
-  headers: ReceivedMessage['headers'],
-): ChangedRow | null {
-  if (!isChange || headers['log_position'] === undefined) return null;
+/** With the row that a change of our own form is about, where that can tell if it is visible. */
+function causeOf({ userId, cause }: ReadTrigger, headers: ReceivedMessage['headers']): Cause {
+  if (cause.kind !== 'change' || headers['log_position'] === undefined) return cause;
   const view = headers['page_view_id'];
-  if (view === undefined) return { table: 'customers', id: userId };
-  return /^\d{1,20}$/.test(view) ? { table: 'page_views', id: view } : null;
+  if (view === undefined) return { kind: 'change', table: 'customers', id: userId };
+  return /^\d{1,20}$/.test(view) ? { kind: 'change', table: 'page_views', id: view } : cause;
 }
 
 /** A partition's messages that ask for nothing, up to the offset `next`: finished as one. */
@@ -67,21 +64,20 @@ interface Unreadable {
   settle: () => void;
 }
 
-function itemOf(
-  request: Request,
+/** Of the message only what outlives it: the whole would keep its bytes. */
+function triggerOf(
+  read: ReadTrigger,
   message: ReceivedMessage,
   seenAtMs: number,
-  finish: (outcome: LookOutcome) => void,
-): WorkItem {
+  finish: Trigger['finish'],
+): Trigger {
   const { topic, partition, offset, timestampMs, headers } = message;
+  const gtid = read.gtid ?? headers['position'] ?? null;
+  const logPosition = headers['log_position'] ?? null;
   return {
-    userId: request.userId,
-    viewId: request.view?.id ?? null,
-    isChange: request.isChange,
-    gtid: request.gtid ?? headers['position'] ?? null,
-    logPosition: headers['log_position'] ?? null,
-    row: changedRow(request, headers),
-    source: { topic, partition, offset },
+    userId: read.userId,
+    cause: causeOf(read, headers),
+    position: { topic, partition, offset, gtid, logPosition },
     committedAtMs: timestampMs,
     seenAtMs,
     finish,
@@ -96,7 +92,7 @@ interface Arrival {
   oldest: string;
 }
 
-/** Turns messages into work for the reconciler, and keeps count of how far they are finished. */
+/** Turns messages into triggers for the reconciler, and counts how far they are finished. */
 export class Intake {
   readonly #deps: IntakeDeps;
   /** null where any page may be one of the rule's. */
@@ -106,7 +102,7 @@ export class Intake {
   /** When the newest message so far was committed: the source's clock, epoch ms. */
   #newestMs = 0;
   /** What onOutcome is still to be told. */
-  readonly #outcomes = new Map<LookOutcome, number>();
+  readonly #outcomes = new Map<TriggerOutcome, number>();
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
@@ -127,14 +123,14 @@ export class Intake {
 
   /** Takes messages in and resolves when there is room for more. */
   async accept(messages: readonly ReceivedMessage[]): Promise<void> {
-    const items: WorkItem[] = [];
+    const triggers: Trigger[] = [];
     const letters: Unreadable[] = [];
     const arrival = this.#arrival(messages);
     for (const message of messages) {
-      if (!this.#scan(message, items, arrival)) this.#take(message, items, letters, arrival);
+      if (!this.#scan(message, triggers, arrival)) this.#take(message, triggers, letters, arrival);
     }
     this.#endPassed();
-    this.#deps.reconciler.accept(items);
+    this.#deps.reconciler.accept(triggers);
     if (letters.length > 0) await this.#keep(letters);
     await this.#deps.reconciler.room();
   }
@@ -150,7 +146,7 @@ export class Intake {
   }
 
   /** Takes a view of our own form, without parsing it; false where it is to be parsed. */
-  #scan(message: ReceivedMessage, items: WorkItem[], { oldest, seenAtMs }: Arrival): boolean {
+  #scan(message: ReceivedMessage, triggers: Trigger[], { oldest, seenAtMs }: Arrival): boolean {
     const { format, pageViewsTopic } = this.#deps;
     const { topic, partition, offset, value } = message;
     if (value === null || topic !== pageViewsTopic || format !== 'page_view') return false;
@@ -165,7 +161,7 @@ export class Intake {
     this.#endPassed();
     const progress = this.#progress;
     const finish = this.#finisher(progress, progress.add(topic, partition, offset + 1), true);
-    items.push(itemOf(scanned.request, message, seenAtMs, finish));
+    triggers.push(triggerOf(scanned, message, seenAtMs, finish));
     return true;
   }
 
@@ -190,7 +186,7 @@ export class Intake {
   }
 
   /** Together, once what is under way now has ended: one message after the other is dear. */
-  #tell(outcome: LookOutcome, messages: number): void {
+  #tell(outcome: TriggerOutcome, messages: number): void {
     if (this.#outcomes.size === 0) queueMicrotask(() => this.#tellAll());
     this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + messages);
   }
@@ -203,7 +199,7 @@ export class Intake {
 
   #take(
     message: ReceivedMessage,
-    items: WorkItem[],
+    triggers: Trigger[],
     letters: Unreadable[],
     { seenAtMs }: Arrival,
   ): void {
@@ -212,16 +208,16 @@ export class Intake {
     const format = topic === this.#deps.pageViewsTopic ? this.#deps.format : 'page_view';
     const reading = readMessage(message, format, this.#deps.model);
     const progress = this.#progress;
-    if (reading.kind === 'requests') {
-      const last = reading.requests.length - 1;
-      reading.requests.forEach((request, i) => {
-        // A message is finished when its last request is, and all before it.
+    if (reading.kind === 'triggers') {
+      const last = reading.triggers.length - 1;
+      reading.triggers.forEach((read, i) => {
+        // A message is finished when its last trigger is, and all before it.
         const isLast = i === last;
         const tracked = progress.add(topic, partition, isLast ? offset + 1 : offset);
         const finish = this.#finisher(progress, tracked, isLast);
-        if (request.view !== null && !concernsRule(request.view.page, this.#pages)) {
+        if (read.cause.kind === 'view' && !concernsRule(read.page, this.#pages)) {
           finish('ineligible');
-        } else items.push(itemOf(request, message, seenAtMs, finish));
+        } else triggers.push(triggerOf(read, message, seenAtMs, finish));
       });
       return;
     }
@@ -235,7 +231,7 @@ export class Intake {
   }
 
   /** A closure of its own: one made where the message is would keep the whole message. */
-  #finisher(progress: TopicProgress, tracked: Tracked, isLast: boolean): WorkItem['finish'] {
+  #finisher(progress: TopicProgress, tracked: Tracked, isLast: boolean): Trigger['finish'] {
     return (outcome) => {
       progress.finish(tracked);
       if (isLast) this.#tell(outcome, 1);

@@ -1,5 +1,5 @@
-import type { WorkItem } from './reconciler.ts';
-import { type Look, type LookAnswer, isGivenUp } from './looks.ts';
+import { type LookAnswer, isGivenUp } from './looks.ts';
+import { type Trigger, askedFor } from './trigger.ts';
 
 /** A replica that lags for longer than this shows the row too late. */
 export const LATE_MS = 60_000;
@@ -9,7 +9,7 @@ const USERS_MAX = 10_000;
 const STEP_MS = 1_000;
 
 export interface LateLooksDeps {
-  accept: (items: readonly WorkItem[]) => void;
+  accept: (triggers: readonly Trigger[]) => void;
   /** Monotonic ms. */
   now: () => number;
   nowEpoch: () => number;
@@ -35,16 +35,17 @@ export class LateLooks {
     return this.#dueMs.size;
   }
 
-  /** Notes the users of looks that are given up by this answer. */
-  note(looks: readonly Look[], { rows, visibility }: LookAnswer): void {
+  /** Notes the users of triggers that are given up by this answer. */
+  note(triggers: readonly Trigger[], { rows, visibility }: LookAnswer): void {
     const nowMs = this.#deps.now();
     const nowEpochMs = this.#deps.nowEpoch();
     const chosen = new Map(rows.map(({ userId, pageViewId }) => [userId, pageViewId]));
-    for (const look of looks) {
-      const view = chosen.get(look.userId) ?? null;
-      if (!isGivenUp(look, view, visibility, nowMs, nowEpochMs)) continue;
-      if (this.#dueMs.has(look.userId) || this.#dueMs.size >= USERS_MAX) continue;
-      this.#dueMs.set(look.userId, nowMs + LATE_MS);
+    for (const trigger of triggers) {
+      const { userId } = trigger;
+      const view = chosen.get(userId) ?? null;
+      if (!isGivenUp(trigger, view, visibility, nowMs, nowEpochMs)) continue;
+      if (this.#dueMs.has(userId) || this.#dueMs.size >= USERS_MAX) continue;
+      this.#dueMs.set(userId, nowMs + LATE_MS);
     }
     if (this.#dueMs.size > 0) this.#wait(LATE_MS);
   }
@@ -65,27 +66,16 @@ export class LateLooks {
 
   #look(): void {
     const nowMs = this.#deps.now();
-    const items: WorkItem[] = [];
+    const now = { ms: nowMs, epochMs: this.#deps.nowEpoch() };
+    const triggers: Trigger[] = [];
     for (const [userId, dueMs] of this.#dueMs) {
       if (dueMs > nowMs) break;
       this.#dueMs.delete(userId);
-      items.push(lookAgain(userId, this.#deps));
+      // It stands for no message: nothing waits for its end.
+      triggers.push(askedFor(userId, now, () => undefined));
     }
-    if (items.length > 0) this.#deps.accept(items);
+    if (triggers.length > 0) this.#deps.accept(triggers);
     const [nextMs] = this.#dueMs.values();
     if (nextMs !== undefined) this.#wait(Math.max(STEP_MS, nextMs - nowMs));
   }
-}
-
-/** It stands for no message: nothing waits for its end. */
-function lookAgain(userId: string, { now, nowEpoch }: LateLooksDeps): WorkItem {
-  return {
-    userId,
-    viewId: null,
-    isChange: false,
-    gtid: null,
-    committedAtMs: nowEpoch(),
-    seenAtMs: now(),
-    finish: () => undefined,
-  };
 }

@@ -8,21 +8,18 @@ import {
 } from '../model/data-model.ts';
 import type { TopicFormat } from '../settings/types.ts';
 import type { ReceivedMessage } from '../topics/port.ts';
+import { ASKED, CHANGED, type Trigger, viewInserted } from './trigger.ts';
 
-/** What a message asks for: look at this user again. */
-export interface Request {
-  /** Decimal. */
-  userId: string;
-  /** The inserted page view; null when something else about the user changed. */
-  view: { id: string; page: string | null } | null;
-  /** A committed change asks for it, and no page view shows whether that is visible yet. */
-  isChange: boolean;
+/** What a message says of a trigger. */
+export interface ReadTrigger extends Pick<Trigger, 'userId' | 'cause'> {
+  /** Of an inserted page view. */
+  page: string | null;
   /** The transaction's GTID, where the message itself has one. */
   gtid?: string;
 }
 
 export type Reading =
-  | { kind: 'requests'; requests: Request[] }
+  | { kind: 'triggers'; triggers: ReadTrigger[] }
   /** Nothing in it concerns the rule (another table, a tombstone, a heartbeat). */
   | { kind: 'nothing' }
   /** A dead letter; `problem` names what is wrong, without the content. */
@@ -76,21 +73,21 @@ function id(row: Json, field: string): string {
 }
 
 /** `names`: what the columns are called in the message. */
-function viewRequest(row: Json, names: ColumnNames['page_views']): Request {
+function viewTrigger(row: Json, names: ColumnNames['page_views']): ReadTrigger {
   const page = get(row, names.page);
   if (page !== null && typeof page !== 'string') {
     throw new Unreadable(`the field ${names.page} is not text`);
   }
-  return { userId: id(row, names.user_id), view: { id: id(row, names.id), page }, isChange: false };
+  return { userId: id(row, names.user_id), cause: viewInserted(id(row, names.id)), page };
 }
 
-function changeRequests(rows: readonly unknown[], field: string): Request[] {
+function changeTriggers(rows: readonly unknown[], field: string): ReadTrigger[] {
   const userIds = rows
     .filter((row) => row !== null && row !== undefined)
     .map((row) => id(asObject(row, 'the row'), field));
   // A change of no row at all would be passed over in silence.
   if (userIds.length === 0) throw new Unreadable('there is no row in it');
-  return [...new Set(userIds)].map((userId) => ({ userId, view: null, isChange: true }));
+  return [...new Set(userIds)].map((userId) => ({ userId, cause: CHANGED, page: null }));
 }
 
 /** A row of one of the two tables, as a change data capture tool reports it. */
@@ -103,12 +100,12 @@ function tableChange(
 ): Reading {
   if (table === null) return NOTHING;
   if (table === 'page_views' && isInsert) {
-    const request = viewRequest(asObject(after, 'the row'), columns.page_views);
-    return { kind: 'requests', requests: [request] };
+    const trigger = viewTrigger(asObject(after, 'the row'), columns.page_views);
+    return { kind: 'triggers', triggers: [trigger] };
   }
   return {
-    kind: 'requests',
-    requests: changeRequests([after, before], userColumn(columns, table)),
+    kind: 'triggers',
+    triggers: changeTriggers([after, before], userColumn(columns, table)),
   };
 }
 
@@ -130,18 +127,18 @@ function gtidOf(value: Json): string | null {
 }
 
 function withGtid(reading: Reading, gtid: string | null): Reading {
-  if (reading.kind !== 'requests' || gtid === null) return reading;
-  return { ...reading, requests: reading.requests.map((request) => ({ ...request, gtid })) };
+  if (reading.kind !== 'triggers' || gtid === null) return reading;
+  return { ...reading, triggers: reading.triggers.map((trigger) => ({ ...trigger, gtid })) };
 }
 
 /** Our own messages: page_view/1 and user_change/1 (told apart by the field `cause`). */
 function readOwn(value: Json): Reading {
   if (Object.hasOwn(value, 'cause')) {
-    const isChange = value['cause'] !== 'backfill';
-    return { kind: 'requests', requests: [{ userId: id(value, 'user_id'), view: null, isChange }] };
+    const cause = value['cause'] === 'backfill' ? ASKED : CHANGED;
+    return { kind: 'triggers', triggers: [{ userId: id(value, 'user_id'), cause, page: null }] };
   }
   get(value, 'event_time');
-  return { kind: 'requests', requests: [viewRequest(value, DEFAULT_MODEL.columns.page_views)] };
+  return { kind: 'triggers', triggers: [viewTrigger(value, DEFAULT_MODEL.columns.page_views)] };
 }
 
 /** JSON text without an escape in it. */
@@ -155,9 +152,7 @@ const OWN_VIEW = new RegExp(
 );
 
 /** A page view, as far as it is needed. */
-export interface ScannedView {
-  request: Request;
-  page: string;
+export interface ScannedView extends ReadTrigger {
   eventTime: string;
 }
 
@@ -169,8 +164,7 @@ export function scanOwnView(value: string): ScannedView | null {
   const match = OWN_VIEW.exec(value);
   if (match === null) return null;
   const [, viewId = '', userId = '', page = '', eventTime = ''] = match;
-  const request = { userId, view: { id: viewId, page }, isChange: false };
-  return { request, page, eventTime };
+  return { userId, cause: viewInserted(viewId), page, eventTime };
 }
 
 /**

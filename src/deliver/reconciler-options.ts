@@ -1,17 +1,17 @@
 import { PATIENCE } from './failing-users.ts';
-import type { Look, LookAnswer } from './looks.ts';
+import type { LookAnswer } from './looks.ts';
 import type { SendingDeps, SendingOptions } from './sending.ts';
-import type { LookOutcome, WorkItem } from './work.ts';
+import type { Trigger, TriggerOutcome } from './trigger.ts';
 
 export interface ReconcilerDeps extends SendingDeps {
-  /** What the rule says of these users now, and what can be seen of the looks: of one server. */
-  look: (userIds: readonly string[], looks: readonly Look[]) => Promise<LookAnswer>;
-  /** Told of a look that found nothing to send for these items, before they are finished. */
+  /** What the rule says of these users now, and what can be seen of the triggers: of one server. */
+  look: (userIds: readonly string[], triggers: readonly Trigger[]) => Promise<LookAnswer>;
+  /** Told of a look that found nothing to send for these triggers, before they are finished. */
   onPassedOver?: (
     userId: string,
     pageViewId: string | null,
-    outcome: LookOutcome,
-    items: readonly WorkItem[],
+    outcome: TriggerOutcome,
+    triggers: readonly Trigger[],
   ) => void;
   /** Told when a look fails (the database), and with null when one works again. */
   onTrouble: (error: unknown) => void;
@@ -24,12 +24,12 @@ export interface ReconcilerOptions extends SendingOptions {
   deliveriesMax: number;
   /** Of those, how many may be of users whose last try failed: the others' places stay free. */
   retriesMax: number;
-  /** Users with items unfinished, without those whose last try failed; `room` waits at as many. */
+  /** Users with triggers unfinished, but those whose last try failed; `room` waits at as many. */
   usersMax: number;
   /** Users whose last try failed; the same. */
   failingUsersMax: number;
-  /** Items unfinished, at some 400 bytes each; the same. */
-  itemsMax: number;
+  /** Triggers unfinished, at some 400 bytes each; the same. */
+  triggersMax: number;
 }
 
 export const RECONCILER_DEFAULTS: ReconcilerOptions = {
@@ -39,7 +39,7 @@ export const RECONCILER_DEFAULTS: ReconcilerOptions = {
   retriesMax: 100,
   usersMax: 20_000,
   failingUsersMax: 20_000,
-  itemsMax: 100_000,
+  triggersMax: 100_000,
   verifies: false,
   asksWhetherThere: false,
   patience: PATIENCE,

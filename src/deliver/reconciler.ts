@@ -10,17 +10,16 @@ import {
   placesForUsers,
 } from './reconciler-options.ts';
 import { LookPace } from './look-pace.ts';
-import { type Visibility, lookAgainMs } from './looks.ts';
+import { type Visibility, judgeAll, lookAgainMs } from './looks.ts';
 import { Sending, type Sent } from './sending.ts';
-import { type Taken, UserQueue } from './user-queue.ts';
-import { type LookOutcome, type WorkItem, judgeItems } from './work.ts';
+import type { Trigger, TriggerOutcome } from './trigger.ts';
+import { type TakenUser, UserQueue } from './user-queue.ts';
 
 export {
   RECONCILER_DEFAULTS,
   type ReconcilerDeps,
   type ReconcilerOptions,
 } from './reconciler-options.ts';
-export type { LookOutcome, WorkItem } from './work.ts';
 
 const LOOK_RETRY_MS_MAX = 5_000;
 /** How soon it is seen that there is room again, where nothing tells. */
@@ -34,8 +33,8 @@ interface Moment {
 }
 
 /**
- * Delivery, level-triggered: an item says "look at this user again"; the reconciler asks the rule what
- * holds now and sends what differs from what was last sent. One user, and one e-mail address, is
+ * Delivery, level-triggered: a trigger says "look at this user again"; the reconciler asks the rule
+ * what holds now and sends what differs from what was last sent. One user, and one e-mail address, is
  * never in two deliveries at the same time, and whatever comes for a busy user is looked at when the
  * user is free again. A user whose delivery failed is looked at again later, behind the first tries
  * of others.
@@ -43,7 +42,7 @@ interface Moment {
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #options: ReconcilerOptions;
-  readonly #queue = new UserQueue<WorkItem>(() => this.#schedule());
+  readonly #queue = new UserQueue(() => this.#schedule());
   readonly #sending: Sending;
   readonly #addresses = new AddressOrder();
   readonly #limit;
@@ -68,12 +67,12 @@ export class Reconciler {
     this.#limit = pLimit(options.deliveriesMax);
   }
 
-  /** Items that are not finished. */
+  /** Triggers that are not finished. */
   get unfinished(): number {
     return this.#unfinished;
   }
 
-  /** Users with items that are not finished. */
+  /** Users with triggers that are not finished. */
   get usersUnfinished(): number {
     return this.#queue.users;
   }
@@ -82,10 +81,10 @@ export class Reconciler {
     return this.#deliveries;
   }
 
-  accept(items: readonly WorkItem[]): void {
+  accept(triggers: readonly Trigger[]): void {
     if (this.#stopped) return;
-    this.#unfinished += items.length;
-    for (const item of items) this.#queue.add(item);
+    this.#unfinished += triggers.length;
+    for (const trigger of triggers) this.#queue.add(trigger);
     this.#schedule();
   }
 
@@ -96,14 +95,14 @@ export class Reconciler {
     }
   }
 
-  /** Resolves when every item is finished, or the reconciler has stopped. */
+  /** Resolves when every trigger is finished, or the reconciler has stopped. */
   async idle(): Promise<void> {
     while (this.#unfinished > 0 && !this.#stopped) {
       await new Promise<void>((resolve) => this.#waitingForIdle.push(resolve));
     }
   }
 
-  /** Forgets all items unfinished; calls that have not started do not start. */
+  /** Forgets all triggers unfinished; calls that have not started do not start. */
   reset(): void {
     this.#generation += 1;
     this.#unfinished = 0;
@@ -132,10 +131,10 @@ export class Reconciler {
   }
 
   #hasRoom(): boolean {
-    const { usersMax, failingUsersMax, itemsMax } = this.#options;
+    const { usersMax, failingUsersMax, triggersMax } = this.#options;
     const failing = this.#sending.failing.size;
     const isFull = this.#queue.users - failing >= usersMax || failing >= failingUsersMax;
-    return !isFull && this.#unfinished < itemsMax;
+    return !isFull && this.#unfinished < triggersMax;
   }
 
   #schedule(): void {
@@ -184,7 +183,7 @@ export class Reconciler {
     }, delayMs);
   }
 
-  async #look(taken: readonly Taken<WorkItem>[], generation: number): Promise<void> {
+  async #look(taken: readonly TakenUser[], generation: number): Promise<void> {
     if (taken.length === 0) return;
     this.#looks += 1;
     const beganMs = this.#deps.now();
@@ -192,7 +191,7 @@ export class Reconciler {
     try {
       const { visibility, rows } = await this.#deps.look(
         taken.map((user) => user.userId),
-        taken.flatMap((user) => user.items),
+        taken.flatMap((user) => user.triggers),
       );
       this.#pace.ended(this.#deps.now() - beganMs);
       const byUser = new Map(rows.map((row) => [row.userId, row]));
@@ -209,22 +208,22 @@ export class Reconciler {
     }
   }
 
-  #lookFailed(taken: readonly Taken<WorkItem>[], generation: number, error: unknown): void {
+  #lookFailed(taken: readonly TakenUser[], generation: number, error: unknown): void {
     this.#failedLooks += 1;
     const delayMs = Math.min(100 * 2 ** this.#failedLooks, LOOK_RETRY_MS_MAX);
     this.#pausedUntilMs = this.#deps.now() + delayMs;
-    for (const user of taken) this.#giveBack(user, generation, user.items, delayMs);
+    for (const user of taken) this.#giveBack(user, generation, user.triggers, delayMs);
     this.#deps.onTrouble(error);
   }
 
-  #decide(user: Taken<WorkItem>, row: EligibleUser | null, moment: Moment): void {
+  #decide(user: TakenUser, row: EligibleUser | null, moment: Moment): void {
     const { generation, visibility } = moment;
     if (generation !== this.#generation) return this.#giveBack(user, generation, [], 0);
     const { now, nowEpoch, memory } = this.#deps;
     const chosen = row === null ? null : row.pageViewId;
-    const judged = judgeItems(user.items, chosen, visibility, now(), nowEpoch());
+    const judged = judgeAll(user.triggers, chosen, visibility, now(), nowEpoch());
     const { early, unsure, seen } = judged;
-    const again = (unsureStill: readonly WorkItem[]): void => {
+    const again = (unsureStill: readonly Trigger[]): void => {
       const kind = early.length > 0 ? 'early' : 'unsure';
       const delayMs = lookAgainMs(kind, user.attempts + 1);
       this.#giveBack(user, generation, [...early, ...unsureStill], delayMs);
@@ -239,7 +238,7 @@ export class Reconciler {
     }
     if (!this.#addresses.begin(row, moment.beganMs)) {
       const delayMs = lookAgainMs('early', user.attempts + 1);
-      return this.#giveBack(user, generation, user.items, delayMs);
+      return this.#giveBack(user, generation, user.triggers, delayMs);
     }
     this.#deliveries += 1;
     const errand = {
@@ -249,7 +248,8 @@ export class Reconciler {
       isOurs: () => generation === this.#generation,
       isCurrent: () => this.#isCurrent(generation),
       hasNews: () => this.#queue.hasNews(row.userId),
-      finish: (items: readonly WorkItem[], outcome: LookOutcome) => this.#finish(items, outcome),
+      finish: (triggers: readonly Trigger[], outcome: TriggerOutcome) =>
+        this.#finish(triggers, outcome),
     };
     void this.#limit(() => this.#sending.send(errand)).then((sent: Sent) => {
       this.#deliveries -= 1;
@@ -265,36 +265,31 @@ export class Reconciler {
     return generation === this.#generation && !this.#stopped;
   }
 
-  /** The user is free again; these of its items are looked at once more after the delay. */
+  /** The user is free again; these of its triggers are looked at once more after the delay. */
   #giveBack(
-    user: Taken<WorkItem>,
+    user: TakenUser,
     generation: number,
-    items: readonly WorkItem[],
+    triggers: readonly Trigger[],
     delayMs: number,
   ): void {
     if (user.isBehind) this.#retries -= 1;
-    if (items.length > 0 && this.#isCurrent(generation)) {
-      return this.#queue.rest(user.userId, items, delayMs);
+    if (triggers.length > 0 && this.#isCurrent(generation)) {
+      return this.#queue.rest(user.userId, triggers, delayMs);
     }
     this.#queue.release(user.userId);
     this.#wakeWaiters();
   }
 
-  #defer(
-    user: Taken<WorkItem>,
-    generation: number,
-    items: readonly WorkItem[],
-    delayMs: number,
-  ): void {
+  #defer(user: TakenUser, generation: number, triggers: readonly Trigger[], delayMs: number): void {
     if (!this.#isCurrent(generation)) return this.#giveBack(user, generation, [], 0);
     if (user.isBehind) this.#retries -= 1;
-    this.#queue.defer(user.userId, items, delayMs);
+    this.#queue.defer(user.userId, triggers, delayMs);
     this.#wakeWaiters();
   }
 
-  #finish(items: readonly WorkItem[], outcome: LookOutcome): void {
-    for (const item of items) item.finish(outcome);
-    this.#unfinished -= items.length;
+  #finish(triggers: readonly Trigger[], outcome: TriggerOutcome): void {
+    for (const trigger of triggers) trigger.finish(outcome);
+    this.#unfinished -= triggers.length;
     this.#wakeWaiters();
   }
 

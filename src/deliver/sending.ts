@@ -9,7 +9,7 @@ import {
   type Sink,
   StoppedError,
 } from './sink.ts';
-import { type LookOutcome, type WorkItem, settled, triedAlready } from './work.ts';
+import { type Trigger, type TriggerOutcome, settled, triedAlready } from './trigger.ts';
 
 /**
  * An answer that was held up for longer (an outage of Iterable, a call that failed) is not sent any
@@ -22,12 +22,12 @@ export interface SendingDeps {
   sink: Pick<Sink, 'deliver' | 'pace' | 'isThere'>;
   memory: SentMemory;
   /**
-   * Told of every delivery, before its items are finished; makes refusals durable. Where it rejects,
-   * the items stay unfinished; with StoppedError that is no trouble.
+   * Told of every delivery, before its triggers are finished; makes refusals durable. Where it
+   * rejects, the triggers stay unfinished; with StoppedError that is no trouble.
    */
-  onDelivery: (delivery: Delivery, newest: WorkItem) => Promise<void>;
+  onDelivery: (delivery: Delivery, newest: Trigger) => Promise<void>;
   /** Told of every try in which a call failed. */
-  onFailed?: (failed: FailedDelivery, newest: WorkItem) => void;
+  onFailed?: (failed: FailedDelivery, newest: Trigger) => void;
   /** Told when the look after a delivery (`verifies`) found nothing to send any more. */
   onVerified?: (userId: string) => void;
   onTrouble: (error: unknown) => void;
@@ -46,27 +46,27 @@ export interface SendingOptions {
   asksWhetherThere: boolean;
 }
 
-/** A user's items as they were judged, and the answer of the rule that is to be sent. */
+/** A user's triggers as they were judged, and the answer of the rule that is to be sent. */
 export interface Errand {
   row: EligibleUser;
-  seen: readonly WorkItem[];
-  unsure: readonly WorkItem[];
-  /** False once the items are not ours any more: then no call begins, and nothing is finished. */
+  seen: readonly Trigger[];
+  unsure: readonly Trigger[];
+  /** False once the triggers are not ours any more: then no call begins, and nothing is finished. */
   isOurs: () => boolean;
   /** False then, and once the reconciler has stopped. */
   isCurrent: () => boolean;
   /** Whether something has come for the user since. */
   hasNews: () => boolean;
-  finish: (items: readonly WorkItem[], outcome: LookOutcome) => void;
+  finish: (triggers: readonly Trigger[], outcome: TriggerOutcome) => void;
 }
 
-/** Which items have to be looked at once more; after a failed try not before `delayMs`. */
+/** Which triggers have to be looked at once more; after a failed try not before `delayMs`. */
 export interface Sent {
-  again: readonly WorkItem[];
+  again: readonly Trigger[];
   delayMs: number | null;
 }
 
-/** Sends what the rule says of one user, and decides what that does to the user's items. */
+/** Sends what the rule says of one user, and decides what that does to the user's triggers. */
 export class Sending {
   readonly #deps: SendingDeps;
   readonly #options: SendingOptions;
@@ -103,7 +103,7 @@ export class Sending {
       this.#deps.memory.remember(row);
       return { again: this.#finish(errand, delivery, newest), delayMs: null };
     } catch (error) {
-      // Given up: the items stay unfinished, so that a restart or the next owner sends them.
+      // Given up: the triggers stay unfinished, so that a restart or the next owner sends them.
       if (!(error instanceof StoppedError)) this.#deps.onTrouble(error);
       return { again: isOurs() ? [...seen, ...unsure] : [], delayMs: null };
     }
@@ -142,19 +142,19 @@ export class Sending {
   #finish(
     { seen, unsure, finish }: Errand,
     delivery: Delivery,
-    newest: WorkItem,
-  ): readonly WorkItem[] {
+    newest: Trigger,
+  ): readonly Trigger[] {
     const outcome = isSent(delivery) ? 'sent' : 'refused';
     const verifies = isKnownToSink(delivery) && this.#options.verifies;
-    for (const item of seen) {
-      if (item !== newest) finish([item], 'superseded');
-      else if (!verifies) finish([item], outcome);
+    for (const trigger of seen) {
+      if (trigger !== newest) finish([trigger], 'superseded');
+      else if (!verifies) finish([trigger], outcome);
     }
     const again = verifies && seen.includes(newest) ? [...unsure, newest] : unsure;
-    return again.map((item) =>
-      item === newest && (outcome === 'sent' || verifies)
-        ? triedAlready(item, outcome, this.#deps.onVerified)
-        : item,
+    return again.map((trigger) =>
+      trigger === newest && (outcome === 'sent' || verifies)
+        ? triedAlready(trigger, outcome, this.#deps.onVerified)
+        : trigger,
     );
   }
 }

@@ -16,16 +16,12 @@ import { within } from '../within.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { isSent } from './delivery.ts';
 import { DeliveryLines } from './delivery-lines.ts';
-import {
-  RECONCILER_DEFAULTS,
-  Reconciler,
-  type ReconcilerOptions,
-  type LookOutcome,
-} from './reconciler.ts';
+import { RECONCILER_DEFAULTS, Reconciler, type ReconcilerOptions } from './reconciler.ts';
 import { Intake } from './intake.ts';
 import { LateLooks } from './late-looks.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
 import { Resync, type ResyncCause } from './resync.ts';
+import type { TriggerOutcome } from './trigger.ts';
 import { watchedLetters } from './watched-letters.ts';
 import { SentMemory } from './sent-memory.ts';
 import type { Sink } from './sink.ts';
@@ -95,13 +91,16 @@ export class DeliveryStream {
     });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
       keepDeadLetters(deadLetters, letters, this.#stop.signal);
-    this.#late = new LateLooks({ ...clocks, accept: (items) => this.#reconciler.accept(items) });
+    this.#late = new LateLooks({
+      ...clocks,
+      accept: (triggers) => this.#reconciler.accept(triggers),
+    });
     this.#reconciler = new Reconciler(
       {
         ...clocks,
-        look: async (ids, looks) => {
-          const answer = await deps.session((session) => lookAt(rule, session, ids, looks));
-          this.#late.note(looks, answer);
+        look: async (ids, triggers) => {
+          const answer = await deps.session((session) => lookAt(rule, session, ids, triggers));
+          this.#late.note(triggers, answer);
           return answer;
         },
         sink: deps.sink,
@@ -133,7 +132,7 @@ export class DeliveryStream {
       pages: deps.rule.pages,
       lookbackDays: deps.rule.lookbackDays,
       deadLetters: { add: keep },
-      onOutcome: (outcome: LookOutcome, messages) =>
+      onOutcome: (outcome: TriggerOutcome, messages) =>
         deps.metrics.deliveries.inc({ outcome }, messages),
       onUnreadable: (letter) => {
         deps.metrics.unreadableMessages.inc();

@@ -1,5 +1,7 @@
-/** More items of one user than this are looked at in turns: a look is bounded. */
-const ITEMS_A_LOOK_MAX = 1_000;
+import type { Trigger } from './trigger.ts';
+
+/** More triggers of one user than this are looked at in turns: a look is bounded. */
+const TRIGGERS_A_LOOK_MAX = 1_000;
 
 /**
  * The users to look at, each at most once at a time. A user who is busy is queued again only when
@@ -9,12 +11,12 @@ const ITEMS_A_LOOK_MAX = 1_000;
  * to those who wait; and, behind both, those whose last try has failed. What comes for one
  * of these waits with it for its next try.
  */
-export class UserQueue<I extends { userId: string }> {
-  readonly #users = new Map<string, Entry<I>>();
+export class UserQueue {
+  readonly #users = new Map<string, Entry>();
   readonly #onRested: () => void;
-  readonly #rested = new Line<I>();
-  readonly #first = new Line<I>();
-  readonly #behind = new Line<I>();
+  readonly #rested = new Line();
+  readonly #first = new Line();
+  readonly #behind = new Line();
 
   /** `onRested` is told when a user who rested is queued again. */
   constructor(onRested: () => void) {
@@ -36,38 +38,38 @@ export class UserQueue<I extends { userId: string }> {
     return this.#users.size;
   }
 
-  add(item: I): void {
-    let entry = this.#users.get(item.userId);
+  add(trigger: Trigger): void {
+    let entry = this.#users.get(trigger.userId);
     if (entry === undefined) {
       entry = {
-        userId: item.userId,
-        items: [],
+        userId: trigger.userId,
+        triggers: [],
         state: 'idle',
         attempts: 0,
         isBehind: false,
         timer: null,
       };
-      this.#users.set(item.userId, entry);
+      this.#users.set(trigger.userId, entry);
     }
-    entry.items.push(item);
+    entry.triggers.push(trigger);
     const waits = entry.state === 'resting' && !entry.isBehind;
     if (entry.state === 'idle' || waits) this.#enqueue(entry);
   }
 
   /** Whether something has come for a busy user since it was taken. */
   hasNews(userId: string): boolean {
-    return (this.#users.get(userId)?.items.length ?? 0) > 0;
+    return (this.#users.get(userId)?.triggers.length ?? 0) > 0;
   }
 
   /** Takes up to `usersMax` users with what came for them; they are busy until `release`. */
-  take(usersMax: number): Taken<I>[] {
+  take(usersMax: number): TakenUser[] {
     const restedMax = Math.max(Math.ceil(usersMax * 0.75), usersMax - this.#first.length);
     const rested = this.#take(this.#rested, restedMax);
     return [...rested, ...this.#take(this.#first, usersMax - rested.length)];
   }
 
   /** The same of those whose last try failed. */
-  takeBehind(usersMax: number): Taken<I>[] {
+  takeBehind(usersMax: number): TakenUser[] {
     return this.#take(this.#behind, usersMax);
   }
 
@@ -77,16 +79,16 @@ export class UserQueue<I extends { userId: string }> {
     if (entry === undefined) return;
     entry.attempts = 0;
     entry.isBehind = false;
-    if (entry.items.length > 0) this.#enqueue(entry);
+    if (entry.triggers.length > 0) this.#enqueue(entry);
     else this.#users.delete(userId);
   }
 
-  /** Gives items back, to be taken again after `delayMs`, or as soon as something new comes. */
-  rest(userId: string, items: readonly I[], delayMs: number): void {
+  /** Gives triggers back, to be taken again after `delayMs`, or as soon as something new comes. */
+  rest(userId: string, triggers: readonly Trigger[], delayMs: number): void {
     const entry = this.#users.get(userId);
     if (entry === undefined) return;
-    const isNews = entry.items.length > 0 && !entry.isBehind;
-    entry.items = [...items, ...entry.items];
+    const isNews = entry.triggers.length > 0 && !entry.isBehind;
+    entry.triggers = [...triggers, ...entry.triggers];
     entry.attempts += 1;
     if (isNews || delayMs <= 0) return this.#enqueue(entry, this.#rested);
     entry.state = 'resting';
@@ -96,16 +98,16 @@ export class UserQueue<I extends { userId: string }> {
     }, delayMs);
   }
 
-  /** Gives the items of a failed try back: behind the others, and not before `delayMs`. */
-  defer(userId: string, items: readonly I[], delayMs: number): void {
+  /** Gives the triggers of a failed try back: behind the others, and not before `delayMs`. */
+  defer(userId: string, triggers: readonly Trigger[], delayMs: number): void {
     const entry = this.#users.get(userId);
     if (entry === undefined) return;
     entry.isBehind = true;
-    this.rest(userId, items, delayMs);
+    this.rest(userId, triggers, delayMs);
     entry.attempts = 0;
   }
 
-  /** Forgets all items. Busy users stay busy until they are released. */
+  /** Forgets all triggers. Busy users stay busy until they are released. */
   clear(): void {
     this.#rested.clear();
     this.#first.clear();
@@ -113,30 +115,30 @@ export class UserQueue<I extends { userId: string }> {
     for (const entry of this.#users.values()) {
       if (entry.timer !== null) clearTimeout(entry.timer);
       entry.timer = null;
-      entry.items = [];
+      entry.triggers = [];
       if (entry.state !== 'busy') this.#users.delete(entry.userId);
     }
   }
 
-  #take(line: Line<I>, usersMax: number): Taken<I>[] {
-    const taken: Taken<I>[] = [];
+  #take(line: Line, usersMax: number): TakenUser[] {
+    const taken: TakenUser[] = [];
     while (taken.length < usersMax) {
       const entry = line.shift();
       if (entry === undefined) break;
-      if (entry.items.length === 0) {
+      if (entry.triggers.length === 0) {
         this.#users.delete(entry.userId);
         continue;
       }
       entry.state = 'busy';
-      const items = entry.items.slice(0, ITEMS_A_LOOK_MAX);
+      const triggers = entry.triggers.slice(0, TRIGGERS_A_LOOK_MAX);
       const { userId, attempts, isBehind } = entry;
-      taken.push({ userId, items, attempts, isBehind });
-      entry.items = entry.items.slice(ITEMS_A_LOOK_MAX);
+      taken.push({ userId, triggers, attempts, isBehind });
+      entry.triggers = entry.triggers.slice(TRIGGERS_A_LOOK_MAX);
     }
     return taken;
   }
 
-  #enqueue(entry: Entry<I>, line = this.#first): void {
+  #enqueue(entry: Entry, line = this.#first): void {
     if (entry.timer !== null) clearTimeout(entry.timer);
     entry.timer = null;
     entry.state = 'queued';
@@ -144,18 +146,18 @@ export class UserQueue<I extends { userId: string }> {
   }
 }
 
-export interface Taken<I> {
+export interface TakenUser {
   userId: string;
-  items: I[];
+  triggers: Trigger[];
   /** How often in a row the user was put to rest. */
   attempts: number;
   /** Its last try failed. */
   isBehind: boolean;
 }
 
-interface Entry<I> {
+interface Entry {
   userId: string;
-  items: I[];
+  triggers: Trigger[];
   state: 'idle' | 'queued' | 'busy' | 'resting';
   attempts: number;
   /** Its last try failed. */
@@ -164,19 +166,19 @@ interface Entry<I> {
 }
 
 /** First in, first out; taking the first costs the same however long it is. */
-class Line<I> {
-  #entries: Entry<I>[] = [];
+class Line {
+  #entries: Entry[] = [];
   #head = 0;
 
   get length(): number {
     return this.#entries.length - this.#head;
   }
 
-  push(entry: Entry<I>): void {
+  push(entry: Entry): void {
     this.#entries.push(entry);
   }
 
-  shift(): Entry<I> | undefined {
+  shift(): Entry | undefined {
     const entry = this.#entries[this.#head];
     if (entry === undefined) return undefined;
     this.#head += 1;

@@ -6,37 +6,30 @@ import { commitHoldMsMax } from '../database/semi-sync.ts';
 import { IDENTITY_VARIABLES, type ServerIdentity, identityOf } from '../database/server.ts';
 import { OUR_TABLES } from '../model/columns.ts';
 import { LOOK_MS_MAX, type Rule, sqlInteger } from '../rule/rule.ts';
-import {
-  type ChangedRow,
-  type Look,
-  type LookAnswer,
-  SETTLE_MS,
-  type Visibility,
-} from './looks.ts';
+import { type LookAnswer, SETTLE_MS, type Visibility } from './looks.ts';
+import type { Cause, ChangedRow, Trigger } from './trigger.ts';
 
-/** What one of the server's means says of a look; null: nothing. */
-type Proof = (look: Look) => boolean | 'held' | null;
+/** What one of the server's means says of a trigger's transaction; null: nothing. */
+type Proof = (trigger: Trigger) => boolean | 'held' | null;
 
 /**
- * What the rule says of the users, and what could be seen of these looks' transactions before it was
- * asked, or at that moment: of one server, so that what was visible is in the rule's answer. More
+ * What the rule says of the users, and what could be seen of these triggers' transactions before it
+ * was asked, or at that moment: of one server, so that what was visible is in the rule's answer. More
  * than the page views is asked only where they leave a doubt.
  */
 export async function lookAt(
   rule: Pick<Rule, 'among' | 'look' | 'visibleViews'>,
   session: Session,
   userIds: readonly string[],
-  looks: readonly Look[],
+  triggers: readonly Trigger[],
 ): Promise<LookAnswer> {
   const viewIds: string[] = [];
-  for (const { viewId } of looks) if (viewId !== null) viewIds.push(viewId);
+  for (const { cause } of triggers) if (cause.kind === 'view') viewIds.push(cause.id);
   // Where a change leaves a doubt anyway, the rule is asked after it is settled, and not before.
-  const { views, rows } = looks.some(isChangeOnly)
+  const { views, rows } = triggers.some(({ cause }) => cause.kind === 'change')
     ? { views: await rule.visibleViews(viewIds, session.query), rows: null }
     : await rule.look(userIds, viewIds, session.query);
-  const doubtful = looks.filter(
-    (look) => isChangeOnly(look) || (look.viewId !== null && !views.has(look.viewId)),
-  );
+  const doubtful = triggers.filter(({ cause }) => isDoubtful(cause, views));
   if (rows !== null && doubtful.length === 0) {
     return { visibility: { views, hasExecuted: () => null }, rows };
   }
@@ -44,22 +37,22 @@ export async function lookAt(
   return { visibility, rows: await rule.among(userIds, session.query) };
 }
 
-/** No page view tells whether it is visible. */
-function isChangeOnly({ viewId, isChange }: Look): boolean {
-  return viewId === null && isChange;
+/** Whether none of the page views that are there tells that it is visible. */
+function isDoubtful(cause: Cause, views: Visibility['views']): boolean {
+  return cause.kind === 'change' || (cause.kind === 'view' && !views.has(cause.id));
 }
 
-/** What the server says of looks that no page view has told about. */
+/** What the server says of triggers that no page view has told about. */
 async function proofOf(
   session: Session,
-  doubtful: readonly Look[],
+  doubtful: readonly Trigger[],
 ): Promise<Omit<Visibility, 'views'>> {
   const server = await readServer(session);
   const hasExecuted =
     server.flavour === 'mysql'
       ? await mysqlProof(session, server, doubtful)
       : await mariadbProof(session, server, doubtful);
-  if (doubtful.every((look) => hasExecuted(look) !== null)) return { hasExecuted };
+  if (doubtful.every((trigger) => hasExecuted(trigger) !== null)) return { hasExecuted };
   const holdMsMax = await commitHoldMsMax((sql) => session.query(sql, {}, LOOK_MS_MAX));
   return { hasExecuted, settleMs: SETTLE_MS + holdMsMax };
 }
@@ -74,18 +67,22 @@ async function readServer({ query, facts }: Session): Promise<ServerIdentity> {
 }
 
 /** File positions mean nothing on another server. */
-function placeOn(server: ServerIdentity, { logPosition }: Look): FilePlace | null {
-  const place = readPlace(logPosition ?? undefined);
+function placeOn(server: ServerIdentity, { position }: Trigger): FilePlace | null {
+  const place = readPlace(position?.logPosition ?? undefined);
   return place?.server === server.id ? place : null;
 }
 
-function isOf(server: ServerIdentity, look: Look): boolean {
-  return placeOn(server, look) !== null;
+function isOf(server: ServerIdentity, trigger: Trigger): boolean {
+  return placeOn(server, trigger) !== null;
+}
+
+function gtidOf({ position }: Trigger): string | null {
+  return position?.gtid ?? null;
 }
 
 /** The row to look for: the page view itself, or the one that the change names. */
-function rowOf({ viewId, row = null }: Look): ChangedRow | null {
-  return viewId === null ? row : { table: 'page_views', id: viewId };
+function rowOf({ cause }: Trigger): ChangedRow | null {
+  return cause.table === null ? null : cause;
 }
 
 /**
@@ -97,31 +94,32 @@ function rowOf({ viewId, row = null }: Look): ChangedRow | null {
 async function mysqlProof(
   session: Session,
   server: ServerIdentity,
-  looks: readonly Look[],
+  triggers: readonly Trigger[],
 ): Promise<Proof> {
   let isMember: ((gtid: string) => boolean) | null = null;
-  if (looks.some(({ gtid }) => isMysqlGtid(gtid))) {
+  if (triggers.some((trigger) => isMysqlGtid(gtidOf(trigger)))) {
     const sql = 'SELECT @@GLOBAL.gtid_executed AS executed';
     const [row] = await session.query(sql, {}, LOOK_MS_MAX);
     isMember = await gtidMembership(String(row?.['executed']));
   }
-  const isByRow = (look: Look): boolean =>
-    !isMysqlGtid(look.gtid) && rowOf(look) !== null && isOf(server, look);
+  const isByRow = (trigger: Trigger): boolean =>
+    !isMysqlGtid(gtidOf(trigger)) && rowOf(trigger) !== null && isOf(server, trigger);
   const held = new Set<string>();
   for (const table of OUR_TABLES) {
     const ids = new Set(
-      looks.filter(isByRow).flatMap((look) => {
-        const row = rowOf(look);
+      triggers.filter(isByRow).flatMap((trigger) => {
+        const row = rowOf(trigger);
         return row !== null && row.table === table ? [row.id] : [];
       }),
     );
     const found = await heldRows(session, table, [...ids].map(sqlInteger));
     for (const id of found) held.add(`${table} ${id}`);
   }
-  return (look) => {
-    if (isMysqlGtid(look.gtid)) return isMember === null ? null : isMember(look.gtid);
-    const row = rowOf(look);
-    if (row === null || !isByRow(look)) return null;
+  return (trigger) => {
+    const gtid = gtidOf(trigger);
+    if (isMysqlGtid(gtid)) return isMember === null ? null : isMember(gtid);
+    const row = rowOf(trigger);
+    if (row === null || !isByRow(trigger)) return null;
     return held.has(`${row.table} ${row.id}`) ? 'held' : true;
   };
 }
@@ -134,10 +132,10 @@ async function mysqlProof(
 async function mariadbProof(
   session: Session,
   server: ServerIdentity,
-  looks: readonly Look[],
+  triggers: readonly Trigger[],
 ): Promise<Proof> {
   const proofs: Proof[] = [];
-  if (looks.some((look) => isOf(server, look))) {
+  if (triggers.some((trigger) => isOf(server, trigger))) {
     const sql = "SHOW STATUS LIKE 'binlog_snapshot_%'";
     const rows = await session.query(sql, {}, LOOK_MS_MAX);
     const values = new Map(
@@ -145,19 +143,22 @@ async function mariadbProof(
     );
     const file = values.get('binlog_snapshot_file') ?? '';
     const position = Number(values.get('binlog_snapshot_position'));
-    proofs.push((look) => {
-      const place = file === '' ? null : placeOn(server, look);
+    proofs.push((trigger) => {
+      const place = file === '' ? null : placeOn(server, trigger);
       return place === null ? null : isPast({ file, position }, place);
     });
   }
-  if (looks.some((look) => look.gtid !== null && !isOf(server, look))) {
+  if (triggers.some((trigger) => gtidOf(trigger) !== null && !isOf(server, trigger))) {
     const [row] = await session.query('SELECT @@GLOBAL.gtid_slave_pos AS applied', {}, LOOK_MS_MAX);
     const has = mariadbGtidMembership(String(row?.['applied'] ?? ''));
-    proofs.push((look) => (look.gtid === null || isOf(server, look) ? null : has(look.gtid)));
+    proofs.push((trigger) => {
+      const gtid = gtidOf(trigger);
+      return gtid === null || isOf(server, trigger) ? null : has(gtid);
+    });
   }
-  return (look) => {
+  return (trigger) => {
     for (const proof of proofs) {
-      const says = proof(look);
+      const says = proof(trigger);
       if (says !== null) return says;
     }
     return null;

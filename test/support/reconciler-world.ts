@@ -1,10 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  RECONCILER_DEFAULTS,
-  Reconciler,
-  type LookOutcome,
-  type WorkItem,
-} from '../../src/deliver/reconciler.ts';
+import { RECONCILER_DEFAULTS, Reconciler } from '../../src/deliver/reconciler.ts';
 import { SentMemory } from '../../src/deliver/sent-memory.ts';
 import {
   type Delivery,
@@ -13,8 +8,10 @@ import {
   type Sink,
   StoppedError,
 } from '../../src/deliver/sink.ts';
+import type { Trigger, TriggerOutcome } from '../../src/deliver/trigger.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 import { callsOf } from './deliveries.ts';
+import { triggerFor } from './triggers.ts';
 
 const OK = { kind: 'ok', status: 200, body: null } as const;
 const REFUSED = { kind: 'refused', status: 400, code: null, message: '', body: null } as const;
@@ -35,7 +32,7 @@ export class World {
   readonly rows = new Map<string, EligibleUser>();
   readonly visible = new Set<string>();
   readonly sent: EligibleUser[] = [];
-  readonly outcomes: LookOutcome[] = [];
+  readonly outcomes: TriggerOutcome[] = [];
   readonly busy = new Set<string>();
   overlaps = 0;
   refuses = false;
@@ -138,16 +135,7 @@ export class World {
     return { user: eligible, calls: callsOf(update, track) };
   }
 
-  item(userId: string, look: Partial<WorkItem> = {}): WorkItem {
-    return {
-      userId,
-      viewId: null,
-      isChange: false,
-      gtid: null,
-      committedAtMs: Date.now(),
-      seenAtMs: performance.now(),
-      finish: (outcome) => this.outcomes.push(outcome),
-      ...look,
-    };
+  trigger(userId: string, about: Partial<Trigger> = {}): Trigger {
+    return triggerFor(userId, { finish: (outcome) => this.outcomes.push(outcome), ...about });
   }
 }

@@ -16,6 +16,7 @@ import type { DeadLetter } from '../../src/topics/port.ts';
 import { DEFAULT_COLUMN_ROWS } from '../support/default-columns.ts';
 import { user } from '../support/reconciler-world.ts';
 import { startGateway } from '../support/gateway.ts';
+import { triggerFor } from '../support/triggers.ts';
 
 const row = (id: number): Record<string, unknown> => ({
   id,
@@ -86,17 +87,7 @@ describe('BulkSender', () => {
     const failing = await new BulkSender(batch).send(users);
     expect([...failing.keys()].sort()).toEqual(['1', '130', '131']);
     expect(batch.totals).toMatchObject({ processed: 197, successful: 197 });
-    batch.reconciler.accept(
-      [...failing.keys()].map((userId) => ({
-        userId,
-        viewId: null,
-        isChange: false,
-        gtid: null,
-        committedAtMs: Date.now(),
-        seenAtMs: performance.now(),
-        finish: () => undefined,
-      })),
-    );
+    batch.reconciler.accept([...failing.keys()].map((userId) => triggerFor(userId)));
     await batch.reconciler.idle();
     expect(batch.totals).toMatchObject({ processed: 200, successful: 197, failed: 3 });
     expect(batch.exitCode(true)).toBe(1);

@@ -75,14 +75,14 @@ describe('docs/data-format.md', () => {
     expect(message?.value).toBe(example('page view'));
     expect(JSON.stringify(message?.headers)).toBe(example('headers mysql'));
     expect(message).toMatchObject({ topic: 'page_views', key: '7', timestampMs: NOW });
-    expect(scanOwnView(example('page view'))?.request).toMatchObject({ userId: '7' });
+    expect(scanOwnView(example('page view'))).toMatchObject({ userId: '7' });
     expect(JSON.stringify(captured(null)[0]?.headers)).toBe(example('headers file'));
   });
 
   it('has the user change, and every cause', () => {
     const { value } = userChange(NAMES.userChanges, 7, 'customers.update', NOW, {});
     expect(value).toBe(example('user change'));
-    expect(readMessage({ value }, 'page_view').kind).toBe('requests');
+    expect(readMessage({ value }, 'page_view').kind).toBe('triggers');
     const rows = [...PAGE.matchAll(/^\| `([\w.]+)` +\| [^|]+\|$/gm)].map(([, cell]) => cell);
     expect(rows).toEqual(expect.arrayContaining([...USER_CHANGE_CAUSES]));
   });

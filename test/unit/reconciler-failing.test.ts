@@ -7,7 +7,7 @@ describe('Reconciler, where calls fail', () => {
     const world = new World({ usersMax: 2 }, 5);
     world.rows.set('7', user('7', '1'));
     world.failing.add('7');
-    world.reconciler.accept(Array.from({ length: 21_000 }, () => world.item('7')));
+    world.reconciler.accept(Array.from({ length: 21_000 }, () => world.trigger('7')));
     await world.reconciler.room();
     expect(world.reconciler.unfinished).toBe(21_000);
     world.reconciler.stop();
@@ -18,7 +18,7 @@ describe('Reconciler, where calls fail', () => {
     for (let id = 1; id <= 120; id++) world.rows.set(String(id), user(String(id), '1'));
     for (let id = 1; id <= 100; id++) world.failing.add(String(id));
     for (let id = 1; id <= 120; id++) {
-      world.reconciler.accept([world.item(String(id))]);
+      world.reconciler.accept([world.trigger(String(id))]);
       await world.reconciler.room();
     }
     while (world.sent.length < 20) await sleep(5);
@@ -37,10 +37,10 @@ describe('Reconciler, where calls fail', () => {
     const world = new World({ patience: { triesMin: 3, failingMsMin: 300 } });
     world.rows.set('7', user('7', '1'));
     world.failing.add('7');
-    world.reconciler.accept(Array.from({ length: 3_000 }, () => world.item('7')));
+    world.reconciler.accept(Array.from({ length: 3_000 }, () => world.trigger('7')));
     for (let other = 1000; world.reconciler.unfinished > 0; other++) {
       world.rows.set(String(other), user(String(other), '1'));
-      world.reconciler.accept([world.item(String(other))]);
+      world.reconciler.accept([world.trigger(String(other))]);
       await sleep(20);
     }
     expect(world.letters).toHaveLength(1);
@@ -54,13 +54,13 @@ describe('Reconciler, where calls fail', () => {
     expect(world.outcomes.filter((outcome) => outcome === 'refused')).toHaveLength(1);
     // Nothing about the user has changed: no more calls.
     const tries = world.tries.length;
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
     expect(world.tries).toHaveLength(tries);
     // Something has: tried again.
     world.failing.delete('7');
     world.rows.set('7', user('7', '2'));
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
     expect(world.sent.at(-1)).toMatchObject({ userId: '7', pageViewId: '2' });
   }, 30_000);
@@ -70,7 +70,7 @@ describe('Reconciler, where calls fail', () => {
     for (const id of ['1', '2', '3']) {
       world.rows.set(id, user(id, '1'));
       world.failing.add(id);
-      world.reconciler.accept([world.item(id)]);
+      world.reconciler.accept([world.trigger(id)]);
     }
     while (world.tries.length < 15) await sleep(5);
     expect(world.letters).toEqual([]);
@@ -83,7 +83,7 @@ describe('Reconciler, where calls fail', () => {
     const world = new World();
     world.rows.set('7', user('7', '1'));
     world.failing.add('7');
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     while (world.tries.length === 0) await sleep(1);
     world.rows.set('7', user('7', '2'));
     world.failing.clear();
@@ -96,12 +96,12 @@ describe('Reconciler, where calls fail', () => {
     const slow = Promise.withResolvers<void>();
     world.deliverLater = ({ userId }) => (userId === '1' ? slow.promise : Promise.resolve());
     world.rows.set('1', { ...user('1', '1'), email: 'a@example.com' });
-    world.reconciler.accept([world.item('1')]);
+    world.reconciler.accept([world.trigger('1')]);
     while (world.tries.length === 0) await sleep(1);
     // User 1 gives the address up, user 2 takes it, while user 1's call is on its way.
     world.rows.set('1', { ...user('1', '1'), email: 'b@example.com' });
     world.rows.set('2', { ...user('2', '2'), email: 'A@Example.com' });
-    world.reconciler.accept([world.item('1'), world.item('2')]);
+    world.reconciler.accept([world.trigger('1'), world.trigger('2')]);
     await sleep(50);
     slow.resolve();
     await world.reconciler.idle();

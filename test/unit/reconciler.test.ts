@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CHANGED, viewInserted } from '../../src/deliver/trigger.ts';
 import { World, user } from '../support/reconciler-world.ts';
 
 describe('Reconciler', () => {
   it('sends what the rule says now, once, however many messages say to look', async () => {
     const world = new World();
     world.rows.set('7', user('7', '100'));
-    world.reconciler.accept(Array.from({ length: 50 }, () => world.item('7')));
+    world.reconciler.accept(Array.from({ length: 50 }, () => world.trigger('7')));
     await world.reconciler.idle();
     expect(world.sent.map(({ pageViewId }) => pageViewId)).toEqual(['100']);
     expect(world.outcomes.filter((outcome) => outcome === 'sent')).toHaveLength(1);
@@ -21,7 +22,7 @@ describe('Reconciler', () => {
     for (let i = 0; i < 60; i++) {
       const id = String(i);
       world.rows.set(id, user(id, id));
-      world.reconciler.accept([world.item(id)]);
+      world.reconciler.accept([world.trigger(id)]);
       await sleep(1);
     }
     const tookMs = performance.now() - began;
@@ -35,12 +36,12 @@ describe('Reconciler', () => {
   it('sends nothing again that was sent last, and everything that differs from it', async () => {
     const world = new World();
     world.rows.set('7', user('7', '100'));
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
     world.rows.set('7', { ...user('7', '100'), profile: { first_name: 'Ann' } });
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
     expect(world.sent).toHaveLength(2);
     expect(world.outcomes).toEqual(['sent', 'superseded', 'sent']);
@@ -50,7 +51,7 @@ describe('Reconciler', () => {
     const world = new World();
     world.rows.set('7', user('7', '100'));
     world.visible.add('100');
-    world.reconciler.accept([world.item('7', { viewId: '101' })]);
+    world.reconciler.accept([world.trigger('7', { cause: viewInserted('101') })]);
     await sleep(30);
     expect(world.outcomes).toEqual([]);
     world.rows.set('7', user('7', '101'));
@@ -63,7 +64,7 @@ describe('Reconciler', () => {
     const world = new World();
     let committed = false;
     world.executed = () => committed;
-    world.reconciler.accept([world.item('7', { isChange: true, gtid: 'a:1' })]);
+    world.reconciler.accept([world.trigger('7', { cause: CHANGED })]);
     await sleep(30);
     expect(world.outcomes).toEqual([]);
     world.rows.set('7', user('7', '1'));
@@ -74,7 +75,7 @@ describe('Reconciler', () => {
 
   it('looks once more after a change that nobody can date, so that a late one is not missed', async () => {
     const world = new World();
-    world.reconciler.accept([world.item('7', { isChange: true })]);
+    world.reconciler.accept([world.trigger('7', { cause: CHANGED })]);
     await sleep(5);
     world.rows.set('7', user('7', '1'));
     await world.reconciler.idle();
@@ -86,7 +87,7 @@ describe('Reconciler', () => {
     const world = new World();
     world.failingLooks = 2;
     for (const id of ['1', '2', '3']) world.rows.set(id, user(id, id));
-    world.reconciler.accept(['1', '2', '3'].map((id) => world.item(id)));
+    world.reconciler.accept(['1', '2', '3'].map((id) => world.trigger(id)));
     await world.reconciler.idle();
     expect(world.outcomes).toEqual(['sent', 'sent', 'sent']);
   });
@@ -97,7 +98,7 @@ describe('Reconciler', () => {
     world.rows.set('7', user('7', '1'));
     for (const pageViewId of ['1', '1', '2']) {
       world.rows.set('7', user('7', pageViewId));
-      world.reconciler.accept([world.item('7')]);
+      world.reconciler.accept([world.trigger('7')]);
       await world.reconciler.idle();
     }
     expect(world.outcomes).toEqual(['refused', 'superseded', 'refused']);
@@ -108,11 +109,11 @@ describe('Reconciler', () => {
     const world = new World();
     const ann = { ...user('7', '1'), profile: { first_name: 'Ann' } };
     world.rows.set('7', ann);
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
     world.rows.set('7', { ...ann, profile: { first_name: 'Bob' } });
     world.givesUp = true;
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await sleep(20);
     world.givesUp = false;
     world.rows.set('7', ann);
@@ -126,7 +127,7 @@ describe('Reconciler', () => {
     world.rows.set('7', user('7', '1'));
     world.refuses = true;
     world.failingRecords = 1;
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
     expect(world.sent).toHaveLength(2);
     expect(world.outcomes).toEqual(['refused']);
@@ -139,13 +140,13 @@ describe('Reconciler', () => {
     const wanted: boolean[] = [];
     world.whileDelivering = (isWanted) => {
       if (wanted.length > 0) return;
-      world.reconciler.accept([world.item('7')]);
+      world.reconciler.accept([world.trigger('7')]);
       world.aheadMs = 60_000;
       wanted.push(isWanted(1), isWanted(2));
       world.holdUps = 1;
       wanted.push(isWanted(1));
     };
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
     expect(wanted).toEqual([true, false, false]);
   });
@@ -158,7 +159,7 @@ describe('Reconciler', () => {
     world.whileDelivering = () => {
       world.rows.set('7', { ...user('7', '1'), profile: { first_name: 'Bob' } });
     };
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     await world.reconciler.idle();
     expect(world.sent.at(-1)?.profile['first_name']).toBe('Bob');
     expect(world.outcomes).toEqual(['refused']);
@@ -167,7 +168,7 @@ describe('Reconciler', () => {
   it('finishes nothing of what was received before a reset', async () => {
     const world = new World({}, 5);
     world.rows.set('7', user('7', '1'));
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     world.reconciler.reset();
     await world.reconciler.idle();
     await sleep(30);
@@ -180,7 +181,7 @@ describe('Reconciler', () => {
     const slow = Promise.withResolvers<void>();
     world.deliverLater = () => slow.promise;
     world.rows.set('7', user('7', '1'));
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     while (world.tries.length === 0) await sleep(1);
     world.reconciler.stop();
     slow.resolve();
@@ -194,7 +195,7 @@ describe('Reconciler', () => {
     const wanted: boolean[] = [];
     world.whileDelivering = (isWanted) => wanted.push(isWanted(1), isWanted(2));
     for (const id of ['1', '2', '3', '4', '5', '6', '7', '8']) world.rows.set(id, user(id, id));
-    world.reconciler.accept([...world.rows.keys()].map((id) => world.item(id)));
+    world.reconciler.accept([...world.rows.keys()].map((id) => world.trigger(id)));
     while (world.looks.length === 0) await sleep(1);
     world.reconciler.stop();
     await world.reconciler.drained();
@@ -209,7 +210,7 @@ describe('Reconciler', () => {
     const wanted: boolean[] = [];
     world.whileDelivering = (isWanted) => wanted.push(isWanted(1));
     world.rows.set('7', user('7', '1'));
-    world.reconciler.accept([world.item('7')]);
+    world.reconciler.accept([world.trigger('7')]);
     while (world.looks.length === 0) await sleep(1);
     world.reconciler.stop();
     await world.reconciler.drained();
@@ -218,7 +219,7 @@ describe('Reconciler', () => {
 
   it('holds back whoever brings more while there is no room', async () => {
     const world = new World({ usersMax: 2 }, 5);
-    world.reconciler.accept([world.item('1'), world.item('2'), world.item('3')]);
+    world.reconciler.accept([world.trigger('1'), world.trigger('2'), world.trigger('3')]);
     let hasRoom = false;
     const room = world.reconciler.room().then(() => (hasRoom = true));
     await Promise.resolve();
@@ -241,7 +242,7 @@ describe('Reconciler', () => {
           const key = String(id);
           if (eligible) world.rows.set(key, user(key, String(view)));
           else world.rows.delete(key);
-          world.reconciler.accept([world.item(key)]);
+          world.reconciler.accept([world.trigger(key)]);
           if (wait > 0) await sleep(wait);
         }
         await world.reconciler.idle();
