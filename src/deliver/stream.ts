@@ -1,5 +1,5 @@
 import type { Database } from '../database/open.ts';
-import type { Query } from '../rule/rule.ts';
+import type { Query } from '../database/open.ts';
 import { Rule, type RuleDatabase } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';

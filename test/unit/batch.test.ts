@@ -9,12 +9,12 @@ import { Rule } from '../../src/rule/rule.ts';
 import { Batch } from '../../src/commands/batch.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
 import { type Delivery, StoppedError } from '../../src/deliver/sink.ts';
-import type { Verdict } from '../../src/sinks/iterable/read-response.ts';
+import type { Reply } from '../../src/sinks/iterable/read-response.ts';
 import { Outages } from '../../src/observe/outages.ts';
 import type { DeadLetter } from '../../src/topics/port.ts';
 import { callsOf } from '../support/deliveries.ts';
 
-const slowDown = (retryAfterMs: number | null): Verdict => ({
+const slowDown = (retryAfterMs: number | null): Reply => ({
   kind: 'retry',
   status: 429,
   message: 'slow down',
@@ -89,7 +89,7 @@ describe('Batch', () => {
     const { breaker } = world.batch.sink;
     breaker.report(slowDown(null), false);
     await vi.advanceTimersByTimeAsync(40_000);
-    const away: Verdict = { kind: 'retry', status: 503, message: 'away', retryAfterMs: null };
+    const away: Reply = { kind: 'retry', status: 503, message: 'away', retryAfterMs: null };
     breaker.report(away, await breaker.pass());
     await vi.advanceTimersByTimeAsync(19_000);
     expect(world.gaveUp).toBeNull();

@@ -4,11 +4,11 @@ import { StoppedError } from '../../src/deliver/sink.ts';
 import { IterableCalls } from '../../src/sinks/iterable/calls.ts';
 import type { KeyAnswer } from '../../src/sinks/iterable/key-question.ts';
 import { RateLimiter } from '../../src/sinks/iterable/rate-limiter.ts';
-import type { Verdict } from '../../src/sinks/iterable/read-response.ts';
+import type { Reply } from '../../src/sinks/iterable/read-response.ts';
 
-const OK: Verdict = { kind: 'ok', status: 200, body: null };
-const FORBIDDEN: Verdict = { kind: 'unauthorised', status: 403, code: null, message: 'no' };
-const failure = (status: number | null): Verdict => ({
+const OK: Reply = { kind: 'ok', status: 200, body: null };
+const FORBIDDEN: Reply = { kind: 'unauthorised', status: 403, code: null, message: 'no' };
+const failure = (status: number | null): Reply => ({
   kind: 'retry',
   status,
   message: 'away',
@@ -19,7 +19,7 @@ const failure = (status: number | null): Verdict => ({
 class World {
   sent = 0;
   questions = 0;
-  answers: Verdict[] = [];
+  answers: Reply[] = [];
   keyAnswers: KeyAnswer[] = [];
   readonly breaker = new CircuitBreaker({
     now: () => performance.now(),

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { CircuitBreaker } from '../../src/sinks/iterable/circuit-breaker.ts';
-import type { Verdict } from '../../src/sinks/iterable/read-response.ts';
+import type { Reply } from '../../src/sinks/iterable/read-response.ts';
 
-const DOWN: Verdict = { kind: 'retry', status: 503, message: 'away', retryAfterMs: null };
-const SLOW_DOWN: Verdict = { kind: 'retry', status: 429, message: 'slow', retryAfterMs: 90_000 };
-const OK: Verdict = { kind: 'ok', status: 200, body: {} };
+const DOWN: Reply = { kind: 'retry', status: 503, message: 'away', retryAfterMs: null };
+const SLOW_DOWN: Reply = { kind: 'retry', status: 429, message: 'slow', retryAfterMs: 90_000 };
+const OK: Reply = { kind: 'ok', status: 200, body: {} };
 
 describe('CircuitBreaker', () => {
   let nowMs = 0;

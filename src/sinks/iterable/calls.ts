@@ -6,7 +6,7 @@ import { ANYBODY, type Caller } from './caller.ts';
 import type { Endpoint, IterableHttp } from './http.ts';
 import type { KeyQuestion } from './key-question.ts';
 import type { RateLimiter, Start } from './rate-limiter.ts';
-import type { Verdict } from './read-response.ts';
+import type { Reply } from './read-response.ts';
 import { type RetryReason, retryReason } from './retry-reason.ts';
 
 /** A 429 is about all calls: the same one is sent again so often once the pause is over. */
@@ -55,10 +55,10 @@ export class IterableCalls {
   ): Promise<Outcome | Failure> {
     const body = JSON.stringify(payload);
     for (let attempt = 1, slowDowns = 1; ; attempt++) {
-      const { verdict, ms } = await this.#once(endpoint, body, caller, () => isWanted(attempt));
-      if (verdict.kind === 'ok' || verdict.kind === 'refused') return { ...verdict, ms };
-      if (verdict.kind === 'unauthorised') continue;
-      const { status, message, retryAfterMs } = verdict;
+      const { reply, ms } = await this.#once(endpoint, body, caller, () => isWanted(attempt));
+      if (reply.kind === 'ok' || reply.kind === 'refused') return { ...reply, ms };
+      if (reply.kind === 'unauthorised') continue;
+      const { status, message, retryAfterMs } = reply;
       if (status !== 429 || slowDowns >= SLOW_DOWNS_MAX) {
         return { kind: 'failed', status, message, retryAfterMs, ms };
       }
@@ -90,7 +90,7 @@ export class IterableCalls {
     body: string,
     caller: Caller,
     isWanted: () => boolean,
-  ): Promise<{ verdict: Verdict; ms: number }> {
+  ): Promise<{ reply: Reply; ms: number }> {
     const { breaker, limiters, http, onAnswer, onRetry } = this.#options;
     const { probe, start } = await this.#admitted(limiters[endpoint], caller, isWanted);
     this.#inFlight += 1;
@@ -101,11 +101,11 @@ export class IterableCalls {
     if (answer.status !== null) limiters[endpoint].answered(start);
     onAnswer(endpoint, answer.status ?? 'error');
     if (answer.status === 429) limiters[endpoint].leaveMoreRoom();
-    const verdict = answer.kind === 'unauthorised' ? await this.#ofKeyOrRecord(answer) : answer;
-    const reason = retryReason(verdict);
+    const reply = answer.kind === 'unauthorised' ? await this.#ofKeyOrRecord(answer) : answer;
+    const reason = retryReason(reply);
     if (reason !== null) onRetry?.(endpoint, reason);
-    if (breaker.report(verdict, probe, caller)) void this.#askWhetherThere();
-    return { verdict, ms };
+    if (breaker.report(reply, probe, caller)) void this.#askWhetherThere();
+    return { reply, ms };
   }
 
   /**
@@ -142,12 +142,12 @@ export class IterableCalls {
    * refused for good only when the key itself is accepted, and tried again where nobody can say.
    */
   async #ofKeyOrRecord(
-    verdict: Extract<Verdict, { kind: 'unauthorised' }>,
-  ): Promise<Extract<Verdict, { kind: 'refused' | 'retry' | 'unauthorised' }>> {
-    const { status, code, message } = verdict;
+    reply: Extract<Reply, { kind: 'unauthorised' }>,
+  ): Promise<Extract<Reply, { kind: 'refused' | 'retry' | 'unauthorised' }>> {
+    const { status, code, message } = reply;
     switch (await this.#options.key.ask()) {
       case 'refused':
-        return verdict;
+        return reply;
       case 'accepted':
         return { kind: 'refused', status, code, message, body: null };
       case 'unanswered':

@@ -2,7 +2,7 @@ import type { SinkTrouble } from '../../deliver/sink.ts';
 import { type RetrySchedule, retryDelayMs } from '../../retry-schedule.ts';
 import { ANYBODY, type Caller } from './caller.ts';
 import { FailureRun } from './failure-run.ts';
-import type { Verdict } from './read-response.ts';
+import type { Reply } from './read-response.ts';
 
 /** How often a refused key is tried again: it may have been set right on Iterable's side. */
 const KEY_RETRY_MS = 5_000;
@@ -105,27 +105,27 @@ export class CircuitBreaker {
    * What came of a call that passed. Returns true where that leaves open whether Iterable is there:
    * it has to be asked, and `answered` told of it.
    */
-  report(verdict: Verdict, probe: boolean, caller: Caller = ANYBODY): boolean {
-    if (verdict.kind === 'ok' || verdict.kind === 'refused') {
+  report(reply: Reply, probe: boolean, caller: Caller = ANYBODY): boolean {
+    if (reply.kind === 'ok' || reply.kind === 'refused') {
       if (!this.isOpen || probe) this.#close();
       return false;
     }
     if (this.isOpen && !probe) return false;
     // Another probe of the same time has failed already.
     if (this.isOpen && this.#options.now() < this.#probesAtMs) return false;
-    const detail = detailOf(verdict);
-    if (verdict.kind === 'unauthorised') {
+    const detail = detailOf(reply);
+    if (reply.kind === 'unauthorised') {
       this.#open('key-refused', detail, KEY_RETRY_MS);
       return false;
     }
     this.#failure = detail;
     const sign = this.#run.failed(caller);
     const isAlone = caller.isRetry && !probe;
-    if (verdict.status === 429 && !isAlone) {
-      this.#open('slow-down', detail, this.#delayMs(verdict));
+    if (reply.status === 429 && !isAlone) {
+      this.#open('slow-down', detail, this.#delayMs(reply));
       return false;
     }
-    if (sign === 'down' || probe) this.#open('down', detail, this.#delayMs(verdict));
+    if (sign === 'down' || probe) this.#open('down', detail, this.#delayMs(reply));
     return (sign === 'doubtful' && !this.isOpen) || (probe && caller.isRetry);
   }
 
@@ -170,10 +170,10 @@ export class CircuitBreaker {
     for (const waiter of this.#takeWaiters(Number.POSITIVE_INFINITY)) waiter.go();
   }
 
-  #delayMs(verdict: Extract<Verdict, { kind: 'retry' }>): number {
-    const schedule = verdict.status === 429 ? SLOW_DOWNS : PROBES;
+  #delayMs(reply: Extract<Reply, { kind: 'retry' }>): number {
+    const schedule = reply.status === 429 ? SLOW_DOWNS : PROBES;
     const attempt = this.#trips + 1;
-    return retryDelayMs(schedule, attempt, this.#options.random(), verdict.retryAfterMs);
+    return retryDelayMs(schedule, attempt, this.#options.random(), reply.retryAfterMs);
   }
 
   #open(reason: SinkTrouble['reason'], detail: string, delayMs: number): void {
@@ -209,7 +209,7 @@ export class CircuitBreaker {
   }
 }
 
-function detailOf(verdict: Extract<Verdict, { kind: 'retry' | 'unauthorised' }>): string {
-  const status = verdict.status === null ? '' : `HTTP ${verdict.status} `;
-  return `${status}${verdict.message}`.trim();
+function detailOf(reply: Extract<Reply, { kind: 'retry' | 'unauthorised' }>): string {
+  const status = reply.status === null ? '' : `HTTP ${reply.status} `;
+  return `${status}${reply.message}`.trim();
 }

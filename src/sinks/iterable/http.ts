@@ -4,8 +4,8 @@ import { secretRemover } from '../../plain-text.ts';
 import type { ProxySettings } from '../../settings/types.ts';
 import { Exchange } from './exchange.ts';
 import {
-  type KeyVerdict,
-  type Verdict,
+  type KeyReply,
+  type Reply,
   cleanMessage,
   readChannels,
   readResponse,
@@ -46,7 +46,7 @@ function openAgent({ connectionsMax, timeoutMs, proxy }: IterableHttpOptions): D
 }
 
 /**
- * Iterable's HTTP API over keep-alive connections: one call, one verdict. It retries nothing and
+ * Iterable's HTTP API over keep-alive connections: one call, one reply. It retries nothing and
  * limits nothing; see IterableCalls for that.
  */
 export class IterableHttp implements AsyncDisposable {
@@ -69,7 +69,7 @@ export class IterableHttp implements AsyncDisposable {
   }
 
   /** Posts `body` (JSON). Never rejects for what the network or the server does. */
-  async post(endpoint: Endpoint, body: string): Promise<Verdict> {
+  async post(endpoint: Endpoint, body: string): Promise<Reply> {
     const shape = BULK.has(endpoint) ? 'bulk' : 'single';
     return this.#call('POST', endpoint, body, (status, retryAfter, text, nowMs) =>
       readResponse(status, retryAfter, text, nowMs, shape),
@@ -80,7 +80,7 @@ export class IterableHttp implements AsyncDisposable {
    * A read that needs the key and changes nothing (GET /api/channels): `ok` when the documented
    * answer has come, `unauthorised` when the key is refused, else `retry`.
    */
-  async checkKey(): Promise<KeyVerdict> {
+  async checkKey(): Promise<KeyReply> {
     return this.#call('GET', '/api/channels', null, readChannels);
   }
 
@@ -88,12 +88,12 @@ export class IterableHttp implements AsyncDisposable {
     await this.#agent.destroy();
   }
 
-  async #call<V extends Verdict>(
+  async #call<V extends Reply>(
     method: 'GET' | 'POST',
     path: string,
     body: string | null,
     read: (status: number, retryAfter: string | null, text: string, nowMs: number) => V,
-  ): Promise<V | Extract<Verdict, { kind: 'retry' }>> {
+  ): Promise<V | Extract<Reply, { kind: 'retry' }>> {
     const exchange = new Exchange({
       timeoutMs: this.#options.timeoutMs,
       bytesMax: ANSWER_BYTES_MAX,

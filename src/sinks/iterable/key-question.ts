@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KeyVerdict } from './read-response.ts';
+import type { KeyReply } from './read-response.ts';
 
 /**
  * What became of the question whether the key is accepted. `unanswered`: Iterable, or whatever is
@@ -17,12 +17,12 @@ const APART_MS = 500;
  * not be refused because the key was good a second earlier.
  */
 export class KeyQuestion {
-  readonly #check: () => Promise<KeyVerdict>;
+  readonly #check: () => Promise<KeyReply>;
   #current: Promise<unknown> = Promise.resolve();
   #next: Promise<KeyAnswer> | null = null;
 
   /** `check` must never reject (IterableHttp.checkKey). */
-  constructor(check: () => Promise<KeyVerdict>) {
+  constructor(check: () => Promise<KeyReply>) {
     this.#check = check;
   }
 
@@ -31,16 +31,16 @@ export class KeyQuestion {
     if (this.#next !== null) return this.#next;
     const answer = this.#current.then(async () => {
       this.#next = null;
-      const verdict = this.#check();
-      this.#current = Promise.all([verdict, sleep(APART_MS, undefined, { ref: false })]);
-      return answerOf(await verdict);
+      const reply = this.#check();
+      this.#current = Promise.all([reply, sleep(APART_MS, undefined, { ref: false })]);
+      return answerOf(await reply);
     });
     this.#next = answer;
     return answer;
   }
 }
 
-function answerOf({ kind }: KeyVerdict): KeyAnswer {
+function answerOf({ kind }: KeyReply): KeyAnswer {
   if (kind === 'ok') return 'accepted';
   return kind === 'unauthorised' ? 'refused' : 'unanswered';
 }

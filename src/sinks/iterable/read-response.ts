@@ -2,7 +2,7 @@ import type { Accepted, Refused } from '../../deliver/sink.ts';
 import { withoutAddresses } from '../../plain-text.ts';
 
 /** What an answer of Iterable means for what is sent next. */
-export type Verdict =
+export type Reply =
   | Accepted
   | Refused
   /** Worth another try; `retryAfterMs` where the server named a time. */
@@ -11,7 +11,7 @@ export type Verdict =
   | { kind: 'unauthorised'; status: number; code: string | null; message: string };
 
 /** What the question about the key can come to. */
-export type KeyVerdict = Exclude<Verdict, { kind: 'refused' }>;
+export type KeyReply = Exclude<Reply, { kind: 'refused' }>;
 
 /** By which an answer is known as Iterable's: its `code`, or the counts of a bulk endpoint. */
 export type AnswerShape = 'single' | 'bulk';
@@ -106,7 +106,7 @@ export function readResponse(
   text: string,
   nowMs: number,
   shape: AnswerShape,
-): Verdict {
+): Reply {
   const body = parseJson(text);
   const foundCode = field(body, 'code');
   const code = foundCode === null ? null : cleanMessage(foundCode);
@@ -130,7 +130,7 @@ export function readChannels(
   retryAfter: string | null,
   text: string,
   nowMs: number,
-): KeyVerdict {
+): KeyReply {
   const body = parseJson(text);
   const isDocumented =
     typeof body === 'object' &&
@@ -138,7 +138,7 @@ export function readChannels(
     Object.hasOwn(body, 'channels') &&
     Array.isArray((body as { channels: unknown }).channels);
   if (status === 200 && isDocumented) return { kind: 'ok', status, body };
-  const verdict = readResponse(status, retryAfter, text, nowMs, 'single');
-  if (verdict.kind === 'retry' || verdict.kind === 'unauthorised') return verdict;
+  const reply = readResponse(status, retryAfter, text, nowMs, 'single');
+  if (reply.kind === 'retry' || reply.kind === 'unauthorised') return reply;
   return { kind: 'retry', status, message: NOT_ITERABLES, retryAfterMs: null };
 }
