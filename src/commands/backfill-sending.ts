@@ -5,7 +5,7 @@ import { InFlight } from '../in-flight.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Rule } from '../rule/rule.ts';
 import type { BackfillOptions } from './backfill.ts';
-import { Batch, untilStopped } from './batch.ts';
+import { Batch } from './batch.ts';
 import { BulkPipeline } from './bulk-pipeline.ts';
 import { BulkSender } from './bulk-sender.ts';
 import type { CommandContext } from './context.ts';
@@ -14,6 +14,7 @@ import { lazyDeadLetters } from './lazy-dead-letters.ts';
 import { Progress } from './progress.ts';
 import type { ResumeFile } from './resume-file.ts';
 import { NOBODY } from './totals.ts';
+import { untilStopped } from './until-stopped.ts';
 
 /** What was done since the last time is repeated after a crash. */
 const SAVE_EVERY_MS = 100;

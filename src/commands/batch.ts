@@ -1,25 +1,22 @@
 import type { Database } from '../database/open.ts';
 import { deadLetterOf, keepDeadLetters } from '../deliver/dead-letter.ts';
-import { isKnownToSink } from '../deliver/delivery.ts';
 import { DeliveryLines } from '../deliver/delivery-lines.ts';
-import { RECONCILER_DEFAULTS, Reconciler } from '../deliver/reconciler.ts';
+import { RECONCILER_DEFAULTS } from '../deliver/reconciler-options.ts';
+import { Reconciler } from '../deliver/reconciler.ts';
 import type { Patience } from '../deliver/failing-users.ts';
 import { watchedLetters } from '../deliver/watched-letters.ts';
 import { SentMemory } from '../deliver/sent-memory.ts';
-import { type Delivery, type SinkTrouble, StoppedError } from '../deliver/sink.ts';
+import { type Delivery, StoppedError } from '../deliver/sink.ts';
 import { lookAt } from '../deliver/visibility.ts';
-import { UnavailableError } from '../errors.ts';
 import type { Rule } from '../rule/rule.ts';
 import { IterableSink } from '../sinks/iterable/sink.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
+import { BatchRecord } from './batch-record.ts';
 import type { CommandContext } from './context.ts';
-import { ResultsFile } from './results-file.ts';
+import { GIVE_UP_MS, GivingUp } from './giving-up.ts';
 import { STOPPED_EXIT_CODE } from './shutdown.ts';
-import { NO_TOTALS, type Totals, summaryFields, summaryText, withDelivery } from './totals.ts';
+import { type Totals, summaryFields, summaryText } from './totals.ts';
 
-/** How long work with an end waits for a service that does not answer, before it exits 3. */
-export const GIVE_UP_MS = 60_000;
-const AGAIN = 'nothing is lost, run the command again (backfill: with --resume) when';
 const MEMORY_USERS_MAX = 10_000;
 /** On the clock of performance.now(). */
 const PROCESS_BEGAN_MS = 0;
@@ -53,19 +50,13 @@ export class Batch implements AsyncDisposable {
   readonly rule: Rule;
   readonly memory = new SentMemory(MEMORY_USERS_MAX);
   readonly #context: CommandContext;
-  readonly #results: ResultsFile;
-  readonly #fatal = Promise.withResolvers<never>();
+  readonly #record: BatchRecord;
+  readonly #givingUp: GivingUp;
   readonly #flushes: NodeJS.Timeout;
-  #databaseDownSinceMs: number | null = null;
-  #troubleTimer: NodeJS.Timeout | null = null;
   readonly #giveUpMs: number;
   readonly #lines: DeliveryLines;
   readonly #letters: Pick<DeadLetterStore, 'add'>;
-  #totals: Totals = NO_TOTALS;
-  /** Sent, and still to be looked at once more: a user that is sent again counts once. */
-  readonly #unverified = new Map<string, Delivery>();
   #isEnding = false;
-  #gaveUp: UnavailableError | null = null;
   #beside: Promise<unknown> = Promise.resolve();
 
   constructor(context: CommandContext, options: BatchOptions) {
@@ -73,8 +64,12 @@ export class Batch implements AsyncDisposable {
     this.#context = context;
     this.#lines = new DeliveryLines(logger);
     this.#giveUpMs = options.giveUpMs ?? GIVE_UP_MS;
-    this.#results = new ResultsFile(settings.resultsDir);
-    this.#fatal.promise.catch(() => undefined);
+    this.#record = new BatchRecord(settings.resultsDir);
+    this.#givingUp = new GivingUp({
+      giveUpMs: this.#giveUpMs,
+      iterable: settings.iterable,
+      sink: () => this.sink,
+    });
     this.#letters = watchedLetters(options.deadLetters, (reason) =>
       outages.set('dead letters', 'store', reason),
     );
@@ -83,7 +78,7 @@ export class Batch implements AsyncDisposable {
       settings: settings.iterable,
       outages,
       connectionsMax: RECONCILER_DEFAULTS.deliveriesMax,
-      onTroubleChange: (trouble) => this.#troubleChanged(trouble),
+      onTroubleChange: (trouble) => this.#givingUp.sinkTrouble(trouble),
     });
     // Others that have ended by then have sent nothing since this process began.
     this.sink.setShare(options.share, PROCESS_BEGAN_MS);
@@ -96,13 +91,13 @@ export class Batch implements AsyncDisposable {
         onFailed: (failed, newest) => this.#lines.failed(failed, newest),
         onPassedOver: (userId, ...look) => {
           // The look after a delivery, which has its line.
-          if (!this.#unverified.has(userId)) this.#lines.passedOver(userId, ...look);
+          if (!this.#record.isUnverified(userId)) this.#lines.passedOver(userId, ...look);
         },
         onDelivery: (delivery, newest) => {
           this.#lines.delivered(delivery, newest);
           return this.#delivered(delivery);
         },
-        onVerified: (userId) => this.#verified(userId),
+        onVerified: (userId) => this.#record.verified(userId),
         onTrouble: (error) => this.#databaseTrouble(error),
         now: () => performance.now(),
         nowEpoch: () => Date.now(),
@@ -121,21 +116,21 @@ export class Batch implements AsyncDisposable {
 
   /** Users with all calls behind them, whether they were looked at once more or not. */
   get usersDone(): number {
-    return this.#totals.processed + this.#unverified.size;
+    return this.totals.processed + this.usersUnverified;
   }
 
   /** Of those, users who are still to be looked at once more. */
   get usersUnverified(): number {
-    return this.#unverified.size;
+    return this.#record.unverified;
   }
 
   get totals(): Totals {
-    return this.#totals;
+    return this.#record.totals;
   }
 
   /** Rejects with UnavailableError when there is no use in waiting any longer. */
   get fatal(): Promise<never> {
-    return this.#fatal.promise;
+    return this.#givingUp.fatal;
   }
 
   /** True from `end` on: what has not begun does not begin. */
@@ -165,7 +160,7 @@ export class Batch implements AsyncDisposable {
       counted = deliveries.filter((delivery) => deadLetterOf(delivery, 0) === null);
       throw error;
     } finally {
-      for (const delivery of counted) this.#count(delivery);
+      for (const delivery of counted) this.#record.count(delivery);
     }
   }
 
@@ -176,11 +171,7 @@ export class Batch implements AsyncDisposable {
     try {
       await keepDeadLetters(this.#letters, letters, patience);
     } catch (error) {
-      if (!signal.aborted) {
-        this.#giveUp(
-          `a dead letter could not be kept for ${this.#giveUpMs / 1000} s (${(error as Error).message}); ${AGAIN} it can be`,
-        );
-      }
+      if (!signal.aborted) this.#givingUp.letterNotKept(error as Error);
       throw new StoppedError();
     }
   }
@@ -190,9 +181,9 @@ export class Batch implements AsyncDisposable {
    * @throws UnavailableError when it has given up, also if only its results could not be written.
    */
   exitCode(finished: boolean): number {
-    if (this.#gaveUp !== null) throw this.#gaveUp;
+    if (this.#givingUp.error !== null) throw this.#givingUp.error;
     if (!finished) return STOPPED_EXIT_CODE;
-    return this.#totals.partial + this.#totals.failed > 0 ? 1 : 0;
+    return this.totals.partial + this.totals.failed > 0 ? 1 : 0;
   }
 
   /** Stops once the deliveries that are out have ended, and says the summary (null: does not). */
@@ -202,23 +193,21 @@ export class Batch implements AsyncDisposable {
     await this.sink.stop(async () => {
       await Promise.all([this.reconciler.drained(), this.#beside]);
     });
-    for (const userId of this.#unverified.keys()) this.#verified(userId);
+    this.#record.verifyAll();
     this.#flush();
     if (notAttempted === null) return;
-    const totals = this.#totals;
-    const left = notAttempted(totals.processed);
-    const summary = { totals, notAttempted: left, file: this.#results.path };
+    const summary = this.#record.summary(notAttempted);
     this.#context.say(summaryText(summary), summaryFields(summary));
     this.#context.logger.debug(summaryFields(summary), 'summary');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#flushes);
-    if (this.#troubleTimer !== null) clearTimeout(this.#troubleTimer);
+    this.#givingUp[Symbol.dispose]();
     this.reconciler.stop();
     await this.sink[Symbol.asyncDispose]();
     this.#flush();
-    this.#results[Symbol.dispose]();
+    this.#record[Symbol.dispose]();
   }
 
   async #keepRefusals(deliveries: readonly Delivery[]): Promise<void> {
@@ -232,93 +221,21 @@ export class Batch implements AsyncDisposable {
 
   async #delivered(delivery: Delivery): Promise<void> {
     await this.#keepRefusals([delivery]);
-    this.#unverified.delete(delivery.user.userId);
-    // A profile that was refused is not looked at once more.
-    if (isKnownToSink(delivery)) this.#unverified.set(delivery.user.userId, delivery);
-    else this.#count(delivery);
+    this.#record.sent(delivery);
   }
 
-  #verified(userId: string): void {
-    const delivery = this.#unverified.get(userId);
-    if (delivery === undefined) return;
-    this.#unverified.delete(userId);
-    this.#count(delivery);
-  }
-
-  #count(delivery: Delivery): void {
-    this.#totals = withDelivery(this.#totals, delivery);
-    this.#results.add(delivery);
-  }
-
-  /** Never throws: without its record, nobody would know what was sent, so the work ends. */
+  /** Never throws. */
   #flush(): void {
     try {
-      this.#results.flush(this.#totals);
+      this.#record.flush();
     } catch (error) {
-      this.#giveUp(
-        `${(error as Error).message} (${this.#results.pending} records are not in the file); ${AGAIN} it can be`,
-      );
+      this.#givingUp.resultsNotWritten(error as Error, this.#record.pending);
     }
-  }
-
-  #troubleChanged(trouble: SinkTrouble | null): void {
-    const url = this.#context.settings.iterable.baseUrl;
-    if (trouble?.reason === 'key-refused') {
-      return this.#giveUp(
-        `Iterable at ${url} refuses the API key (${trouble.detail}); set ITERABLE_API_KEY to a server-side key of the project, and ITERABLE_API_BASE_URL to its data center`,
-      );
-    }
-    if (trouble !== null) return this.#watchTrouble(this.#giveUpMs);
-    if (this.#troubleTimer !== null) clearTimeout(this.#troubleTimer);
-    this.#troubleTimer = null;
-  }
-
-  /** Gives up after this time, but not before the time that Iterable has asked for is over. */
-  #watchTrouble(ms: number): void {
-    this.#troubleTimer ??= setTimeout(() => {
-      this.#troubleTimer = null;
-      const { settings } = this.#context;
-      const { askedToWaitMs, trouble } = this.sink;
-      if (askedToWaitMs > 0) {
-        return this.#watchTrouble(askedToWaitMs + settings.iterable.timeoutMs);
-      }
-      const detail = trouble?.detail ?? '';
-      this.#giveUp(
-        `Iterable at ${settings.iterable.baseUrl} has not accepted a call for ${this.#giveUpMs / 1000} s (${detail}); ${AGAIN} it is back`,
-      );
-    }, ms);
   }
 
   #databaseTrouble(error: unknown): void {
-    const now = performance.now();
     const message = error === null ? null : (error as Error).message;
     this.#context.outages.set('database', 'rule', message);
-    if (error === null) return void (this.#databaseDownSinceMs = null);
-    this.#databaseDownSinceMs ??= now;
-    if (now - this.#databaseDownSinceMs < this.#giveUpMs) return;
-    this.#giveUp(`the database has not answered for ${this.#giveUpMs / 1000} s: ${message}`);
-  }
-
-  #giveUp(message: string): void {
-    this.#gaveUp ??= new UnavailableError(message);
-    this.#fatal.reject(this.#gaveUp);
-  }
-}
-
-/** Waits for `work`, but ends early (false) when `signal` aborts. Rejects as `fatal` does. */
-export async function untilStopped(
-  work: Promise<void>,
-  fatal: Promise<never>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const timer = new AbortController();
-  const stopped = new Promise<false>((resolve) => {
-    if (signal.aborted) resolve(false);
-    signal.addEventListener('abort', () => resolve(false), { once: true, signal: timer.signal });
-  });
-  try {
-    return await Promise.race([work.then(() => true), fatal, stopped]);
-  } finally {
-    timer.abort();
+    this.#givingUp.databaseTrouble(message);
   }
 }

@@ -5,10 +5,11 @@ import { oneLine, plainJson } from '../plain-text.ts';
 import { Rule } from '../rule/rule.ts';
 import { openTopics } from '../topics/open.ts';
 import type { DeadLetter, KeptLetter, Topics } from '../topics/port.ts';
-import { Batch, untilStopped } from './batch.ts';
+import { Batch } from './batch.ts';
 import type { CommandContext } from './context.ts';
 import { Progress } from './progress.ts';
 import { RetriedLetters } from './retried-letters.ts';
+import { untilStopped } from './until-stopped.ts';
 
 /** Which dead letters a command is about. */
 export interface Selection {

@@ -6,11 +6,12 @@ import { Rule } from '../rule/rule.ts';
 import { openTopics } from '../topics/open.ts';
 import type { PartitionBounds, Topics } from '../topics/port.ts';
 import { dryRunLine } from './backfill.ts';
-import { Batch, untilStopped } from './batch.ts';
+import { Batch } from './batch.ts';
 import type { CommandContext } from './context.ts';
 import { Progress } from './progress.ts';
 import { type Chosen, type ReplaySpan, checkSpan, choose, withTimes } from './replay-span.ts';
 import { STOPPED_EXIT_CODE } from './shutdown.ts';
+import { untilStopped } from './until-stopped.ts';
 
 export interface ReplayOptions extends ReplaySpan {
   dryRun: boolean;

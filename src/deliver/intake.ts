@@ -1,4 +1,5 @@
 import type { DataModel } from '../model/data-model.ts';
+import { Prefilter, type PrefilterOptions, isBefore } from '../rule/prefilter.ts';
 import type { TopicFormat } from '../settings/types.ts';
 import type { DeadLetter, DeadLetterStore, ReceivedMessage } from '../topics/port.ts';
 import { type ReadTrigger, readMessage, scanOwnView } from './read-message.ts';
@@ -6,41 +7,19 @@ import type { Reconciler } from './reconciler.ts';
 import { TopicProgress, type Tracked } from './topic-progress.ts';
 import type { Cause, Trigger, TriggerOutcome } from './trigger.ts';
 
-export interface IntakeDeps {
+export interface IntakeDeps extends PrefilterOptions {
   reconciler: Reconciler;
   format: TopicFormat;
   /** What the tables and columns are called in messages of others. */
   model: DataModel;
   /** The topic that is written in `format`; the others are in our own form. */
   pageViewsTopic: string;
-  /** Pages that the rule asks for. */
-  pages: readonly string[];
-  /** Views that are older can't be what the rule asks for. */
-  lookbackDays: number;
   deadLetters: Pick<DeadLetterStore, 'add'>;
   /** Told of so many messages that came to this. */
   onOutcome: (outcome: TriggerOutcome, messages: number) => void;
   onUnreadable: (letter: DeadLetter) => void;
   now: () => number;
   nowEpoch: () => number;
-}
-
-const DAY_MS = 86_400_000;
-/** The rule's day begins at midnight, in another time zone, by another clock. */
-const MARGIN_DAYS = 3;
-
-/** As our own form has it, and as text in the order of time. */
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/;
-
-const isPlain = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
-
-/**
- * Whether a view of this page can change the rule's answer. MySQL compares text without regard to
- * case, accents or trailing spaces, so whatever is not plain ASCII, on either side, is looked at.
- */
-function concernsRule(page: string | null, pages: ReadonlySet<string> | null): boolean {
-  if (page === null) return false;
-  return pages === null || !isPlain(page) || pages.has(page.trimEnd().toLowerCase());
 }
 
 /** With the row that a change of our own form is about, where that can tell if it is visible. */
@@ -95,8 +74,7 @@ interface Arrival {
 /** Turns messages into triggers for the reconciler, and counts how far they are finished. */
 export class Intake {
   readonly #deps: IntakeDeps;
-  /** null where any page may be one of the rule's. */
-  readonly #pages: ReadonlySet<string> | null;
+  readonly #prefilter: Prefilter;
   #progress = new TopicProgress();
   #passed: Passed | null = null;
   /** When the newest message so far was committed: the source's clock, epoch ms. */
@@ -106,9 +84,7 @@ export class Intake {
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
-    this.#pages = deps.pages.every(isPlain)
-      ? new Set(deps.pages.map((page) => page.trimEnd().toLowerCase()))
-      : null;
+    this.#prefilter = new Prefilter(deps);
   }
 
   get progress(): TopicProgress {
@@ -136,13 +112,12 @@ export class Intake {
   }
 
   #arrival(messages: readonly ReceivedMessage[]): Arrival {
-    const { now, nowEpoch, lookbackDays } = this.#deps;
+    const { now, nowEpoch } = this.#deps;
     for (const { timestampMs } of messages) {
       if (timestampMs > this.#newestMs) this.#newestMs = timestampMs;
     }
     const nowMs = Math.min(nowEpoch(), this.#newestMs);
-    const oldestMs = Math.max(0, nowMs - (lookbackDays + MARGIN_DAYS) * DAY_MS);
-    return { seenAtMs: now(), oldest: new Date(oldestMs).toISOString() };
+    return { seenAtMs: now(), oldest: this.#prefilter.oldest(nowMs) };
   }
 
   /** Takes a view of our own form, without parsing it; false where it is to be parsed. */
@@ -153,8 +128,7 @@ export class Intake {
     const scanned = scanOwnView(value);
     if (scanned === null) return false;
     const { page, eventTime } = scanned;
-    const isOld = eventTime < oldest && TIME.test(eventTime);
-    if (isOld || !concernsRule(page, this.#pages)) {
+    if (isBefore(eventTime, oldest) || !this.#prefilter.mayMatter(page)) {
       this.#pass(topic, partition, offset + 1);
       return true;
     }
@@ -215,7 +189,7 @@ export class Intake {
         const isLast = i === last;
         const tracked = progress.add(topic, partition, isLast ? offset + 1 : offset);
         const finish = this.#finisher(progress, tracked, isLast);
-        if (read.cause.kind === 'view' && !concernsRule(read.page, this.#pages)) {
+        if (read.cause.kind === 'view' && !this.#prefilter.mayMatter(read.page)) {
           finish('ineligible');
         } else triggers.push(triggerOf(read, message, seenAtMs, finish));
       });

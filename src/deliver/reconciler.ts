@@ -1,27 +1,21 @@
 import pLimit from 'p-limit';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import { AddressOrder } from './address-order.ts';
+import { Conditions } from './conditions.ts';
+import { LookTurns } from './look-turns.ts';
+import { type Judged, type Visibility, judgeAll, lookAgainMs } from './looks.ts';
 import {
+  type Load,
   type ReconcilerDeps,
   type ReconcilerOptions,
-  type Load,
   enoughForALook,
   placesBehind,
   placesForUsers,
 } from './reconciler-options.ts';
-import { LookPace } from './look-pace.ts';
-import { type Visibility, judgeAll, lookAgainMs } from './looks.ts';
-import { Sending, type Sent } from './sending.ts';
+import { type Errand, Sending } from './sending.ts';
 import type { Trigger, TriggerOutcome } from './trigger.ts';
 import { type TakenUser, UserQueue } from './user-queue.ts';
 
-export {
-  RECONCILER_DEFAULTS,
-  type ReconcilerDeps,
-  type ReconcilerOptions,
-} from './reconciler-options.ts';
-
-const LOOK_RETRY_MS_MAX = 5_000;
 /** How soon it is seen that there is room again, where nothing tells. */
 const SCHEDULE_MS = 5;
 
@@ -46,25 +40,22 @@ export class Reconciler {
   readonly #sending: Sending;
   readonly #addresses = new AddressOrder();
   readonly #limit;
-  readonly #pace = new LookPace();
+  readonly #turns: LookTurns;
   #generation = 0;
-  #looks = 0;
   #deliveries = 0;
   /** Users whose last try failed, from their look to the end of their delivery. */
   #retries = 0;
   #unfinished = 0;
-  #failedLooks = 0;
-  #pausedUntilMs = 0;
   #stopped = false;
   #timer: NodeJS.Timeout | null = null;
-  #waitingForRoom: (() => void)[] = [];
-  #waitingForIdle: (() => void)[] = [];
+  readonly #conditions = new Conditions();
 
   constructor(deps: ReconcilerDeps, options: ReconcilerOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#sending = new Sending(deps, options);
     this.#limit = pLimit(options.deliveriesMax);
+    this.#turns = new LookTurns(options.looksMax);
   }
 
   /** Triggers that are not finished. */
@@ -89,17 +80,13 @@ export class Reconciler {
   }
 
   /** Resolves when there is room for more users: the back-pressure. */
-  async room(): Promise<void> {
-    while (!this.#hasRoom() && !this.#stopped) {
-      await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve));
-    }
+  room(): Promise<void> {
+    return this.#conditions.until(() => this.#hasRoom() || this.#stopped);
   }
 
   /** Resolves when every trigger is finished, or the reconciler has stopped. */
-  async idle(): Promise<void> {
-    while (this.#unfinished > 0 && !this.#stopped) {
-      await new Promise<void>((resolve) => this.#waitingForIdle.push(resolve));
-    }
+  idle(): Promise<void> {
+    return this.#conditions.until(() => this.#unfinished === 0 || this.#stopped);
   }
 
   /** Forgets all triggers unfinished; calls that have not started do not start. */
@@ -108,7 +95,7 @@ export class Reconciler {
     this.#unfinished = 0;
     this.#queue.clear();
     this.#sending.failing.clear();
-    this.#wakeWaiters();
+    this.#conditions.check();
   }
 
   /**
@@ -120,14 +107,12 @@ export class Reconciler {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#queue.clear();
-    this.#wakeWaiters();
+    this.#conditions.check();
   }
 
   /** Resolves when no look and no delivery is under way (after `stop`). */
-  async drained(): Promise<void> {
-    while (this.#looks > 0 || this.#deliveries > 0) {
-      await new Promise<void>((resolve) => this.#waitingForIdle.push(resolve));
-    }
+  drained(): Promise<void> {
+    return this.#conditions.until(() => this.#turns.underWay === 0 && this.#deliveries === 0);
   }
 
   #hasRoom(): boolean {
@@ -139,7 +124,7 @@ export class Reconciler {
 
   #schedule(): void {
     while (!this.#stopped && this.#queue.queued + this.#queue.queuedBehind > 0) {
-      if (this.#isPaused) return this.#scheduleLater();
+      if (this.#turns.isPaused(this.#deps.now())) return this.#scheduleLater();
       const load = this.#load();
       const room = placesForUsers(load, this.#options);
       const behind = placesBehind(load, this.#options);
@@ -166,14 +151,10 @@ export class Reconciler {
     };
   }
 
-  get #isPaused(): boolean {
-    return this.#looks >= this.#options.looksMax || this.#deps.now() < this.#pausedUntilMs;
-  }
-
   /** How long it is better to let more users come together; 0 where there are enough. */
   #gatherMs(): number {
     if (this.#queue.queued >= enoughForALook(this.#options)) return 0;
-    return this.#pace.waitMs(this.#deps.now());
+    return this.#turns.gatherMs(this.#deps.now());
   }
 
   #scheduleLater(delayMs = SCHEDULE_MS): void {
@@ -185,33 +166,28 @@ export class Reconciler {
 
   async #look(taken: readonly TakenUser[], generation: number): Promise<void> {
     if (taken.length === 0) return;
-    this.#looks += 1;
     const beganMs = this.#deps.now();
-    this.#pace.began(beganMs);
+    this.#turns.begin(beganMs);
     try {
       const { visibility, rows } = await this.#deps.look(
         taken.map((user) => user.userId),
         taken.flatMap((user) => user.triggers),
       );
-      this.#pace.ended(this.#deps.now() - beganMs);
+      if (this.#turns.answered(this.#deps.now() - beganMs)) this.#deps.onTrouble(null);
       const byUser = new Map(rows.map((row) => [row.userId, row]));
-      if (this.#failedLooks > 0) this.#deps.onTrouble(null);
-      this.#failedLooks = 0;
       const moment = { generation, beganMs, visibility };
       for (const user of taken) this.#decide(user, byUser.get(user.userId) ?? null, moment);
     } catch (error) {
       this.#lookFailed(taken, generation, error);
     } finally {
-      this.#looks -= 1;
+      this.#turns.end();
       this.#schedule();
-      if (this.#stopped) this.#wakeWaiters();
+      this.#conditions.check();
     }
   }
 
   #lookFailed(taken: readonly TakenUser[], generation: number, error: unknown): void {
-    this.#failedLooks += 1;
-    const delayMs = Math.min(100 * 2 ** this.#failedLooks, LOOK_RETRY_MS_MAX);
-    this.#pausedUntilMs = this.#deps.now() + delayMs;
+    const delayMs = this.#turns.failed(this.#deps.now());
     for (const user of taken) this.#giveBack(user, generation, user.triggers, delayMs);
     this.#deps.onTrouble(error);
   }
@@ -222,43 +198,52 @@ export class Reconciler {
     const { now, nowEpoch, memory } = this.#deps;
     const chosen = row === null ? null : row.pageViewId;
     const judged = judgeAll(user.triggers, chosen, visibility, now(), nowEpoch());
-    const { early, unsure, seen } = judged;
-    const again = (unsureStill: readonly Trigger[]): void => {
-      const kind = early.length > 0 ? 'early' : 'unsure';
-      const delayMs = lookAgainMs(kind, user.attempts + 1);
-      this.#giveBack(user, generation, [...early, ...unsureStill], delayMs);
-    };
-    if (seen.length + unsure.length === 0) return again([]);
+    const { unsure, seen } = judged;
+    if (seen.length + unsure.length === 0) return this.#again(user, generation, judged, []);
     if (row === null || memory.holds(row)) {
       const outcome = row === null ? 'ineligible' : 'superseded';
       if (seen.length > 0) this.#deps.onPassedOver?.(user.userId, chosen, outcome, seen);
       this.#finish(seen, outcome);
       this.#sending.failing.cleared(user.userId);
-      return again(unsure);
+      return this.#again(user, generation, judged, unsure);
     }
     if (!this.#addresses.begin(row, moment.beganMs)) {
       const delayMs = lookAgainMs('early', user.attempts + 1);
       return this.#giveBack(user, generation, user.triggers, delayMs);
     }
-    this.#deliveries += 1;
-    const errand = {
+    void this.#send(user, row, judged, generation);
+  }
+
+  async #send(
+    user: TakenUser,
+    row: EligibleUser,
+    judged: Judged,
+    generation: number,
+  ): Promise<void> {
+    const { early, seen, unsure } = judged;
+    const errand: Errand = {
       row,
       seen,
       unsure,
       isOurs: () => generation === this.#generation,
       isCurrent: () => this.#isCurrent(generation),
       hasNews: () => this.#queue.hasNews(row.userId),
-      finish: (triggers: readonly Trigger[], outcome: TriggerOutcome) =>
-        this.#finish(triggers, outcome),
+      finish: (triggers, outcome) => this.#finish(triggers, outcome),
     };
-    void this.#limit(() => this.#sending.send(errand)).then((sent: Sent) => {
-      this.#deliveries -= 1;
-      this.#addresses.end(row, now());
-      if (sent.delayMs === null) again(sent.again);
-      else this.#defer(user, generation, [...early, ...sent.again], sent.delayMs);
-      this.#schedule();
-      if (this.#stopped) this.#wakeWaiters();
-    });
+    this.#deliveries += 1;
+    const { again, delayMs } = await this.#limit(() => this.#sending.send(errand));
+    this.#deliveries -= 1;
+    this.#addresses.end(row, this.#deps.now());
+    if (delayMs === null) this.#again(user, generation, judged, again);
+    else this.#defer(user, generation, [...early, ...again], delayMs);
+    this.#schedule();
+    this.#conditions.check();
+  }
+
+  /** What is early, and what nobody can be sure of, is looked at once more soon. */
+  #again(user: TakenUser, generation: number, { early }: Judged, unsure: readonly Trigger[]): void {
+    const delayMs = lookAgainMs(early.length > 0 ? 'early' : 'unsure', user.attempts + 1);
+    this.#giveBack(user, generation, [...early, ...unsure], delayMs);
   }
 
   #isCurrent(generation: number): boolean {
@@ -277,28 +262,19 @@ export class Reconciler {
       return this.#queue.rest(user.userId, triggers, delayMs);
     }
     this.#queue.release(user.userId);
-    this.#wakeWaiters();
+    this.#conditions.check();
   }
 
   #defer(user: TakenUser, generation: number, triggers: readonly Trigger[], delayMs: number): void {
     if (!this.#isCurrent(generation)) return this.#giveBack(user, generation, [], 0);
     if (user.isBehind) this.#retries -= 1;
     this.#queue.defer(user.userId, triggers, delayMs);
-    this.#wakeWaiters();
+    this.#conditions.check();
   }
 
   #finish(triggers: readonly Trigger[], outcome: TriggerOutcome): void {
     for (const trigger of triggers) trigger.finish(outcome);
     this.#unfinished -= triggers.length;
-    this.#wakeWaiters();
-  }
-
-  #wakeWaiters(): void {
-    if (this.#stopped || this.#hasRoom()) {
-      for (const wake of this.#waitingForRoom.splice(0)) wake();
-    }
-    if (this.#unfinished === 0 || this.#stopped) {
-      for (const wake of this.#waitingForIdle.splice(0)) wake();
-    }
+    this.#conditions.check();
   }
 }

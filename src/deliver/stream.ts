@@ -16,9 +16,11 @@ import { within } from '../within.ts';
 import { deadLetterOf, keepDeadLetters } from './dead-letter.ts';
 import { isSent } from './delivery.ts';
 import { DeliveryLines } from './delivery-lines.ts';
-import { RECONCILER_DEFAULTS, Reconciler, type ReconcilerOptions } from './reconciler.ts';
+import { RECONCILER_DEFAULTS, type ReconcilerOptions } from './reconciler-options.ts';
+import { Reconciler } from './reconciler.ts';
 import { Intake } from './intake.ts';
 import { LateLooks } from './late-looks.ts';
+import { OffsetCommits } from './offset-commits.ts';
 import { RecentDeliveries } from './recent-deliveries.ts';
 import { Resync, type ResyncCause } from './resync.ts';
 import type { TriggerOutcome } from './trigger.ts';
@@ -29,7 +31,6 @@ import { lookAt } from './visibility.ts';
 
 /** About 200 bytes a user. */
 const MEMORY_USERS_MAX = 200_000;
-const COMMIT_EVERY_MS = 100;
 const STOP_STEP_MS_MAX = 1_200;
 
 /** `topics`: saving offsets; `resync`: asking for a look at everyone. */
@@ -68,10 +69,7 @@ export class DeliveryStream {
   readonly #leaving = Promise.withResolvers<void>();
   #isStopping = false;
   #member: GroupMember | null = null;
-  #commits: NodeJS.Timeout | null = null;
-  #committing: Promise<void> = Promise.resolve();
-  #isCommitting = false;
-  #failedCommits = 0;
+  readonly #commits: OffsetCommits;
   #share: number | null = null;
   readonly #resync: Resync;
 
@@ -88,6 +86,12 @@ export class DeliveryStream {
       commit: async (places) => await this.#member?.commit(places),
       onTrouble: (error) => this.#resyncTrouble(error),
       logger: deps.logger,
+    });
+    this.#commits = new OffsetCommits({
+      member: () => this.#member,
+      progress: () => this.#intake.progress,
+      isHeld: () => this.#resync.isOwed,
+      onTrouble: (reason) => deps.onTrouble('topics', reason),
     });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
       keepDeadLetters(deadLetters, letters, this.#stop.signal);
@@ -198,9 +202,7 @@ export class DeliveryStream {
       onOtherMark: (places) => this.#resyncOf(places, 'rule'),
     };
     this.#member = await topics.join(groupId, names, handlers, fingerprint);
-    this.#commits = setInterval(() => {
-      if (!this.#isCommitting) void this.#commit();
-    }, COMMIT_EVERY_MS);
+    this.#commits.start();
   }
 
   /** Messages behind the group's commits, by topic. */
@@ -216,43 +218,11 @@ export class DeliveryStream {
     await this.#deps.sink.stop(() => this.#reconciler.drained());
     this.#stop.abort();
     this.#resync.stop();
-    if (this.#commits !== null) clearInterval(this.#commits);
     // A broker that is away must not hold up the stop: what is not committed comes again.
-    await within(this.#commit(), STOP_STEP_MS_MAX);
+    await within(this.#commits.stop(), STOP_STEP_MS_MAX);
     this.#leaving.resolve();
     const leaving = this.#member?.[Symbol.asyncDispose]();
     await within(Promise.resolve(leaving), STOP_STEP_MS_MAX);
-  }
-
-  /** One commit at a time; what a failed one held is held by the next. */
-  #commit(): Promise<void> {
-    this.#isCommitting = true;
-    this.#committing = this.#committing
-      .then(() => this.#commitMoved())
-      .then(() => {
-        this.#isCommitting = false;
-      });
-    return this.#committing;
-  }
-
-  /** Never rejects. */
-  async #commitMoved(): Promise<void> {
-    const member = this.#member;
-    await member?.settled;
-    if (this.#resync.isOwed) return;
-    const { progress } = this.#intake;
-    const moved = progress.takeMoved();
-    if (member === null || moved.length === 0) return;
-    try {
-      await member.commit(moved);
-      if (this.#failedCommits > 0) this.#deps.onTrouble('topics', null);
-      this.#failedCommits = 0;
-    } catch (error) {
-      progress.giveBack(moved);
-      this.#failedCommits += 1;
-      const { message } = error as Error;
-      this.#deps.onTrouble('topics', `the offsets can not be saved: ${message}`);
-    }
   }
 
   #resyncOf(places: readonly TopicOffset[], reason: ResyncCause): void {

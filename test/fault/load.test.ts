@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { RECONCILER_DEFAULTS } from '../../src/deliver/reconciler.ts';
+import { RECONCILER_DEFAULTS } from '../../src/deliver/reconciler-options.ts';
 import { EXTENT } from '../support/extent.ts';
 import { Pipeline } from '../support/pipeline.ts';
 import { until } from '../support/program.ts';

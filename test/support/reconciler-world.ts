@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RECONCILER_DEFAULTS, Reconciler } from '../../src/deliver/reconciler.ts';
+import { RECONCILER_DEFAULTS } from '../../src/deliver/reconciler-options.ts';
+import { Reconciler } from '../../src/deliver/reconciler.ts';
 import { SentMemory } from '../../src/deliver/sent-memory.ts';
 import {
   type Delivery,
