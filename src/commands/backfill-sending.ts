@@ -1,20 +1,20 @@
 import type { Database } from '../database/open.ts';
-import type { UserDelivery } from '../delivery/deliver-user.ts';
-import type { WorkItem } from '../delivery/engine.ts';
+import type { Delivery } from '../deliver/sink.ts';
+import { type Trigger, askedFor } from '../deliver/trigger.ts';
 import { InFlight } from '../in-flight.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Rule } from '../rule/rule.ts';
 import type { BackfillOptions } from './backfill.ts';
-import { Batch, untilStopped } from './batch.ts';
+import { Batch } from './batch.ts';
 import { BulkPipeline } from './bulk-pipeline.ts';
 import { BulkSender } from './bulk-sender.ts';
-import { callSized } from './call-sized.ts';
 import type { CommandContext } from './context.ts';
 import { CountBeside } from './count-beside.ts';
 import { lazyDeadLetters } from './lazy-dead-letters.ts';
 import { Progress } from './progress.ts';
 import type { ResumeFile } from './resume-file.ts';
 import { NOBODY } from './totals.ts';
+import { untilStopped } from './until-stopped.ts';
 
 /** What was done since the last time is repeated after a crash. */
 const SAVE_EVERY_MS = 100;
@@ -100,27 +100,15 @@ async function sendAll(
   return finished;
 }
 
-function lookAt(userId: string, finish: WorkItem['finish']): WorkItem {
-  return {
-    userId,
-    viewId: null,
-    isChange: false,
-    gtid: null,
-    committedAtMs: Date.now(),
-    seenAtMs: performance.now(),
-    finish,
-  };
+function lookAt(userId: string, finish: Trigger['finish']): Trigger {
+  return askedFor(userId, { ms: performance.now(), epochMs: Date.now() }, finish);
 }
 
 /**
- * What became of a user's item: where nothing was sent, no delivery counts it, but for the one
+ * What became of a user's trigger: where nothing was sent, no delivery counts it, but for the one
  * `before`, which is recorded then.
  */
-function finisher(
-  run: Run,
-  finish: () => void,
-  before: UserDelivery | null = null,
-): WorkItem['finish'] {
+function finisher(run: Run, finish: () => void, before: Delivery | null = null): Trigger['finish'] {
   return (outcome) => {
     const isPassedOver = outcome === 'ineligible' || outcome === 'superseded';
     if (isPassedOver && before !== null) {
@@ -138,17 +126,17 @@ async function sendSingly(run: Run, source: AsyncIterable<EligibleUser[]>): Prom
   for await (const page of source) {
     if (batch.isEnding) return;
     run.found += page.length;
-    const items = page.map((user): WorkItem => {
+    const triggers = page.map((user) => {
       const tracked = done.add(user.userId);
       return lookAt(
         user.userId,
         finisher(run, () => done.finish(tracked)),
       );
     });
-    batch.engine.accept(items);
-    await batch.engine.room();
+    batch.reconciler.accept(triggers);
+    await batch.reconciler.room();
   }
-  await batch.engine.idle();
+  await batch.reconciler.idle();
 }
 
 async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promise<void> {
@@ -161,17 +149,17 @@ async function sendBulk(run: Run, source: AsyncIterable<EligibleUser[]>): Promis
         const delivery = left.get(userId);
         const finish = finisher(run, () => done.finish(item), delivery);
         if (delivery === undefined) done.finish(item);
-        else batch.engine.accept([lookAt(userId, finish)]);
+        else batch.reconciler.accept([lookAt(userId, finish)]);
       }
     });
     return batch.sendBeside(sending);
   });
-  for await (const page of callSized(source)) {
+  for await (const page of batch.sink.bulk.pages(source)) {
     if (batch.isEnding) return;
     run.found += page.length;
     await pipeline.begin(page);
-    await batch.engine.room();
+    await batch.reconciler.room();
   }
   await pipeline.idle();
-  await batch.engine.idle();
+  await batch.reconciler.idle();
 }

@@ -1,5 +1,6 @@
 import { openDatabase } from '../database/open.ts';
-import { hasUsableEmail, trackedEvent, userUpdate } from '../iterable/payloads.ts';
+import { callField } from '../deliver/delivery.ts';
+import { payloadsOf } from '../sinks/iterable/payloads.ts';
 import { plainJson } from '../plain-text.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -36,15 +37,13 @@ async function* pages(
   }
 }
 
-/** One line of JSON a user: both payloads, or why there is none. */
+/** One line of JSON a user: the payloads, or why there is none. */
 export function dryRunLine(user: EligibleUser): string {
   const ids = { user_id: user.userId, page_view_id: user.pageViewId };
-  if (!hasUsableEmail(user)) return plainJson({ ...ids, refused: 'no usable e-mail address' });
-  return plainJson({
-    ...ids,
-    users_update: userUpdate(user),
-    events_track: trackedEvent(user),
-  });
+  const payloads = payloadsOf(user);
+  if (payloads === null) return plainJson({ ...ids, refused: 'no usable e-mail address' });
+  const calls = payloads.map(({ name, payload }) => [callField(name), payload]);
+  return plainJson({ ...ids, ...Object.fromEntries(calls) });
 }
 
 /** The user id to begin after, and a sentence that says why. */

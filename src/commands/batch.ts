@@ -1,32 +1,27 @@
 import type { Database } from '../database/open.ts';
-import { deadLetterOf, keepDeadLetters } from '../delivery/dead-letter.ts';
-import { type UserDelivery, deliverUser } from '../delivery/deliver-user.ts';
-import { DeliveryLines } from '../delivery/delivery-lines.ts';
-import { ENGINE_DEFAULTS, Engine } from '../delivery/engine.ts';
-import type { Patience } from '../delivery/failing-users.ts';
-import { Sender } from '../delivery/sender.ts';
-import { watchedLetters } from '../delivery/watched-letters.ts';
-import { SentMemory } from '../delivery/sent-memory.ts';
-import { lookAt } from '../delivery/visibility.ts';
-import { UnavailableError } from '../errors.ts';
-import type { GateState } from '../iterable/call-gate.ts';
-import { StoppedError } from '../iterable/calls.ts';
-import { PROBES } from '../iterable/retry-schedule.ts';
+import { deadLetterOf, keepDeadLetters } from '../deliver/dead-letter.ts';
+import { DeliveryLines } from '../deliver/delivery-lines.ts';
+import { RECONCILER_DEFAULTS } from '../deliver/reconciler-options.ts';
+import { Reconciler } from '../deliver/reconciler.ts';
+import type { Patience } from '../deliver/failing-users.ts';
+import { watchedLetters } from '../deliver/watched-letters.ts';
+import { SentMemory } from '../deliver/sent-memory.ts';
+import { type Delivery, StoppedError } from '../deliver/sink.ts';
+import { lookAt } from '../deliver/visibility.ts';
 import type { Rule } from '../rule/rule.ts';
+import { IterableSink } from '../sinks/iterable/sink.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
+import { BatchRecord } from './batch-record.ts';
 import type { CommandContext } from './context.ts';
-import { ResultsFile } from './results-file.ts';
+import { GIVE_UP_MS, GivingUp } from './giving-up.ts';
 import { STOPPED_EXIT_CODE } from './shutdown.ts';
-import { NO_TOTALS, type Totals, summaryFields, summaryText, withDelivery } from './totals.ts';
+import { type Totals, summaryFields, summaryText } from './totals.ts';
 
-/** How long work with an end waits for a service that does not answer, before it exits 3. */
-export const GIVE_UP_MS = 60_000;
-const AGAIN = 'nothing is lost, run the command again (backfill: with --resume) when';
 const MEMORY_USERS_MAX = 10_000;
 /** On the clock of performance.now(). */
 const PROCESS_BEGAN_MS = 0;
 const FLUSH_EVERY_MS = 1_000;
-/** Enough work ahead of the rate budget, and a small distance between reading and sending. */
+/** Enough work ahead of the rate limiter, and a small distance between reading and sending. */
 const USERS_MAX = 1_000;
 
 export interface BatchOptions {
@@ -46,28 +41,22 @@ export interface BatchOptions {
 }
 
 /**
- * Sending work that has an end (backfill, replay, retry): the engine, a look once more after each
+ * Sending work that has an end (backfill, replay, retry): the reconciler, a look once more after each
  * delivery because a live stream may run beside it, totals, the results file, and giving up.
  */
 export class Batch implements AsyncDisposable {
-  readonly engine: Engine;
-  readonly sender: Sender;
+  readonly reconciler: Reconciler;
+  readonly sink: IterableSink;
   readonly rule: Rule;
   readonly memory = new SentMemory(MEMORY_USERS_MAX);
   readonly #context: CommandContext;
-  readonly #results: ResultsFile;
-  readonly #fatal = Promise.withResolvers<never>();
+  readonly #record: BatchRecord;
+  readonly #givingUp: GivingUp;
   readonly #flushes: NodeJS.Timeout;
-  #databaseDownSinceMs: number | null = null;
-  #gateTimer: NodeJS.Timeout | null = null;
   readonly #giveUpMs: number;
   readonly #lines: DeliveryLines;
   readonly #letters: Pick<DeadLetterStore, 'add'>;
-  #totals: Totals = NO_TOTALS;
-  /** Sent, and still to be looked at once more: a user that is sent again counts once. */
-  readonly #unverified = new Map<string, UserDelivery>();
   #isEnding = false;
-  #gaveUp: UnavailableError | null = null;
   #beside: Promise<unknown> = Promise.resolve();
 
   constructor(context: CommandContext, options: BatchOptions) {
@@ -75,70 +64,73 @@ export class Batch implements AsyncDisposable {
     this.#context = context;
     this.#lines = new DeliveryLines(logger);
     this.#giveUpMs = options.giveUpMs ?? GIVE_UP_MS;
-    this.#results = new ResultsFile(settings.resultsDir);
-    this.#fatal.promise.catch(() => undefined);
+    this.#record = new BatchRecord(settings.resultsDir);
+    this.#givingUp = new GivingUp({
+      giveUpMs: this.#giveUpMs,
+      iterable: settings.iterable,
+      sink: () => this.sink,
+    });
     this.#letters = watchedLetters(options.deadLetters, (reason) =>
       outages.set('dead letters', 'store', reason),
     );
     this.rule = options.rule;
-    this.sender = new Sender({
+    this.sink = new IterableSink({
       settings: settings.iterable,
       outages,
-      connectionsMax: ENGINE_DEFAULTS.deliveriesMax,
-      onGateChange: (state) => this.#gateChanged(state),
+      connectionsMax: RECONCILER_DEFAULTS.deliveriesMax,
+      onTroubleChange: (trouble) => this.#givingUp.sinkTrouble(trouble),
     });
     // Others that have ended by then have sent nothing since this process began.
-    this.sender.setShare(options.share, PROCESS_BEGAN_MS);
-    this.engine = new Engine(
+    this.sink.setShare(options.share, PROCESS_BEGAN_MS);
+    this.reconciler = new Reconciler(
       {
-        look: (ids, looks) => options.session((session) => lookAt(this.rule, session, ids, looks)),
-        deliver: (user, isWanted, isRetry) =>
-          deliverUser(this.sender.calls, user, isWanted, isRetry),
-        isThere: async () => (await this.sender.key.ask()) === 'accepted',
-        ...this.sender.pace,
+        look: (ids, triggers) =>
+          options.session((session) => lookAt(this.rule, session, ids, triggers)),
+        sink: this.sink,
         memory: this.memory,
         onFailed: (failed, newest) => this.#lines.failed(failed, newest),
         onPassedOver: (userId, ...look) => {
           // The look after a delivery, which has its line.
-          if (!this.#unverified.has(userId)) this.#lines.passedOver(userId, ...look);
+          if (!this.#record.isUnverified(userId)) this.#lines.passedOver(userId, ...look);
         },
         onDelivery: (delivery, newest) => {
           this.#lines.delivered(delivery, newest);
           return this.#delivered(delivery);
         },
-        onVerified: (userId) => this.#verified(userId),
+        onVerified: (userId) => this.#record.verified(userId),
         onTrouble: (error) => this.#databaseTrouble(error),
         now: () => performance.now(),
         nowEpoch: () => Date.now(),
       },
       {
-        ...ENGINE_DEFAULTS,
+        ...RECONCILER_DEFAULTS,
         looksMax: options.looksMax,
         usersMax: options.usersMax ?? USERS_MAX,
-        patience: options.patience ?? ENGINE_DEFAULTS.patience,
+        patience: options.patience ?? RECONCILER_DEFAULTS.patience,
         verifies: true,
+        asksWhetherThere: true,
       },
     );
     this.#flushes = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
   }
 
-  /** Users with both calls behind them, whether they were looked at once more or not. */
+  /** Users with all calls behind them, whether they were looked at once more or not. */
   get usersDone(): number {
-    return this.#totals.processed + this.#unverified.size;
+    return this.totals.processed + this.usersUnverified;
   }
 
   /** Of those, users who are still to be looked at once more. */
   get usersUnverified(): number {
-    return this.#unverified.size;
+    return this.#record.unverified;
   }
 
   get totals(): Totals {
-    return this.#totals;
+    return this.#record.totals;
   }
 
   /** Rejects with UnavailableError when there is no use in waiting any longer. */
   get fatal(): Promise<never> {
-    return this.#fatal.promise;
+    return this.#givingUp.fatal;
   }
 
   /** True from `end` on: what has not begun does not begin. */
@@ -159,7 +151,7 @@ export class Batch implements AsyncDisposable {
    * @throws StoppedError when it ends before the dead letters are durable; the refused are then not
    * in the totals.
    */
-  async record(deliveries: readonly UserDelivery[]): Promise<void> {
+  async record(deliveries: readonly Delivery[]): Promise<void> {
     for (const delivery of deliveries) this.#lines.delivered(delivery);
     let counted = deliveries;
     try {
@@ -168,7 +160,7 @@ export class Batch implements AsyncDisposable {
       counted = deliveries.filter((delivery) => deadLetterOf(delivery, 0) === null);
       throw error;
     } finally {
-      for (const delivery of counted) this.#count(delivery);
+      for (const delivery of counted) this.#record.count(delivery);
     }
   }
 
@@ -179,11 +171,7 @@ export class Batch implements AsyncDisposable {
     try {
       await keepDeadLetters(this.#letters, letters, patience);
     } catch (error) {
-      if (!signal.aborted) {
-        this.#giveUp(
-          `a dead letter could not be kept for ${this.#giveUpMs / 1000} s (${(error as Error).message}); ${AGAIN} it can be`,
-        );
-      }
+      if (!signal.aborted) this.#givingUp.letterNotKept(error as Error);
       throw new StoppedError();
     }
   }
@@ -193,38 +181,36 @@ export class Batch implements AsyncDisposable {
    * @throws UnavailableError when it has given up, also if only its results could not be written.
    */
   exitCode(finished: boolean): number {
-    if (this.#gaveUp !== null) throw this.#gaveUp;
+    if (this.#givingUp.error !== null) throw this.#givingUp.error;
     if (!finished) return STOPPED_EXIT_CODE;
-    return this.#totals.partial + this.#totals.failed > 0 ? 1 : 0;
+    return this.totals.partial + this.totals.failed > 0 ? 1 : 0;
   }
 
   /** Stops once the deliveries that are out have ended, and says the summary (null: does not). */
   async end(notAttempted: ((processed: number) => number | string) | null): Promise<void> {
     this.#isEnding = true;
-    this.engine.stop();
-    await this.sender.stop(async () => {
-      await Promise.all([this.engine.drained(), this.#beside]);
+    this.reconciler.stop();
+    await this.sink.stop(async () => {
+      await Promise.all([this.reconciler.drained(), this.#beside]);
     });
-    for (const userId of this.#unverified.keys()) this.#verified(userId);
+    this.#record.verifyAll();
     this.#flush();
     if (notAttempted === null) return;
-    const totals = this.#totals;
-    const left = notAttempted(totals.processed);
-    const summary = { totals, notAttempted: left, file: this.#results.path };
+    const summary = this.#record.summary(notAttempted);
     this.#context.say(summaryText(summary), summaryFields(summary));
     this.#context.logger.debug(summaryFields(summary), 'summary');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#flushes);
-    if (this.#gateTimer !== null) clearTimeout(this.#gateTimer);
-    this.engine.stop();
-    await this.sender[Symbol.asyncDispose]();
+    this.#givingUp[Symbol.dispose]();
+    this.reconciler.stop();
+    await this.sink[Symbol.asyncDispose]();
     this.#flush();
-    this.#results[Symbol.dispose]();
+    this.#record[Symbol.dispose]();
   }
 
-  async #keepRefusals(deliveries: readonly UserDelivery[]): Promise<void> {
+  async #keepRefusals(deliveries: readonly Delivery[]): Promise<void> {
     const letters = deliveries.flatMap((delivery) => deadLetterOf(delivery, Date.now()) ?? []);
     if (letters.length === 0) return;
     await this.keep(letters);
@@ -233,94 +219,23 @@ export class Batch implements AsyncDisposable {
     }
   }
 
-  async #delivered(delivery: UserDelivery): Promise<void> {
+  async #delivered(delivery: Delivery): Promise<void> {
     await this.#keepRefusals([delivery]);
-    this.#unverified.delete(delivery.user.userId);
-    // A profile that was refused is not looked at once more.
-    if (delivery.update.kind === 'ok') this.#unverified.set(delivery.user.userId, delivery);
-    else this.#count(delivery);
+    this.#record.sent(delivery);
   }
 
-  #verified(userId: string): void {
-    const delivery = this.#unverified.get(userId);
-    if (delivery === undefined) return;
-    this.#unverified.delete(userId);
-    this.#count(delivery);
-  }
-
-  #count(delivery: UserDelivery): void {
-    this.#totals = withDelivery(this.#totals, delivery);
-    this.#results.add(delivery);
-  }
-
-  /** Never throws: without its record, nobody would know what was sent, so the work ends. */
+  /** Never throws. */
   #flush(): void {
     try {
-      this.#results.flush(this.#totals);
+      this.#record.flush();
     } catch (error) {
-      this.#giveUp(
-        `${(error as Error).message} (${this.#results.pending} records are not in the file); ${AGAIN} it can be`,
-      );
+      this.#givingUp.resultsNotWritten(error as Error, this.#record.pending);
     }
-  }
-
-  #gateChanged(state: GateState): void {
-    const url = this.#context.settings.iterable.baseUrl;
-    if (state.reason === 'key-refused') {
-      return this.#giveUp(
-        `Iterable at ${url} refuses the API key (${state.detail}); set ITERABLE_API_KEY to a server-side key of the project, and ITERABLE_API_BASE_URL to its data center`,
-      );
-    }
-    if (state.reason !== null) return this.#watchGate(this.#giveUpMs);
-    if (this.#gateTimer !== null) clearTimeout(this.#gateTimer);
-    this.#gateTimer = null;
-  }
-
-  /** Gives up after this time, but not before the time that Iterable has asked for is over. */
-  #watchGate(ms: number): void {
-    this.#gateTimer ??= setTimeout(() => {
-      this.#gateTimer = null;
-      const { settings } = this.#context;
-      const { gate } = this.sender;
-      if (gate.opensInMs > PROBES.maxMs) {
-        return this.#watchGate(gate.opensInMs + settings.iterable.timeoutMs);
-      }
-      this.#giveUp(
-        `Iterable at ${settings.iterable.baseUrl} has not accepted a call for ${this.#giveUpMs / 1000} s (${gate.state.detail}); ${AGAIN} it is back`,
-      );
-    }, ms);
   }
 
   #databaseTrouble(error: unknown): void {
-    const now = performance.now();
     const message = error === null ? null : (error as Error).message;
     this.#context.outages.set('database', 'rule', message);
-    if (error === null) return void (this.#databaseDownSinceMs = null);
-    this.#databaseDownSinceMs ??= now;
-    if (now - this.#databaseDownSinceMs < this.#giveUpMs) return;
-    this.#giveUp(`the database has not answered for ${this.#giveUpMs / 1000} s: ${message}`);
-  }
-
-  #giveUp(message: string): void {
-    this.#gaveUp ??= new UnavailableError(message);
-    this.#fatal.reject(this.#gaveUp);
-  }
-}
-
-/** Waits for `work`, but ends early (false) when `signal` aborts. Rejects as `fatal` does. */
-export async function untilStopped(
-  work: Promise<void>,
-  fatal: Promise<never>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const timer = new AbortController();
-  const stopped = new Promise<false>((resolve) => {
-    if (signal.aborted) resolve(false);
-    signal.addEventListener('abort', () => resolve(false), { once: true, signal: timer.signal });
-  });
-  try {
-    return await Promise.race([work.then(() => true), fatal, stopped]);
-  } finally {
-    timer.abort();
+    this.#givingUp.databaseTrouble(message);
   }
 }

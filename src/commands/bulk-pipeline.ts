@@ -1,4 +1,4 @@
-import { addressOf } from '../delivery/address-order.ts';
+import { addressOf } from '../deliver/address-order.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 
 /** What is sent again at most after a crash, and what is held in memory: pages of 1,000 users. */

@@ -1,14 +1,15 @@
 import { openDatabase } from '../database/open.ts';
-import type { WorkItem } from '../delivery/engine.ts';
+import { type Trigger, askedFor } from '../deliver/trigger.ts';
 import { UsageError } from '../errors.ts';
 import { oneLine, plainJson } from '../plain-text.ts';
 import { Rule } from '../rule/rule.ts';
 import { openTopics } from '../topics/open.ts';
 import type { DeadLetter, KeptLetter, Topics } from '../topics/port.ts';
-import { Batch, untilStopped } from './batch.ts';
+import { Batch } from './batch.ts';
 import type { CommandContext } from './context.ts';
 import { Progress } from './progress.ts';
 import { RetriedLetters } from './retried-letters.ts';
+import { untilStopped } from './until-stopped.ts';
 
 /** Which dead letters a command is about. */
 export interface Selection {
@@ -115,14 +116,14 @@ export async function retryDeadLetters(
   const work = (async () => {
     for await (const kept of letters) {
       for (const one of kept) {
-        await batch.engine.room();
+        await batch.reconciler.room();
         if (batch.isEnding) return;
         const { userId } = one.letter;
         if (userId === null) unreadable += 1;
-        else batch.engine.accept([workItem(one, userId, retried)]);
+        else batch.reconciler.accept([triggerOf(one, userId, retried)]);
       }
     }
-    await batch.engine.idle();
+    await batch.reconciler.idle();
   })();
   let finished = false;
   try {
@@ -140,15 +141,8 @@ export async function retryDeadLetters(
   return unreadable > 0 ? Math.max(exitCode, 1) : exitCode;
 }
 
-function workItem(kept: KeptLetter, userId: string, retried: RetriedLetters): WorkItem {
+function triggerOf(kept: KeptLetter, userId: string, retried: RetriedLetters): Trigger {
   retried.begin(userId);
-  return {
-    userId,
-    viewId: null,
-    isChange: false,
-    gtid: null,
-    committedAtMs: Date.parse(kept.letter.time),
-    seenAtMs: performance.now(),
-    finish: (outcome) => retried.finish(userId, kept, outcome === 'refused'),
-  };
+  const now = { ms: performance.now(), epochMs: Date.parse(kept.letter.time) };
+  return askedFor(userId, now, (outcome) => retried.finish(userId, kept, outcome === 'refused'));
 }

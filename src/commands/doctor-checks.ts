@@ -6,13 +6,13 @@ import { checkSource } from '../capture/capture.ts';
 import { checkReplica } from '../capture/replica-check.ts';
 import { connect } from '../database/connect.ts';
 import { UnavailableError } from '../errors.ts';
-import { IterableHttp } from '../iterable/http.ts';
-import type { KeyVerdict } from '../iterable/read-response.ts';
+import { IterableHttp } from '../sinks/iterable/http.ts';
+import type { KeyReply } from '../sinks/iterable/read-response.ts';
 import type { IterableSettings, Settings } from '../settings/types.ts';
 import { type TopicDescription, describeKafka } from '../topics/kafka/describe.ts';
 import { topicNames } from '../topics/names.ts';
 import type { TopicNames } from '../topics/port.ts';
-import { type Check, advises, fails, holds, lineFrom, notChecked } from './doctor-report.ts';
+import { type ReportLine, advises, fails, holds, lineFrom, notChecked } from './doctor-report.ts';
 
 const RETENTION_MS_MIN = 24 * 60 * 60 * 1000;
 const NO_CONNECTION = 'there is no connection';
@@ -20,12 +20,12 @@ const CERTIFICATES =
   'where a certificate is not accepted, set NODE_EXTRA_CA_CERTS to the file of the authority that signed it';
 
 /** A failing line from what was thrown, with `otherwise` where that says nothing of what to do. */
-function failsWith(name: string, error: unknown, otherwise: string): Check {
+function failsWith(name: string, error: unknown, otherwise: string): ReportLine {
   if (error instanceof UnavailableError) return fails(name, error.what, error.todo ?? otherwise);
   return fails(name, error instanceof Error ? error.message : String(error), otherwise);
 }
 
-export async function databaseChecks({ db, topicFormat }: Settings): Promise<Check[]> {
+export async function databaseChecks({ db, topicFormat }: Settings): Promise<ReportLine[]> {
   try {
     const connection = await connect(db);
     try {
@@ -46,7 +46,7 @@ export async function databaseChecks({ db, topicFormat }: Settings): Promise<Che
 }
 
 /** The folder is made by `run`; here it only matters that it could be. */
-async function embeddedChecks(stateDir: string): Promise<Check[]> {
+async function embeddedChecks(stateDir: string): Promise<ReportLine[]> {
   const name = 'topics: embedded';
   for (let folder = resolve(stateDir); ; folder = dirname(folder)) {
     try {
@@ -64,7 +64,7 @@ async function embeddedChecks(stateDir: string): Promise<Check[]> {
 export async function topicsChecks(
   { topics }: Settings,
   topicTrouble: string | null,
-): Promise<Check[]> {
+): Promise<ReportLine[]> {
   const { kafka } = topics;
   if (kafka === null) return await embeddedChecks(topics.stateDir);
   const names = topicNames(topics.topic);
@@ -92,7 +92,7 @@ function topicCheck(
   topic: string,
   there: TopicDescription | undefined,
   { pageViews, userChanges }: TopicNames,
-): Check {
+): ReportLine {
   const name = `topics: ${topic}`;
   if (there === undefined) {
     return holds(
@@ -122,7 +122,7 @@ function topicCheck(
 function partitionChecks(
   there: ReadonlyMap<string, TopicDescription>,
   { pageViews, userChanges }: TopicNames,
-): Check[] {
+): ReportLine[] {
   const views = there.get(pageViews)?.partitions;
   const changes = there.get(userChanges)?.partitions;
   if (views === undefined || changes === undefined || views === changes) return [];
@@ -142,19 +142,17 @@ const KEY = 'Iterable: key';
 export async function iterableChecks(
   iterable: IterableSettings,
   keyTrouble: string | null,
-): Promise<Check[]> {
+): Promise<ReportLine[]> {
   await using http = new IterableHttp({ ...iterable, connectionsMax: 1 });
-  return iterableVerdict(await http.checkKey(), iterable.baseUrl, keyTrouble);
+  return iterableLines(await http.checkKey(), iterable.baseUrl, keyTrouble);
 }
 
-function iterableVerdict(verdict: KeyVerdict, url: string, keyTrouble: string | null): Check[] {
-  if (verdict.kind === 'retry') {
+function iterableLines(reply: KeyReply, url: string, keyTrouble: string | null): ReportLine[] {
+  if (reply.kind === 'retry') {
     return [
       fails(
         REACHABLE,
-        verdict.status === null
-          ? verdict.message
-          : `${url}: HTTP ${verdict.status} ${verdict.message}`,
+        reply.status === null ? reply.message : `${url}: HTTP ${reply.status} ${reply.message}`,
         'check ITERABLE_API_BASE_URL and the way there (DNS, proxy, firewall); ITERABLE_TIMEOUT_MS is the limit',
       ),
       notChecked(KEY, keyTrouble ?? 'Iterable does not answer'),
@@ -162,12 +160,12 @@ function iterableVerdict(verdict: KeyVerdict, url: string, keyTrouble: string | 
   }
   const reached = holds(REACHABLE, url);
   if (keyTrouble !== null) return [reached, notChecked(KEY, keyTrouble)];
-  if (verdict.kind === 'ok') return [reached, holds(KEY, 'accepted')];
+  if (reply.kind === 'ok') return [reached, holds(KEY, 'accepted')];
   return [
     reached,
     fails(
       KEY,
-      `refused with HTTP ${verdict.status}`,
+      `refused with HTTP ${reply.status}`,
       'set ITERABLE_API_KEY to a server-side key of the project, and ITERABLE_API_BASE_URL to its data center (US or EU)',
     ),
   ];

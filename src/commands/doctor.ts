@@ -4,7 +4,7 @@ import type { SettingProblem } from '../settings/sources.ts';
 import { SETTINGS_TABLE, type SettingName } from '../settings/table.ts';
 import { databaseChecks, iterableChecks, topicsChecks } from './doctor-checks.ts';
 import {
-  type Check,
+  type ReportLine,
   advises,
   fails,
   holds,
@@ -54,7 +54,7 @@ function troubleOf(
     .join(', ');
 }
 
-function settingsChecks({ problems, strangers, advice }: LoadedSettings): Check[] {
+function settingsChecks({ problems, strangers, advice }: LoadedSettings): ReportLine[] {
   return [
     ...(problems.length === 0 ? [holds('settings', 'complete')] : []),
     ...problems.map(({ name, sentence }) => fails('settings', `${name}: ${sentence}`, SET_IT)),
@@ -78,8 +78,8 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
   const unless = async (
     name: string,
     needs: readonly SettingName[],
-    checks: () => Promise<Check[]>,
-  ): Promise<Check[]> => {
+    checks: () => Promise<ReportLine[]>,
+  ): Promise<ReportLine[]> => {
     const trouble = troubleOf(problems, needs);
     return trouble === null ? await checks() : [notChecked(name, trouble)];
   };

@@ -1,9 +1,9 @@
 import type { Gauge } from 'prom-client';
 import type { CaptureStatus } from '../capture/capture.ts';
 import { CAPTURE_STATES } from '../capture/status.ts';
-import type { LookOutcome } from '../delivery/engine.ts';
-import type { Sender } from '../delivery/sender.ts';
-import type { DeliveryStream } from '../delivery/stream.ts';
+import type { TriggerOutcome } from '../deliver/trigger.ts';
+import type { Sink } from '../deliver/sink.ts';
+import type { DeliveryStream } from '../deliver/stream.ts';
 import { Figure } from '../observe/figure.ts';
 import type { Observed } from '../observe/http-server.ts';
 import { type Metrics, OUTCOMES } from '../observe/metrics.ts';
@@ -19,9 +19,11 @@ const FIGURE_MS_MAX = 600;
 /** An answer of a broker that takes longer does not come. */
 const WAIT_SECONDS_MAX = 10;
 
+type WatchedSink = Pick<Sink, 'pace' | 'share' | 'trouble'>;
+
 interface Delivering {
   stream: DeliveryStream;
-  sender: Sender;
+  sink: WatchedSink;
   lag: Figure<ReadonlyMap<string, number>>;
   letters: Figure<number>;
 }
@@ -50,10 +52,14 @@ export class LiveState implements Observed {
     this.#capture = status;
   }
 
-  watch(stream: DeliveryStream, sender: Sender, deadLetters: Pick<DeadLetterStore, 'count'>): void {
+  watch(
+    stream: DeliveryStream,
+    sink: WatchedSink,
+    deadLetters: Pick<DeadLetterStore, 'count'>,
+  ): void {
     this.#deliver = {
       stream,
-      sender,
+      sink,
       lag: new Figure(() => stream.lag(), FIGURE_MS_MAX),
       letters: new Figure(() => deadLetters.count(), FIGURE_MS_MAX),
     };
@@ -132,9 +138,9 @@ export class LiveState implements Observed {
   }
 
   /** Messages so far, by what came of them. */
-  async #counts(): Promise<Record<LookOutcome, number>> {
+  async #counts(): Promise<Record<TriggerOutcome, number>> {
     const { values } = await this.#metrics.deliveries.get();
-    const counts: Record<LookOutcome, number> = {
+    const counts: Record<TriggerOutcome, number> = {
       sent: 0,
       superseded: 0,
       ineligible: 0,
@@ -146,7 +152,7 @@ export class LiveState implements Observed {
     return counts;
   }
 
-  async #deliverStatus({ stream, sender, lag, letters }: Delivering): Promise<object> {
+  async #deliverStatus({ stream, sink, lag, letters }: Delivering): Promise<object> {
     const counts = await this.#counts();
     const [waiting, kept] = await Promise.all([lag.read(), letters.read()]);
     return {
@@ -155,9 +161,9 @@ export class LiveState implements Observed {
       ...(kept === null ? {} : { dead_letters: kept }),
       in_flight: stream.inFlight,
       waits_for: stream.waits,
-      calls_in_flight: sender.calls.inFlight,
-      waiting_for_budget: sender.budgets['/api/users/update'].waiting,
-      iterable: sender.gate.state.reason ?? 'accepts calls',
+      calls_in_flight: sink.pace.callsInFlight,
+      waiting_for_budget: sink.pace.waiting,
+      iterable: sink.trouble?.reason ?? 'accepts calls',
       outcomes: counts,
       last_deliveries: stream.recent.list(),
     };
@@ -180,7 +186,7 @@ function publishingTrouble({ publishingSeconds }: CaptureStatus): string | null 
   return `the topics have taken nothing for ${Math.round(publishingSeconds)} s`;
 }
 
-function groupTrouble({ stream, sender }: Delivering): string | null {
+function groupTrouble({ stream, sink }: Delivering): string | null {
   if (stream.share === null) return 'no partitions assigned yet';
   const wait = stream.waits.find(
     ({ what, seconds }) => seconds >= WAIT_SECONDS_MAX && !what.startsWith('room'),
@@ -188,7 +194,7 @@ function groupTrouble({ stream, sender }: Delivering): string | null {
   if (wait !== undefined) return `waits for ${wait.what} since ${wait.seconds} s`;
   if (!stream.isCurrent) return 'the consumer group does not answer; sending waits';
   // With more instances than partitions, some have none: they stand by.
-  if (stream.share > 0 && sender.budgets['/api/users/update'].share === 0) {
+  if (stream.share > 0 && sink.share === 0) {
     return 'sending begins a second after the partitions were assigned';
   }
   return null;

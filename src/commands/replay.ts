@@ -1,16 +1,17 @@
 import { openDatabase } from '../database/open.ts';
-import { Intake } from '../delivery/intake.ts';
-import { readMessage } from '../delivery/read-message.ts';
+import { Intake } from '../deliver/intake.ts';
+import { readMessage } from '../deliver/read-message.ts';
 import { UsageError } from '../errors.ts';
 import { Rule } from '../rule/rule.ts';
 import { openTopics } from '../topics/open.ts';
 import type { PartitionBounds, Topics } from '../topics/port.ts';
 import { dryRunLine } from './backfill.ts';
-import { Batch, untilStopped } from './batch.ts';
+import { Batch } from './batch.ts';
 import type { CommandContext } from './context.ts';
 import { Progress } from './progress.ts';
 import { type Chosen, type ReplaySpan, checkSpan, choose, withTimes } from './replay-span.ts';
 import { STOPPED_EXIT_CODE } from './shutdown.ts';
+import { untilStopped } from './until-stopped.ts';
 
 export interface ReplayOptions extends ReplaySpan {
   dryRun: boolean;
@@ -96,7 +97,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     using progress = new Progress({ what: 'messages', done, screen, logger });
     progress.setTotal(total);
     const intake = new Intake({
-      engine: batch.engine,
+      reconciler: batch.reconciler,
       format: settings.topicFormat,
       model: settings.db.model,
       pageViewsTopic: topics.names.pageViews,
@@ -113,12 +114,12 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
         if (batch.isEnding) return;
         await intake.accept(messages);
       }
-      if (!batch.isEnding) await batch.engine.idle();
+      if (!batch.isEnding) await batch.reconciler.idle();
     })();
     finished = await untilStopped(work, batch.fatal, signal);
   } finally {
     // Users not attempted can not be counted without the rule: what is left are messages.
-    const unfinishedUsers = batch.engine.usersUnfinished;
+    const unfinishedUsers = batch.reconciler.usersUnfinished;
     await batch.end(() => (finished ? 0 : unfinishedUsers));
     if (!finished) {
       say(
@@ -146,8 +147,8 @@ async function dryRun(
         isViews ? settings.topicFormat : 'page_view',
         settings.db.model,
       );
-      const requests = reading.kind === 'requests' ? reading.requests : [];
-      for (const { userId } of requests) if (!seen.has(userId)) users.add(userId);
+      const triggers = reading.kind === 'triggers' ? reading.triggers : [];
+      for (const { userId } of triggers) if (!seen.has(userId)) users.add(userId);
     }
     const ids = [...users];
     for (let i = 0; i < ids.length; i += LOOKUP_USERS) {

@@ -1,10 +1,10 @@
 import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Outcome } from '../iterable/calls.ts';
 import { UsageError } from '../errors.ts';
 import { makeFolder } from '../folders.ts';
 import { plainJson } from '../plain-text.ts';
-import type { UserDelivery } from '../delivery/deliver-user.ts';
+import { callField, isSent } from '../deliver/delivery.ts';
+import type { Delivery, Outcome } from '../deliver/sink.ts';
 import { NO_TOTALS, type Totals } from './totals.ts';
 
 const RECORDS_A_WRITE = 50;
@@ -75,14 +75,14 @@ export class ResultsFile implements Disposable {
     return this.#pending.length;
   }
 
-  add(delivery: UserDelivery): void {
-    const { user, update, track } = delivery;
+  add(delivery: Delivery): void {
+    const { user, calls } = delivery;
+    const results = calls.map(({ name, outcome }) => [callField(name), callRecord(outcome)]);
     const record = {
       email: user.email,
       timestamp: new Date().toISOString(),
-      users_update: callRecord(update),
-      events_track: callRecord(track),
-      overall_success: update.kind === 'ok' && track.kind === 'ok',
+      ...Object.fromEntries(results),
+      overall_success: isSent(delivery),
     };
     this.#pending.push(plainJson(record));
   }

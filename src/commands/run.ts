@@ -4,13 +4,13 @@ import { publishLooks } from '../capture/bootstrap.ts';
 import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
 import { untilCommitsAreVisible } from '../database/semi-sync.ts';
-import { Sender } from '../delivery/sender.ts';
-import { DeliveryStream } from '../delivery/stream.ts';
+import { DeliveryStream } from '../deliver/stream.ts';
 import { UnavailableError } from '../errors.ts';
 import { serveObserved } from '../observe/http-server.ts';
 import { addProcessMetrics, createMetrics } from '../observe/metrics.ts';
 import type { TopicsPart } from '../observe/outages.ts';
 import { probed } from '../observe/probe.ts';
+import { IterableSink } from '../sinks/iterable/sink.ts';
 import { openTopics } from '../topics/open.ts';
 import type { CommandContext } from './context.ts';
 import { LiveState } from './live-state.ts';
@@ -53,15 +53,14 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
   const stopCapture = AbortSignal.any([signal, ending.signal]);
   const running: Promise<unknown>[] = [aborted(signal)];
   let stream: DeliveryStream | null = null;
-  await using sender = parts.deliver
-    ? new Sender({
+  await using sink = parts.deliver
+    ? new IterableSink({
         settings: settings.iterable,
         metrics,
         outages,
         connectionsMax: CONNECTIONS_MAX,
         mayStart: () => stream?.isCurrent ?? true,
-        onGateChange: (gate) =>
-          state.set('iterable', 'gate', gate.reason === null ? null : gate.detail),
+        onTroubleChange: (trouble) => state.set('iterable', 'breaker', trouble?.detail ?? null),
       })
     : null;
   await using publisher = parts.capture ? await topics.publisher() : null;
@@ -91,7 +90,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       yield page.map((user) => user.userId);
     }
   };
-  if (sender !== null) {
+  if (sink !== null) {
     stream = new DeliveryStream({
       topics,
       groupId: settings.groupId,
@@ -101,7 +100,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       rule: settings.rule,
       db: settings.db,
       fingerprint: ruleFingerprint(settings),
-      sender,
+      sink,
       metrics,
       logger,
       onTrouble: (part, reason) => {
@@ -114,7 +113,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         if (to !== null) await publishLooks(to, topics.names, eligibleUserIds(), cause, stopping);
       },
     });
-    state.watch(stream, sender, topics.deadLetters);
+    state.watch(stream, sink, topics.deadLetters);
     await stream.start();
     running.push(stream.failed);
   }

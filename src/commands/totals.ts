@@ -1,4 +1,4 @@
-import type { UserDelivery } from '../delivery/deliver-user.ts';
+import type { Delivery } from '../deliver/sink.ts';
 
 /** Said in place of a summary where the rule finds nobody. */
 export const NOBODY = 'No pro users with recent pricing/settings page views found';
@@ -6,22 +6,23 @@ export const NOBODY = 'No pro users with recent pricing/settings page views foun
 /** The counts of a backfill or replay. */
 export interface Totals {
   processed: number;
-  /** Both calls accepted. */
+  /** All calls accepted. */
   successful: number;
-  /** One call refused. */
+  /** Some refused. */
   partial: number;
-  /** Both refused. */
+  /** All refused. */
   failed: number;
 }
 
 export const NO_TOTALS: Totals = { processed: 0, successful: 0, partial: 0, failed: 0 };
 
-export function withDelivery(totals: Totals, delivery: UserDelivery): Totals {
-  const accepted = [delivery.update, delivery.track].filter(({ kind }) => kind === 'ok').length;
+export function withDelivery(totals: Totals, { calls }: Delivery): Totals {
+  const accepted = calls.filter(({ outcome }) => outcome.kind === 'ok').length;
+  const isPartial = accepted > 0 && accepted < calls.length;
   return {
     processed: totals.processed + 1,
-    successful: totals.successful + (accepted === 2 ? 1 : 0),
-    partial: totals.partial + (accepted === 1 ? 1 : 0),
+    successful: totals.successful + (accepted === calls.length ? 1 : 0),
+    partial: totals.partial + (isPartial ? 1 : 0),
     failed: totals.failed + (accepted === 0 ? 1 : 0),
   };
 }

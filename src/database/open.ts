@@ -19,7 +19,7 @@ type Rows = readonly Readonly<Record<string, unknown>>[];
  * Runs one statement with `:name` placeholders in a session that was begun as every session is
  * (preamble.ts). After `timeoutMs` it rejects, and the server ends the statement within seconds.
  */
-type QueryFunction = (
+export type Query = (
   sql: string,
   parameters: Readonly<Record<string, unknown>>,
   timeoutMs?: number,
@@ -27,7 +27,7 @@ type QueryFunction = (
 
 /** Queries of one connection, hence of one server, whatever stands behind the address. */
 export interface Session {
-  query: QueryFunction;
+  query: Query;
   /** What was asked of the server once, by name: it stays true as long as the connection lasts. */
   facts: Map<string, string>;
   /** What our tables and columns are called there. */
@@ -39,7 +39,7 @@ export interface Database extends AsyncDisposable {
    * One statement, on any connection. Rejects with UnavailableError where the database can not be
    * reached or refuses, or takes too long.
    */
-  query: QueryFunction;
+  query: Query;
   /**
    * Several statements one after the other on one connection, which `work` must not keep. A
    * statement that fails ends the connection; `work` rejects as the statement does, or as `query`

@@ -1,8 +1,8 @@
 import type { CaptureResync, CaptureState } from '../capture/status.ts';
-import type { ResyncCause } from '../delivery/resync.ts';
-import type { LookOutcome } from '../delivery/work.ts';
-import type { Endpoint } from '../iterable/http.ts';
-import type { RetryReason } from '../iterable/retry-reason.ts';
+import type { ResyncCause } from '../deliver/resync.ts';
+import type { TriggerOutcome } from '../deliver/trigger.ts';
+import type { Endpoint } from '../sinks/iterable/http.ts';
+import type { RetryReason } from '../sinks/iterable/retry-reason.ts';
 
 /** What the metrics are made from, and docs/metrics.md. */
 export interface MetricRow {
@@ -25,7 +25,7 @@ type ShortName<E> = E extends `/api/${infer Name extends `${string}/update` | `$
   ? Name
   : never;
 
-const OUTCOMES: Record<LookOutcome, string> = {
+const OUTCOMES: Record<TriggerOutcome, string> = {
   sent: 'both calls were made for it, and Iterable took them',
   superseded: 'nothing was left to send: a later view, or the same one, had been sent already',
   ineligible: 'the rule does not find the user',

@@ -1,12 +1,12 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import type { LookOutcome } from '../delivery/engine.ts';
+import type { TriggerOutcome } from '../deliver/trigger.ts';
 import { METRICS_TABLE, type MetricRow, PREFIX } from './metrics-table.ts';
 
 const DELIVERY_SECONDS = [
   0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600,
 ];
 
-export const OUTCOMES: readonly LookOutcome[] = ['sent', 'superseded', 'ineligible', 'refused'];
+export const OUTCOMES: readonly TriggerOutcome[] = ['sent', 'superseded', 'ineligible', 'refused'];
 
 /** What is counted. Gauges are read when somebody asks. */
 export type Metrics = ReturnType<typeof makeMetrics> & { registry: Registry };

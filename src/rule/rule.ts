@@ -1,20 +1,11 @@
 import { readTables } from '../database/columns.ts';
 import { readGrant } from '../database/grants.ts';
+import type { Query } from '../database/open.ts';
 import { UnavailableError } from '../errors.ts';
 import { fieldsIn, lackingColumns, lackingTables } from '../model/found.ts';
 import type { DatabaseSettings, RuleSettings } from '../settings/types.ts';
 import { type EligibleUser, userReader } from './eligible-user.ts';
 import { type RuleSql, nextIdSql, ruleSql, viewsCountSql, viewsSql } from './rule-sql.ts';
-
-/**
- * Runs one parameterised statement (`:name` placeholders) in a session in DB_TIME_ZONE. Rejects
- * when it takes longer than `timeoutMs` (some default where it is not given).
- */
-export type Query = (
-  sql: string,
-  parameters: Readonly<Record<string, unknown>>,
-  timeoutMs?: number,
-) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
 /** What the rule must know of the database that it asks. */
 export type RuleDatabase = Pick<DatabaseSettings, 'name' | 'user' | 'model'>;

@@ -91,7 +91,7 @@ describe(`several instances of capture (seed ${SEED})`, () => {
 });
 
 describe(`several instances of deliver (seed ${SEED})`, () => {
-  // Guards RateBudget.setShare, RAISE_DELAY_MS and the engine's generations.
+  // Guards RateLimiter.setShare, RAISE_DELAY_MS and the reconciler's generations.
   it.concurrent(
     'killed, stopped and added under load, keep the limit and lose nothing',
     async () => {

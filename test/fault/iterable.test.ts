@@ -53,7 +53,7 @@ const TROUBLES: readonly (readonly [string, Faults])[] = [
 ];
 
 describe.concurrent(`trouble at Iterable (seed ${SEED})`, () => {
-  // Guards IterableCalls.call (retries), CallGate, and readResponse.
+  // Guards IterableCalls.call (retries), CircuitBreaker, and readResponse.
   it.each(TROUBLES)(
     '%s: nothing is lost, nothing refused for good, and it goes on by itself',
     async (what, faults) => {

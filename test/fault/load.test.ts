@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { ENGINE_DEFAULTS } from '../../src/delivery/engine.ts';
+import { RECONCILER_DEFAULTS } from '../../src/deliver/reconciler-options.ts';
 import { EXTENT } from '../support/extent.ts';
 import { Pipeline } from '../support/pipeline.ts';
 import { until } from '../support/program.ts';
@@ -41,7 +41,7 @@ async function addViews({ connection }: Pipeline, views: number, users: number):
 const say = (line: string): void => void process.stderr.write(`load: ${line}\n`);
 
 describe('under load', () => {
-  // Guards the outbox's bound (binlog.pause), Engine.room and UserQueue's coalescing.
+  // Guards the outbox's bound (binlog.pause), Reconciler.room and UserQueue's coalescing.
   it.each(['embedded', 'Kafka'] as const)(
     'an outage under a hundredfold load: bounded memory, then two calls a user, on %s topics',
     async (topics) => {
@@ -74,7 +74,7 @@ describe('under load', () => {
       );
       expect(await pipeline.differences(), program.stderr.slice(-2_000)).toEqual([]);
       // Two calls for each user, however many views; and two for those that waited with an answer.
-      expect(taken()).toBeLessThanOrEqual(2 * (USERS + ENGINE_DEFAULTS.deliveriesMax));
+      expect(taken()).toBeLessThanOrEqual(2 * (USERS + RECONCILER_DEFAULTS.deliveriesMax));
       expect(memoryMb).toBeLessThan(MEMORY_MB_MAX);
     },
     240_000,

@@ -23,7 +23,7 @@ async function metric(url: string, outcome: string): Promise<number> {
 }
 
 describe.concurrent('records that always fail', () => {
-  // Guards the line behind (UserQueue), FailureRun, and the lane behind of the budget.
+  // Guards the line behind (UserQueue), FailureRun, and the lane behind of the rate limiter.
   it.each([
     ['answer 500', { status: 500, body: '{"code":"GenericError","msg":"no"}' }],
     ['are never answered', { delayMs: 600_000 }],

@@ -170,7 +170,7 @@ describe('backfill', () => {
     expect(on.simulator.users.size).toBe(903);
   });
 
-  // Guards Batch.sendBeside: what is sent in bulk is not the engine's, and has to be waited for.
+  // Guards Batch.sendBeside: what is sent in bulk is not the reconciler's, and has to be waited for.
   it('in bulk, stopped half way through a page, lets the page end', async () => {
     await using on = await stage();
     await addPros(on, 1_500);

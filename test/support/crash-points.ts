@@ -8,10 +8,10 @@
 import { StatementSync } from 'node:sqlite';
 import { Outbox } from '../../src/capture/outbox.ts';
 import { RowMessages } from '../../src/capture/row-messages.ts';
-import { Intake } from '../../src/delivery/intake.ts';
-import { SentMemory } from '../../src/delivery/sent-memory.ts';
-import { TopicProgress, type Tracked } from '../../src/delivery/topic-progress.ts';
-import { IterableHttp } from '../../src/iterable/http.ts';
+import { Intake } from '../../src/deliver/intake.ts';
+import { SentMemory } from '../../src/deliver/sent-memory.ts';
+import { TopicProgress, type Tracked } from '../../src/deliver/topic-progress.ts';
+import { IterableHttp } from '../../src/sinks/iterable/http.ts';
 import { Rule } from '../../src/rule/rule.ts';
 import { EmbeddedDeadLetters } from '../../src/topics/embedded/dead-letters.ts';
 import { EmbeddedMember } from '../../src/topics/embedded/member.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AddressOrder } from '../../src/delivery/address-order.ts';
+import { AddressOrder } from '../../src/deliver/address-order.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 
 const user = (userId: string, email: string | null): EligibleUser => ({

@@ -8,13 +8,13 @@ import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { Rule } from '../../src/rule/rule.ts';
 import { Batch } from '../../src/commands/batch.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
-import type { UserDelivery } from '../../src/delivery/deliver-user.ts';
-import { StoppedError } from '../../src/iterable/calls.ts';
-import type { Verdict } from '../../src/iterable/read-response.ts';
+import { type Delivery, StoppedError } from '../../src/deliver/sink.ts';
+import type { Reply } from '../../src/sinks/iterable/read-response.ts';
 import { Outages } from '../../src/observe/outages.ts';
 import type { DeadLetter } from '../../src/topics/port.ts';
+import { callsOf } from '../support/deliveries.ts';
 
-const slowDown = (retryAfterMs: number | null): Verdict => ({
+const slowDown = (retryAfterMs: number | null): Reply => ({
   kind: 'retry',
   status: 429,
   message: 'slow down',
@@ -24,9 +24,8 @@ const slowDown = (retryAfterMs: number | null): Verdict => ({
 const REFUSAL = { kind: 'refused', status: 400, code: null, message: '', body: null } as const;
 const REFUSED = {
   user: { userId: '7', email: 'a@example.com', pageViewId: '70' },
-  update: REFUSAL,
-  track: REFUSAL,
-} as unknown as UserDelivery;
+  calls: callsOf(REFUSAL, REFUSAL),
+} as unknown as Delivery;
 
 const logger = pino({ level: 'silent' });
 
@@ -87,11 +86,11 @@ describe('Batch', () => {
   it('gives up on Iterable after a minute, whatever it answers meanwhile', async () => {
     vi.useFakeTimers();
     const world = new World();
-    const { gate } = world.batch.sender;
-    gate.report(slowDown(null), false);
+    const { breaker } = world.batch.sink;
+    breaker.report(slowDown(null), false);
     await vi.advanceTimersByTimeAsync(40_000);
-    const away: Verdict = { kind: 'retry', status: 503, message: 'away', retryAfterMs: null };
-    gate.report(away, await gate.pass());
+    const away: Reply = { kind: 'retry', status: 503, message: 'away', retryAfterMs: null };
+    breaker.report(away, await breaker.pass());
     await vi.advanceTimersByTimeAsync(19_000);
     expect(world.gaveUp).toBeNull();
     await vi.advanceTimersByTimeAsync(2_000);
@@ -102,7 +101,7 @@ describe('Batch', () => {
   it('waits for as long as Iterable has asked for by Retry-After', async () => {
     vi.useFakeTimers();
     const world = new World();
-    world.batch.sender.gate.report(slowDown(120_000), false);
+    world.batch.sink.breaker.report(slowDown(120_000), false);
     await vi.advanceTimersByTimeAsync(120_000);
     expect(world.gaveUp).toBeNull();
     await vi.advanceTimersByTimeAsync(11_000);
@@ -132,7 +131,7 @@ describe('Batch', () => {
   it('keeps the dead letters of a page in one go; what was accepted counts without them', async () => {
     const world = new World(500);
     const ok = { kind: 'ok', status: 200, body: null } as const;
-    const accepted = { ...REFUSED, update: ok, track: ok };
+    const accepted = { ...REFUSED, calls: callsOf(ok, ok) };
     await world.batch.record([REFUSED, accepted, REFUSED]);
     expect(world.letters).toHaveLength(2);
     expect(world.commits).toBe(1);

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BulkPipeline } from '../../src/commands/bulk-pipeline.ts';
-import { callSized } from '../../src/commands/call-sized.ts';
+import { callSized } from '../../src/sinks/iterable/call-sized.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
-import { user } from '../support/engine-world.ts';
+import { user } from '../support/reconciler-world.ts';
 
 const at = (id: number, email = `u${id}@example.com`): EligibleUser => ({
   ...user(String(id), String(id)),

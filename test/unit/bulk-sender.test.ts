@@ -14,8 +14,9 @@ import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import type { DeadLetter } from '../../src/topics/port.ts';
 import { DEFAULT_COLUMN_ROWS } from '../support/default-columns.ts';
-import { user } from '../support/engine-world.ts';
+import { user } from '../support/reconciler-world.ts';
 import { startGateway } from '../support/gateway.ts';
+import { triggerFor } from '../support/triggers.ts';
 
 const row = (id: number): Record<string, unknown> => ({
   id,
@@ -66,7 +67,7 @@ function batchTo(baseUrl: string, query: Session['query'], letters: DeadLetter[]
 }
 
 describe('BulkSender', () => {
-  // Guards the halving in #call, and the engine's patience.
+  // Guards the halving in #call, and the reconciler's patience.
   it('finds the users that make a whole bulk call fail; the others are sent, these set aside', async () => {
     const poisoned = ['user1@example.com', 'user130@example.com', 'user131@example.com'];
     await using simulator = await startSimulator({ port: 0, limits: 'off' });
@@ -86,18 +87,8 @@ describe('BulkSender', () => {
     const failing = await new BulkSender(batch).send(users);
     expect([...failing.keys()].sort()).toEqual(['1', '130', '131']);
     expect(batch.totals).toMatchObject({ processed: 197, successful: 197 });
-    batch.engine.accept(
-      [...failing.keys()].map((userId) => ({
-        userId,
-        viewId: null,
-        isChange: false,
-        gtid: null,
-        committedAtMs: Date.now(),
-        seenAtMs: performance.now(),
-        finish: () => undefined,
-      })),
-    );
-    await batch.engine.idle();
+    batch.reconciler.accept([...failing.keys()].map((userId) => triggerFor(userId)));
+    await batch.reconciler.idle();
     expect(batch.totals).toMatchObject({ processed: 200, successful: 197, failed: 3 });
     expect(batch.exitCode(true)).toBe(1);
     expect(letters).toHaveLength(3);
@@ -123,7 +114,9 @@ describe('BulkSender', () => {
     const users = [1, 2, 3].map(userOf);
     const left = await new BulkSender(batch).send(users);
     expect([...left.keys()]).toEqual(['2']);
-    expect(left.get('2')).toMatchObject({ update: { kind: 'ok' }, track: { kind: 'ok' } });
+    expect(left.get('2')).toMatchObject({
+      calls: [{ outcome: { kind: 'ok' } }, { outcome: { kind: 'ok' } }],
+    });
     expect(batch.totals).toMatchObject({ processed: 2, successful: 2 });
     expect(simulator.users.size).toBe(3);
   });

@@ -1,13 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { CallGate } from '../../src/iterable/call-gate.ts';
-import { IterableCalls, StoppedError } from '../../src/iterable/calls.ts';
-import type { KeyAnswer } from '../../src/iterable/key-question.ts';
-import { RateBudget, type Start } from '../../src/iterable/rate-budget.ts';
-import type { Verdict } from '../../src/iterable/read-response.ts';
+import { CircuitBreaker } from '../../src/sinks/iterable/circuit-breaker.ts';
+import { StoppedError } from '../../src/deliver/sink.ts';
+import { IterableCalls } from '../../src/sinks/iterable/calls.ts';
+import type { KeyAnswer } from '../../src/sinks/iterable/key-question.ts';
+import { RateLimiter, type Start } from '../../src/sinks/iterable/rate-limiter.ts';
+import type { Reply } from '../../src/sinks/iterable/read-response.ts';
 
-const OK: Verdict = { kind: 'ok', status: 200, body: null };
-const FORBIDDEN: Verdict = { kind: 'unauthorised', status: 403, code: null, message: 'no' };
-const failure = (status: number | null): Verdict => ({
+const OK: Reply = { kind: 'ok', status: 200, body: null };
+const FORBIDDEN: Reply = { kind: 'unauthorised', status: 403, code: null, message: 'no' };
+const failure = (status: number | null): Reply => ({
   kind: 'retry',
   status,
   message: 'away',
@@ -20,9 +21,9 @@ class World {
   /** Starts that were taken from a limit. */
   granted = 0;
   questions = 0;
-  answers: Verdict[] = [];
+  answers: Reply[] = [];
   keyAnswers: KeyAnswer[] = [];
-  readonly gate = new CallGate({
+  readonly breaker = new CircuitBreaker({
     now: () => performance.now(),
     random: Math.random,
     onChange: () => undefined,
@@ -30,8 +31,8 @@ class World {
   readonly calls: IterableCalls;
 
   constructor() {
-    const budget = (): RateBudget => {
-      const one = new RateBudget({ limitPerSecond: 500, now: () => performance.now() });
+    const limiter = (): RateLimiter => {
+      const one = new RateLimiter({ limitPerSecond: 500, now: () => performance.now() });
       one.setShare(1);
       const take = one.take.bind(one);
       one.take = async (...asked): Promise<Start | null> => {
@@ -54,12 +55,12 @@ class World {
           return Promise.resolve(next(this.keyAnswers) ?? 'accepted');
         },
       },
-      gate: this.gate,
-      budgets: {
-        '/api/users/update': budget(),
-        '/api/events/track': budget(),
-        '/api/users/bulkUpdate': budget(),
-        '/api/events/trackBulk': budget(),
+      breaker: this.breaker,
+      limiters: {
+        '/api/users/update': limiter(),
+        '/api/events/track': limiter(),
+        '/api/users/bulkUpdate': limiter(),
+        '/api/events/trackBulk': limiter(),
       },
       random: () => 0,
       onAnswer: () => undefined,
@@ -86,7 +87,7 @@ describe('IterableCalls', () => {
       expect(await update()).toMatchObject({ kind: 'failed', status });
     }
     expect(world.sent).toBe(4);
-    expect(world.gate.isOpen).toBe(true);
+    expect(world.breaker.isOpen).toBe(false);
   });
 
   it('wait out a 429, which is about all of them', async () => {
@@ -105,7 +106,7 @@ describe('IterableCalls', () => {
   it('refuse the record, and send the next, where a 403 comes and the key itself is accepted', async () => {
     world.answers = [FORBIDDEN, OK];
     expect(await update()).toMatchObject({ kind: 'refused', status: 403, message: 'no' });
-    expect(world.gate.isOpen).toBe(true);
+    expect(world.breaker.isOpen).toBe(false);
     expect(await update()).toMatchObject({ kind: 'ok' });
     expect(world.questions).toBe(1);
   });
@@ -122,8 +123,8 @@ describe('IterableCalls', () => {
     const first = update();
     const second = update();
     first.catch(() => undefined);
-    while (world.gate.isOpen) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(world.gate.state.reason).toBe('key-refused');
+    while (!world.breaker.isOpen) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(world.breaker.trouble?.reason).toBe('key-refused');
     const sent = world.sent;
     while (world.questions < 3) {
       expect(world.sent).toBe(sent);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { connectionTrouble } from '../../src/connection-trouble.ts';
 import { explainDatabaseError } from '../../src/database/explain.ts';
-import { IterableHttp } from '../../src/iterable/http.ts';
+import { IterableHttp } from '../../src/sinks/iterable/http.ts';
 import { explainKafkaError } from '../../src/topics/kafka/client.ts';
 
 const DB = {
@@ -76,8 +76,8 @@ describe('a connection that does not come about', () => {
     const said = async (baseUrl: string, proxy: { url: string; except: string } | null) => {
       const options = { apiKey: 'planted-key', timeoutMs: 5_000, connectionsMax: 1 };
       await using http = new IterableHttp({ ...options, baseUrl, proxy });
-      const verdict = await http.checkKey();
-      return verdict.kind === 'retry' ? verdict.message : verdict.kind;
+      const reply = await http.checkKey();
+      return reply.kind === 'retry' ? reply.message : reply.kind;
     };
     expect(await said(`http://127.0.0.1:${port}`, null)).toBe(
       `127.0.0.1:${port} of ITERABLE_API_BASE_URL: nothing listens there, ECONNREFUSED`,

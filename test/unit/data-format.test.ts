@@ -12,9 +12,9 @@ import { checkpointText } from '../../src/capture/stream.ts';
 import { ResultsFile } from '../../src/commands/results-file.ts';
 import { ResumeFile } from '../../src/commands/resume-file.ts';
 import { NO_TOTALS, withDelivery } from '../../src/commands/totals.ts';
-import { deadLetterOf } from '../../src/delivery/dead-letter.ts';
-import type { UserDelivery } from '../../src/delivery/deliver-user.ts';
-import { readMessage, scanOwnView } from '../../src/delivery/read-message.ts';
+import { deadLetterOf } from '../../src/deliver/dead-letter.ts';
+import { readMessage, scanOwnView } from '../../src/deliver/read-message.ts';
+import type { Delivery } from '../../src/deliver/sink.ts';
 import { openFile } from '../../src/topics/embedded/file.ts';
 import { readLetter } from '../../src/topics/kafka/letter-index.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
@@ -22,6 +22,7 @@ import { USER_CHANGE_CAUSES } from '../../src/topics/messages.ts';
 import { topicNames } from '../../src/topics/names.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
 import { PAGE_VIEWS_COLUMNS } from '../support/default-tables.ts';
+import { callsOf } from '../support/deliveries.ts';
 import { listed } from '../support/listed.ts';
 
 const PAGE = readFileSync(new URL('../../docs/data-format.md', import.meta.url), 'utf8');
@@ -74,21 +75,21 @@ describe('docs/data-format.md', () => {
     expect(message?.value).toBe(example('page view'));
     expect(JSON.stringify(message?.headers)).toBe(example('headers mysql'));
     expect(message).toMatchObject({ topic: 'page_views', key: '7', timestampMs: NOW });
-    expect(scanOwnView(example('page view'))?.request).toMatchObject({ userId: '7' });
+    expect(scanOwnView(example('page view'))).toMatchObject({ userId: '7' });
     expect(JSON.stringify(captured(null)[0]?.headers)).toBe(example('headers file'));
   });
 
   it('has the user change, and every cause', () => {
     const { value } = userChange(NAMES.userChanges, 7, 'customers.update', NOW, {});
     expect(value).toBe(example('user change'));
-    expect(readMessage({ value }, 'page_view').kind).toBe('requests');
+    expect(readMessage({ value }, 'page_view').kind).toBe('triggers');
     const rows = [...PAGE.matchAll(/^\| `([\w.]+)` +\| [^|]+\|$/gm)].map(([, cell]) => cell);
     expect(rows).toEqual(expect.arrayContaining([...USER_CHANGE_CAUSES]));
   });
 
   it('has dead letters of both kinds', () => {
     const update = refused('InvalidEmailAddressError', '');
-    const letter = deadLetterOf({ user: USER, update, track: OK }, NOW);
+    const letter = deadLetterOf({ user: USER, calls: callsOf(update, OK) }, NOW);
     expect(JSON.stringify(letter)).toBe(example('dead letter'));
     for (const name of ['dead letter', 'dead letter unreadable']) {
       const message = { key: field('id', name), value: example(name), topic: '', timestampMs: 0 };
@@ -121,7 +122,7 @@ describe('docs/data-format.md', () => {
   it('has the results file and the resume file', () => {
     const folder = mkdtempSync(join(tmpdir(), 'data-format-'));
     const track = refused('BadParams', 'createdAt is in the future');
-    const delivery: UserDelivery = { user: USER, update: OK, track };
+    const delivery: Delivery = { user: USER, calls: callsOf(OK, track) };
     {
       using file = new ResultsFile(folder);
       file.add(delivery);

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import type { Sender } from '../../src/delivery/sender.ts';
-import { DeliveryStream } from '../../src/delivery/stream.ts';
+import type { Sink } from '../../src/deliver/sink.ts';
+import { DeliveryStream } from '../../src/deliver/stream.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import type {
   MemberHandlers,
@@ -25,7 +25,7 @@ const MESSAGE: ReceivedMessage = {
 const BLOG =
   '{"id":1,"user_id":7,"page":"blog","device":null,"browser":null,"location":null,"event_time":"2026-01-13T14:30:45Z"}';
 
-/** A stream whose member and sender do nothing but what a test says. */
+/** A stream whose member and sink do nothing but what a test says. */
 class World {
   told: MemberHandlers | null = null;
   readonly drained = Promise.withResolvers<void>();
@@ -50,7 +50,7 @@ class World {
         });
       },
     } as unknown as Topics;
-    const pace = { waitingForBudget: () => 0, budgetPerSecond: () => 500, holdUps: () => 0 };
+    const pace = { waiting: 0, perSecond: 500, holdUps: 0 };
     this.stream = new DeliveryStream({
       topics,
       groupId: 'group',
@@ -60,11 +60,11 @@ class World {
       rule: { planType: 'pro', pages: ['pricing'], lookbackDays: 7 },
       db: { name: 'shop', user: 'me', model: DEFAULT_MODEL },
       fingerprint: 'mark',
-      sender: {
+      sink: {
         pace,
         setShare: () => undefined,
         stop: () => this.drained.promise,
-      } as unknown as Sender,
+      } as unknown as Sink,
       metrics: createMetrics(),
       logger: pino({ level: 'silent' }),
       onTrouble: () => undefined,

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Circumstances, FailingUsers, PATIENCE } from '../../src/delivery/failing-users.ts';
+import { type Circumstances, FailingUsers, PATIENCE } from '../../src/deliver/failing-users.ts';
 
 const failure = (about: Partial<Circumstances>): Circumstances => ({
-  openMs: 0,
+  thereMs: 0,
   succeeded: 0,
   isAnswered: false,
   random: 0.5,
@@ -15,7 +15,7 @@ describe('FailingUsers', () => {
   it('sets a user aside after ten tries and five minutes in which others got through', () => {
     const users = new FailingUsers(PATIENCE);
     const tries = Array.from({ length: 11 }, (_, i) =>
-      users.failed('7', failure({ openMs: i * 30_000, succeeded: i })),
+      users.failed('7', failure({ thereMs: i * 30_000, succeeded: i })),
     );
     expect(tries.slice(0, 10).every(({ kind }) => kind === 'again')).toBe(true);
     expect(tries[10]).toEqual({ kind: 'set-aside', tries: 11, failingMs: 300_000 });
@@ -30,10 +30,10 @@ describe('FailingUsers', () => {
     const users = new FailingUsers(PATIENCE);
     fc.assert(
       fc.property(fc.array(fc.nat(10_000_000), { maxLength: 100 }), (waits) => {
-        let openMs = 0;
+        let thereMs = 0;
         for (const wait of waits) {
-          openMs += wait;
-          expect(users.failed('7', failure({ openMs })).kind).toBe('again');
+          thereMs += wait;
+          expect(users.failed('7', failure({ thereMs })).kind).toBe('again');
         }
         users.cleared('7');
       }),
@@ -43,7 +43,7 @@ describe('FailingUsers', () => {
   it('takes an answer of Iterable for the success of another', () => {
     const users = new FailingUsers({ triesMin: 2, failingMsMin: 10 });
     users.failed('7', failure({}));
-    expect(users.failed('7', failure({ openMs: 10, isAnswered: true })).kind).toBe('set-aside');
+    expect(users.failed('7', failure({ thereMs: 10, isAnswered: true })).kind).toBe('set-aside');
   });
 
   it('needs both, tries and time, and counts only time in which Iterable was there for others', () => {
@@ -51,14 +51,14 @@ describe('FailingUsers', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const users = new FailingUsers(PATIENCE);
-        let [openMs, succeeded, tries, goodMs] = [0, 0, 0, 0];
+        let [thereMs, succeeded, tries, goodMs] = [0, 0, 0, 0];
         for (const { wait, success } of steps) {
-          openMs += wait;
+          thereMs += wait;
           if (success) succeeded += 1;
           if (tries > 0 && success) goodMs += wait;
           tries += 1;
           const isOver = success && tries >= 10 && goodMs >= 300_000;
-          const { kind } = users.failed('7', failure({ openMs, succeeded }));
+          const { kind } = users.failed('7', failure({ thereMs, succeeded }));
           expect(kind).toBe(isOver ? 'set-aside' : 'again');
           if (isOver) return;
         }

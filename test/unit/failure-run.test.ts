@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CALLERS_IN_A_ROW, FailureRun } from '../../src/iterable/failure-run.ts';
+import { CALLERS_IN_A_ROW, FailureRun } from '../../src/sinks/iterable/failure-run.ts';
 
 const event = fc.record({ id: fc.integer({ min: 1, max: 12 }), isOk: fc.boolean() });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fieldValue, kindOfType } from '../../src/model/values.ts';
 import { userReader } from '../../src/rule/eligible-user.ts';
-import { trackedEvent, userUpdate } from '../../src/iterable/payloads.ts';
+import { trackedEvent, userUpdate } from '../../src/sinks/iterable/payloads.ts';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { fieldsIn } from '../../src/model/found.ts';
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Reading, readMessage } from '../../src/delivery/read-message.ts';
+import { type Reading, readMessage } from '../../src/deliver/read-message.ts';
+import { viewInserted } from '../../src/deliver/trigger.ts';
 import type { TopicFormat } from '../../src/settings/types.ts';
 
 const FORMATS: readonly TopicFormat[] = ['page_view', 'debezium', 'maxwell'];
@@ -11,8 +12,8 @@ const VALID: Record<TopicFormat, object> = {
   maxwell: { database: 'd', table: 'page_views', type: 'insert', data: VIEW },
 };
 const READ = {
-  kind: 'requests',
-  requests: [{ userId: '7', view: { id: '123', page: 'pricing' }, isChange: false }],
+  kind: 'triggers',
+  triggers: [{ userId: '7', cause: viewInserted('123'), page: 'pricing' }],
 };
 /** Against a hang: a busy machine takes a multiple of the usual milliseconds. */
 const MS_MAX = 20_000;
@@ -23,11 +24,11 @@ function readAll(value: string): Reading[] {
     const began = performance.now();
     const reading = readMessage({ value }, format);
     expect(performance.now() - began).toBeLessThan(MS_MAX);
-    if (reading.kind === 'requests') {
-      expect(reading.requests.length).toBeGreaterThan(0);
-      for (const { userId, view } of reading.requests) {
+    if (reading.kind === 'triggers') {
+      expect(reading.triggers.length).toBeGreaterThan(0);
+      for (const { userId, cause } of reading.triggers) {
         expect(userId).toMatch(/^\d{1,20}$/);
-        if (view !== null) expect(view.id).toMatch(/^\d{1,20}$/);
+        if (cause.kind === 'view') expect(cause.id).toMatch(/^\d{1,20}$/);
       }
     } else expect(['nothing', 'unreadable']).toContain(reading.kind);
     return reading;
@@ -106,14 +107,14 @@ describe('readMessage', () => {
       }
     }
     const around = `{"x":${'['.repeat(deep)}1234567890123456789${']'.repeat(deep)},${JSON.stringify(VIEW).slice(1)}`;
-    expect(['requests', 'unreadable']).toContain(readAll(around)[0]?.kind);
+    expect(['triggers', 'unreadable']).toContain(readAll(around)[0]?.kind);
   });
 
   // Guards isSafeInteger in id(): a rounded id would name another user.
   it('takes an id to the digit or not at all', () => {
     const idOf = (id: string): string | null => {
       const reading = readMessage({ value: `{"user_id":${id},"cause":"x"}` }, 'page_view');
-      return reading.kind === 'requests' ? (reading.requests[0]?.userId ?? null) : null;
+      return reading.kind === 'triggers' ? (reading.triggers[0]?.userId ?? null) : null;
     };
     expect(idOf('18446744073709551615')).toBe('18446744073709551615');
     for (const id of [

@@ -6,14 +6,14 @@ import {
   bulkKey,
   disallowedEvents,
   itemOutcome,
-} from '../../src/iterable/read-bulk.ts';
+} from '../../src/sinks/iterable/read-bulk.ts';
 import {
   cleanMessage,
   readChannels,
   readResponse,
   readRetryAfter,
-} from '../../src/iterable/read-response.ts';
-import { hasUsableEmail } from '../../src/iterable/payloads.ts';
+} from '../../src/sinks/iterable/read-response.ts';
+import { hasUsableEmail } from '../../src/sinks/iterable/payloads.ts';
 import { oneLine, plainJson, secretRemover, withoutAddresses } from '../../src/plain-text.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 
@@ -37,21 +37,21 @@ function readAll(status: number, text: string): void {
 }
 
 function readAs(shape: 'single' | 'bulk', status: number, text: string): void {
-  const verdict = inTime(() => readResponse(status, null, text, NOW, shape));
-  if (verdict.kind === 'ok' || verdict.kind === 'refused') {
+  const reply = inTime(() => readResponse(status, null, text, NOW, shape));
+  if (reply.kind === 'ok' || reply.kind === 'refused') {
     // What is kept goes to files as JSON.
-    JSON.stringify(verdict.body);
-    for (const [email, list] of inTime(() => bulkFailures(verdict.body))) {
-      const outcome = itemOutcome(verdict, list);
+    JSON.stringify(reply.body);
+    for (const [email, list] of inTime(() => bulkFailures(reply.body))) {
+      const outcome = itemOutcome(reply, list);
       if (outcome.kind === 'refused') expect(outcome.code ?? '').not.toMatch(UNPRINTABLE);
       expect(email).toBe(bulkKey(email));
     }
-    expect(Number.isNaN(bulkFailCount(verdict.body))).toBe(false);
-    disallowedEvents(verdict.body);
+    expect(Number.isNaN(bulkFailCount(reply.body))).toBe(false);
+    disallowedEvents(reply.body);
   }
-  if ('message' in verdict) {
-    expect(verdict.message).not.toMatch(UNPRINTABLE);
-    expect(verdict.message.length).toBeLessThanOrEqual(300);
+  if ('message' in reply) {
+    expect(reply.message).not.toMatch(UNPRINTABLE);
+    expect(reply.message.length).toBeLessThanOrEqual(300);
   }
 }
 

@@ -3,8 +3,9 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import type { Engine, WorkItem } from '../../src/delivery/engine.ts';
-import { Intake, type IntakeDeps } from '../../src/delivery/intake.ts';
+import type { Reconciler } from '../../src/deliver/reconciler.ts';
+import { Intake, type IntakeDeps } from '../../src/deliver/intake.ts';
+import type { Trigger } from '../../src/deliver/trigger.ts';
 import type { ReceivedMessage } from '../../src/topics/port.ts';
 
 setFlagsFromString('--expose-gc');
@@ -38,16 +39,16 @@ function message(offset: number): ReceivedMessage {
   };
 }
 
-/** Of pricing views; what is to be looked at goes to `items`, and there is always room. */
+/** Of pricing views; what is to be looked at goes to `triggers`, and there is always room. */
 function intakeFor(
-  items: WorkItem[],
+  triggers: Trigger[],
   more: Partial<Pick<IntakeDeps, 'onOutcome' | 'onUnreadable' | 'nowEpoch'>> = {},
 ): Intake {
   return new Intake({
-    engine: {
-      accept: (accepted: readonly WorkItem[]) => void items.push(...accepted),
+    reconciler: {
+      accept: (accepted: readonly Trigger[]) => void triggers.push(...accepted),
       room: () => Promise.resolve(),
-    } as unknown as Engine,
+    } as unknown as Reconciler,
     format: 'page_view',
     model: DEFAULT_MODEL,
     pageViewsTopic: 'views',
@@ -65,17 +66,17 @@ function intakeFor(
 describe('Intake', () => {
   // Guards #finisher: what is unfinished is kept, its messages are not.
   it('keeps of a message that is unfinished only what is needed to finish it', async () => {
-    const items: WorkItem[] = [];
-    const intake = intakeFor(items);
+    const triggers: Trigger[] = [];
+    const intake = intakeFor(triggers);
     const before = heapMegabytes();
     for (let offset = 0; offset < MESSAGES; offset += 100) {
       await intake.accept(Array.from({ length: 100 }, (_, i) => message(offset + i)));
     }
     const kept = heapMegabytes() - before;
-    expect(items).toHaveLength(MESSAGES);
+    expect(triggers).toHaveLength(MESSAGES);
     // Whole, they are 100 MB.
     expect(kept).toBeLessThan((MESSAGES * 1_000) / 2 ** 20);
-    for (const item of items) item.finish('sent');
+    for (const trigger of triggers) trigger.finish('sent');
     expect(intake.progress.takeMoved()).toEqual([
       { topic: 'views', partition: 0, offset: MESSAGES },
     ]);
@@ -85,10 +86,10 @@ describe('Intake', () => {
   it('passes over what can not change the answer, and finishes it in its order', async () => {
     const DAY = 86_400_000;
     const NOW = Date.UTC(2026, 0, 31);
-    const items: WorkItem[] = [];
+    const triggers: Trigger[] = [];
     const told: [string, number][] = [];
     let nowMs = NOW;
-    const intake = intakeFor(items, {
+    const intake = intakeFor(triggers, {
       onOutcome: (outcome, messages) => told.push([outcome, messages]),
       nowEpoch: () => nowMs,
     });
@@ -114,10 +115,10 @@ describe('Intake', () => {
       view('home', NOW),
     ]);
     await Promise.resolve();
-    expect(items).toHaveLength(1);
+    expect(triggers).toHaveLength(1);
     expect(told).toEqual([['ineligible', 4]]);
     expect(intake.progress.takeMoved()).toEqual([{ topic: 'views', partition: 0, offset: 2 }]);
-    items[0]?.finish('sent');
+    triggers[0]?.finish('sent');
     expect(intake.progress.takeMoved()).toEqual([{ topic: 'views', partition: 0, offset: 5 }]);
     // Our clock has jumped ahead: what the source committed now is looked at.
     nowMs = NOW + 400 * DAY;
@@ -125,7 +126,7 @@ describe('Intake', () => {
     // The source's clock did: the same.
     nowMs = NOW;
     await intake.accept([view('pricing', NOW, NOW + 400 * DAY)]);
-    expect(items).toHaveLength(3);
+    expect(triggers).toHaveLength(3);
   });
 
   // Guards scanOwnView: a blank before the message leaves it to the parser.
@@ -184,10 +185,10 @@ describe('Intake', () => {
       }),
     );
     const taken = async (value: string) => {
-      const items: WorkItem[] = [];
+      const triggers: Trigger[] = [];
       const told: [string, number][] = [];
       const letters: string[] = [];
-      const intake = intakeFor(items, {
+      const intake = intakeFor(triggers, {
         onOutcome: (outcome, messages) => told.push([outcome, messages]),
         onUnreadable: ({ reason }) => letters.push(reason),
         nowEpoch: () => NOW,
@@ -196,7 +197,7 @@ describe('Intake', () => {
       const at = { topic: 'views', partition: 0, offset: 7, timestampMs: NOW };
       await intake.accept([{ ...at, key: '2', value, headers }]);
       await Promise.resolve();
-      const asked = items.map((item) => ({ ...item, finish: null }));
+      const asked = triggers.map((trigger) => ({ ...trigger, finish: null }));
       return { asked, told, letters, moved: intake.progress.takeMoved() };
     };
     await fc.assert(

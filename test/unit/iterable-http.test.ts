@@ -1,7 +1,7 @@
 import { type AddressInfo } from 'node:net';
 import { type ServerResponse, createServer } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { IterableHttp } from '../../src/iterable/http.ts';
+import { IterableHttp } from '../../src/sinks/iterable/http.ts';
 
 async function serving(
   answer: (response: ServerResponse) => void,
@@ -38,7 +38,7 @@ describe('a call to Iterable', () => {
       await using client = http(100);
       // More than there are connections: those that wait for one end in time as well.
       const calls = Array.from({ length: 5 }, () => client.post('/api/users/update', '{}'));
-      for (const verdict of await Promise.all(calls)) expect(verdict).toMatchObject(NO_ANSWER);
+      for (const reply of await Promise.all(calls)) expect(reply).toMatchObject(NO_ANSWER);
     }
   });
 
@@ -50,7 +50,7 @@ describe('a call to Iterable', () => {
     await client.post('/api/users/update', '{}');
     const before = timers();
     const calls = Array.from({ length: 50 }, () => client.post('/api/users/update', '{}'));
-    for (const verdict of await Promise.all(calls)) expect(verdict).toMatchObject({ kind: 'ok' });
+    for (const reply of await Promise.all(calls)) expect(reply).toMatchObject({ kind: 'ok' });
     expect(timers()).toBeLessThan(before + 25);
   });
 
@@ -66,8 +66,8 @@ describe('a call to Iterable', () => {
       );
     });
     await using client = server.http(5_000);
-    const verdict = await client.post('/api/users/update', '{}');
-    expect(verdict).toMatchObject({ kind: 'refused', status: 400, code: 'Bad€Params' });
+    const reply = await client.post('/api/users/update', '{}');
+    expect(reply).toMatchObject({ kind: 'refused', status: 400, code: 'Bad€Params' });
   });
 
   it('gives up an answer that is too large, and goes on', async () => {
@@ -78,8 +78,8 @@ describe('a call to Iterable', () => {
       isLarge = false;
     });
     await using client = server.http(5_000);
-    const verdict = await client.post('/api/users/update', '{}');
-    expect(verdict).toMatchObject({ kind: 'retry', message: 'the answer is over 8388608 bytes' });
+    const reply = await client.post('/api/users/update', '{}');
+    expect(reply).toMatchObject({ kind: 'retry', message: 'the answer is over 8388608 bytes' });
     expect(await client.post('/api/users/update', '{}')).toMatchObject({ kind: 'ok' });
   });
 });

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { KeyQuestion } from '../../src/iterable/key-question.ts';
-import type { KeyVerdict } from '../../src/iterable/read-response.ts';
+import { KeyQuestion } from '../../src/sinks/iterable/key-question.ts';
+import type { KeyReply } from '../../src/sinks/iterable/read-response.ts';
 
-const ACCEPTED: KeyVerdict = { kind: 'ok', status: 200, body: { channels: [] } };
-const REFUSED: KeyVerdict = { kind: 'unauthorised', status: 401, code: null, message: '' };
-const AWAY: KeyVerdict = { kind: 'retry', status: 503, message: '', retryAfterMs: null };
+const ACCEPTED: KeyReply = { kind: 'ok', status: 200, body: { channels: [] } };
+const REFUSED: KeyReply = { kind: 'unauthorised', status: 401, code: null, message: '' };
+const AWAY: KeyReply = { kind: 'retry', status: 503, message: '', retryAfterMs: null };
 
 describe('KeyQuestion', () => {
   it('answers in three words', async () => {
@@ -33,7 +33,7 @@ describe('KeyQuestion', () => {
 
   // Else a record would be refused for good because the key was accepted just before it was revoked.
   it('gives nobody an answer to a question that began before it was asked', async () => {
-    const first = Promise.withResolvers<KeyVerdict>();
+    const first = Promise.withResolvers<KeyReply>();
     const answers = [first.promise, Promise.resolve(REFUSED)];
     const question = new KeyQuestion(() => answers.shift() ?? Promise.resolve(AWAY));
     const before = question.ask();

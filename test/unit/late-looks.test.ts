@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { WorkItem } from '../../src/delivery/engine.ts';
-import { LATE_MS, LateLooks } from '../../src/delivery/late-looks.ts';
-import type { Look, Visibility } from '../../src/delivery/looks.ts';
+import { LATE_MS, LateLooks } from '../../src/deliver/late-looks.ts';
+import type { Visibility } from '../../src/deliver/looks.ts';
+import { type Trigger, viewInserted } from '../../src/deliver/trigger.ts';
+import { triggerFor } from '../support/triggers.ts';
 
 const NOBODY_KNOWS: Visibility = { views: new Set(), hasExecuted: () => null };
 
@@ -9,28 +10,26 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 function world() {
-  const accepted: WorkItem[] = [];
+  const accepted: Trigger[] = [];
   const late = new LateLooks({
-    accept: (items) => void accepted.push(...items),
+    accept: (triggers) => void accepted.push(...triggers),
     now: () => performance.now(),
     nowEpoch: () => Date.now(),
   });
   /** A view that was waited for in vain. */
-  const look = (userId: string): Look => ({
-    userId,
-    viewId: '5',
-    isChange: false,
-    gtid: null,
-    committedAtMs: Date.now() - 20_000,
-    seenAtMs: performance.now() - 20_000,
-  });
-  return { accepted, late, look };
+  const waited = (userId: string): Trigger =>
+    triggerFor(userId, {
+      cause: viewInserted('5'),
+      committedAtMs: Date.now() - 20_000,
+      seenAtMs: performance.now() - 20_000,
+    });
+  return { accepted, late, waited };
 }
 
 describe('a look that was given up', () => {
   it('is made once more a minute later, once a user', () => {
-    const { accepted, late, look } = world();
-    late.note([look('7'), look('7'), look('8')], { rows: [], visibility: NOBODY_KNOWS });
+    const { accepted, late, waited } = world();
+    late.note([waited('7'), waited('7'), waited('8')], { rows: [], visibility: NOBODY_KNOWS });
     vi.advanceTimersByTime(LATE_MS - 1);
     expect(accepted).toEqual([]);
     vi.advanceTimersByTime(1_001);
@@ -40,10 +39,10 @@ describe('a look that was given up', () => {
   });
 
   it('comes later for those who came later, also where one is waited for already', () => {
-    const { accepted, late, look } = world();
-    late.note([look('7')], { rows: [], visibility: NOBODY_KNOWS });
+    const { accepted, late, waited } = world();
+    late.note([waited('7')], { rows: [], visibility: NOBODY_KNOWS });
     vi.advanceTimersByTime(LATE_MS / 2);
-    late.note([look('8')], { rows: [], visibility: NOBODY_KNOWS });
+    late.note([waited('8')], { rows: [], visibility: NOBODY_KNOWS });
     vi.advanceTimersByTime(LATE_MS / 2);
     expect(accepted.map(({ userId }) => userId)).toEqual(['7']);
     vi.advanceTimersByTime(LATE_MS / 2 + 1_000);
@@ -51,16 +50,19 @@ describe('a look that was given up', () => {
   });
 
   it('is not made where the server has said that the row is gone', () => {
-    const { accepted, late, look } = world();
-    late.note([look('7')], { rows: [], visibility: { ...NOBODY_KNOWS, hasExecuted: () => true } });
+    const { accepted, late, waited } = world();
+    late.note([waited('7')], {
+      rows: [],
+      visibility: { ...NOBODY_KNOWS, hasExecuted: () => true },
+    });
     vi.advanceTimersByTime(2 * LATE_MS);
     expect(accepted).toEqual([]);
   });
 
   it('is forgotten with the partitions, and never grows beyond its bound', () => {
-    const { accepted, late, look } = world();
+    const { accepted, late, waited } = world();
     for (let id = 0; id < 10_100; id += 1) {
-      late.note([look(String(id))], { rows: [], visibility: NOBODY_KNOWS });
+      late.note([waited(String(id))], { rows: [], visibility: NOBODY_KNOWS });
     }
     expect(late.users).toBe(10_000);
     late.clear();

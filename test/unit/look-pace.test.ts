@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LookPace } from '../../src/delivery/look-pace.ts';
+import { LookPace } from '../../src/deliver/look-pace.ts';
 
 const paced = (tookMs: number): LookPace => {
   const pace = new LookPace();

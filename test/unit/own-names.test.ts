@@ -6,7 +6,7 @@ import { readStatement } from '../../src/capture/statements.ts';
 import { planTable } from '../../src/capture/table-plan.ts';
 import { setupText } from '../../src/commands/setup-db.ts';
 import { positional } from '../../src/database/placeholders.ts';
-import { readMessage } from '../../src/delivery/read-message.ts';
+import { readMessage } from '../../src/deliver/read-message.ts';
 import { COLUMNS, OUR_TABLES } from '../../src/model/columns.ts';
 import {
   DEFAULT_MODEL,
@@ -240,15 +240,15 @@ describe('own names', () => {
     { __table: 'visits', __op: 'c', visit: 5, visitor: 7, page: 'pricing' },
   ])('are what messages of Debezium have', (value) => {
     const read = (of: unknown) => readMessage({ value: JSON.stringify(of) }, 'debezium', MODEL);
-    const view = { id: '5', page: 'pricing' };
-    expect(read(value)).toMatchObject({ requests: [{ userId: '7', view }] });
+    const cause = { kind: 'view', id: '5' };
+    expect(read(value)).toMatchObject({ triggers: [{ userId: '7', cause, page: 'pricing' }] });
     const source = { table: 'clients' };
     expect(read({ op: 'u', source, after: { No: 7 }, before: { no: 8 } })).toMatchObject({
-      requests: [{ userId: '7' }, { userId: '8' }],
+      triggers: [{ userId: '7' }, { userId: '8' }],
     });
     expect(read({ op: 'c', source: { table: 'page_views' }, after: {} }).kind).toBe('nothing');
     expect(readMessage({ value: '{"user_id":7,"cause":"ddl"}' }, 'page_view', MODEL).kind).toBe(
-      'requests',
+      'triggers',
     );
   });
 

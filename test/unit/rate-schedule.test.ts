@@ -6,7 +6,7 @@ import {
   TypicalWait,
   Widening,
   rateSchedule,
-} from '../../src/iterable/rate-schedule.ts';
+} from '../../src/sinks/iterable/rate-schedule.ts';
 
 function mostInAnyWindow(starts: readonly number[], windowMs: number): number {
   let most = 0;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readMessage, scanOwnView } from '../../src/delivery/read-message.ts';
+import { readMessage, scanOwnView } from '../../src/deliver/read-message.ts';
+import { ASKED, CHANGED, viewInserted } from '../../src/deliver/trigger.ts';
 import type { TopicFormat } from '../../src/settings/types.ts';
 
 const VIEW = {
@@ -12,25 +13,25 @@ const VIEW = {
   location: 'Austin, TX',
   event_time: '2026-01-13T14:30:45Z',
 };
-const REQUEST = { userId: '7', view: { id: '123', page: 'pricing' }, isChange: false };
-const CHANGE = { userId: '7', view: null, isChange: true };
+const VIEWED = { userId: '7', cause: viewInserted('123'), page: 'pricing' };
+const CHANGE = { userId: '7', cause: CHANGED, page: null };
 
 function read(value: unknown, format: TopicFormat = 'page_view'): unknown {
   const reading = readMessage(
     { value: typeof value === 'string' ? value : JSON.stringify(value) },
     format,
   );
-  return reading.kind === 'requests' ? reading.requests : reading;
+  return reading.kind === 'triggers' ? reading.triggers : reading;
 }
 
 describe('readMessage: page_view and user_change', () => {
   it('reads an inserted page view', () => {
-    expect(read(VIEW)).toEqual([REQUEST]);
+    expect(read(VIEW)).toEqual([VIEWED]);
   });
 
   it('reads a user change, and knows that a backfill is not one', () => {
     expect(read({ user_id: 7, cause: 'customers.update' })).toEqual([CHANGE]);
-    expect(read({ user_id: 7, cause: 'backfill' })).toEqual([{ ...CHANGE, isChange: false }]);
+    expect(read({ user_id: 7, cause: 'backfill' })).toEqual([{ ...CHANGE, cause: ASKED }]);
   });
 
   it('keeps ids above 2^53 to the digit, as numbers and as strings', () => {
@@ -39,8 +40,8 @@ describe('readMessage: page_view and user_change', () => {
     expect(read(text)).toEqual([
       {
         userId: '9007199254740993',
-        view: { id: '18446744073709551610', page: 'home' },
-        isChange: false,
+        cause: viewInserted('18446744073709551610'),
+        page: 'home',
       },
     ]);
   });
@@ -69,21 +70,21 @@ describe('readMessage: debezium', () => {
 
   it('reads its envelope with and without schema, and flattened', () => {
     const envelope = { before: null, after: VIEW, source, op: 'c' };
-    expect(read(envelope, 'debezium')).toEqual([REQUEST]);
-    expect(read({ schema: {}, payload: envelope }, 'debezium')).toEqual([REQUEST]);
-    expect(read({ ...envelope, op: 'r' }, 'debezium')).toEqual([REQUEST]);
-    expect(read(VIEW, 'debezium')).toEqual([REQUEST]);
+    expect(read(envelope, 'debezium')).toEqual([VIEWED]);
+    expect(read({ schema: {}, payload: envelope }, 'debezium')).toEqual([VIEWED]);
+    expect(read({ ...envelope, op: 'r' }, 'debezium')).toEqual([VIEWED]);
+    expect(read(VIEW, 'debezium')).toEqual([VIEWED]);
   });
 
   // Guards gtidOf: a replica's set of executed GTIDs then decides what it shows.
   it('takes the GTID where the message has one, in each of its forms', () => {
     const gtid = '3e11fa47-71ca-11e1-9e33-c80aa9429562:23';
     const envelope = { before: null, after: VIEW, source: { ...source, gtid }, op: 'c' };
-    expect(read(envelope, 'debezium')).toEqual([{ ...REQUEST, gtid }]);
-    expect(read({ schema: {}, payload: envelope }, 'debezium')).toEqual([{ ...REQUEST, gtid }]);
-    expect(read({ ...VIEW, __source_gtid: gtid }, 'debezium')).toEqual([{ ...REQUEST, gtid }]);
+    expect(read(envelope, 'debezium')).toEqual([{ ...VIEWED, gtid }]);
+    expect(read({ schema: {}, payload: envelope }, 'debezium')).toEqual([{ ...VIEWED, gtid }]);
+    expect(read({ ...VIEW, __source_gtid: gtid }, 'debezium')).toEqual([{ ...VIEWED, gtid }]);
     const maxwell = { table: 'page_views', type: 'insert', data: VIEW, gtid };
-    expect(read(maxwell, 'maxwell')).toEqual([{ ...REQUEST, gtid }]);
+    expect(read(maxwell, 'maxwell')).toEqual([{ ...VIEWED, gtid }]);
   });
 
   it('looks at both users of a view that moved, and at the user of a deleted one', () => {
@@ -109,8 +110,8 @@ describe('readMessage: maxwell', () => {
   const insert = { database: 'shop', table: 'page_views', type: 'insert', ts: 1, data: VIEW };
 
   it('reads inserts, bootstrap rows, updates and deletes', () => {
-    expect(read(insert, 'maxwell')).toEqual([REQUEST]);
-    expect(read({ ...insert, type: 'bootstrap-insert' }, 'maxwell')).toEqual([REQUEST]);
+    expect(read(insert, 'maxwell')).toEqual([VIEWED]);
+    expect(read({ ...insert, type: 'bootstrap-insert' }, 'maxwell')).toEqual([VIEWED]);
     expect(read({ ...insert, type: 'update', old: { page: 'home' } }, 'maxwell')).toEqual([CHANGE]);
     expect(read({ ...insert, type: 'update', old: { user_id: 8 } }, 'maxwell')).toEqual([
       CHANGE,
@@ -167,8 +168,8 @@ describe('readMessage: anything', () => {
     fc.assert(
       fc.property(wild, formats, (value, format) => {
         const reading = readMessage({ value }, format);
-        if (reading.kind !== 'requests') return;
-        for (const { userId } of reading.requests) expect(userId).toMatch(/^\d{1,20}$/);
+        if (reading.kind !== 'triggers') return;
+        for (const { userId } of reading.triggers) expect(userId).toMatch(/^\d{1,20}$/);
       }),
       { numRuns: 2000 },
     );
@@ -197,18 +198,15 @@ describe('scanOwnView', () => {
   const agrees = (value: string): void => {
     const scanned = scanOwnView(value);
     if (scanned === null) return;
-    expect(readMessage({ value }, 'page_view')).toEqual({
-      kind: 'requests',
-      requests: [scanned.request],
-    });
+    const { eventTime, ...read } = scanned;
+    expect(readMessage({ value }, 'page_view')).toEqual({ kind: 'triggers', triggers: [read] });
     const parsed = JSON.parse(value) as { page: unknown; event_time: unknown };
-    expect([scanned.page, scanned.eventTime]).toEqual([parsed.page, parsed.event_time]);
+    expect([read.page, eventTime]).toEqual([parsed.page, parsed.event_time]);
   };
 
   it('reads what we write, and says what parsing it would say', () => {
     expect(scanOwnView(JSON.stringify(VIEW))).toEqual({
-      request: REQUEST,
-      page: 'pricing',
+      ...VIEWED,
       eventTime: VIEW.event_time,
     });
     fc.assert(fc.property(view, (row) => agrees(JSON.stringify(row))));

@@ -5,7 +5,7 @@ import {
   readChannels,
   readResponse,
   readRetryAfter,
-} from '../../src/iterable/read-response.ts';
+} from '../../src/sinks/iterable/read-response.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const SUCCESS = '{"msg":"","code":"Success","params":null}';
@@ -104,10 +104,9 @@ describe('readResponse', () => {
         fc.option(fc.string()),
         fc.oneof(fc.string(), fc.json()),
         (status, header, body) => {
-          const verdict = readResponse(status, header, body, NOW, 'single');
-          expect(['ok', 'refused', 'retry', 'unauthorised']).toContain(verdict.kind);
-          if (verdict.kind === 'retry')
-            expect(verdict.retryAfterMs ?? 0).toBeLessThanOrEqual(600_000);
+          const reply = readResponse(status, header, body, NOW, 'single');
+          expect(['ok', 'refused', 'retry', 'unauthorised']).toContain(reply.kind);
+          if (reply.kind === 'retry') expect(reply.retryAfterMs ?? 0).toBeLessThanOrEqual(600_000);
         },
       ),
     );

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { CaptureState, CaptureStatus } from '../../src/capture/status.ts';
 import { LiveState } from '../../src/commands/live-state.ts';
-import type { Sender } from '../../src/delivery/sender.ts';
-import type { DeliveryStream } from '../../src/delivery/stream.ts';
-import { watchedLetters } from '../../src/delivery/watched-letters.ts';
+import type { DeliveryStream } from '../../src/deliver/stream.ts';
+import { watchedLetters } from '../../src/deliver/watched-letters.ts';
 import { Figure } from '../../src/observe/figure.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { Readiness } from '../../src/observe/readiness.ts';
@@ -30,8 +29,8 @@ const LETTER: DeadLetter = {
   time: '2026-01-01T00:00:00.000Z',
 };
 
-/** A stream and its sender as far as /readyz asks them. */
-function delivering(at: { share: number | null; isCurrent: boolean; budget: number }) {
+/** A stream and its sink as far as /readyz asks them. */
+function delivering(at: { share: number | null; isCurrent: boolean; sinkShare: number }) {
   const stream = {
     ...at,
     memory: { size: 0 },
@@ -40,12 +39,12 @@ function delivering(at: { share: number | null; isCurrent: boolean; budget: numb
     waits: [],
     lag: () => new Promise(() => undefined),
   } as unknown as DeliveryStream;
-  const sender = {
-    budgets: { '/api/users/update': { share: at.budget, waiting: 0 } },
-    calls: { inFlight: 0 },
-    gate: { state: { reason: null } },
-  } as unknown as Sender;
-  return [stream, sender, { count: () => new Promise<number>(() => undefined) }] as const;
+  const sink = {
+    share: at.sinkShare,
+    trouble: null,
+    pace: { waiting: 0, perSecond: 500, callsInFlight: 0, holdUps: 0, thereMs: 0 },
+  };
+  return [stream, sink, { count: () => new Promise<number>(() => undefined) }] as const;
 }
 
 describe('readiness', () => {
@@ -74,7 +73,7 @@ describe('readiness', () => {
     const state = new LiveState(createMetrics(), { capture: true, deliver: true });
     expect(state.troubles().map(({ part }) => part)).toEqual(['capture', 'group']);
     state.captureStatus(capture('streaming'));
-    state.watch(...delivering({ share: 1, isCurrent: true, budget: 1 }));
+    state.watch(...delivering({ share: 1, isCurrent: true, sinkShare: 1 }));
     expect(state.notReady()).toEqual([]);
   });
 
@@ -100,16 +99,16 @@ describe('readiness', () => {
   });
 
   it.each([
-    ['has no partitions assigned yet', { share: null, isCurrent: true, budget: 1 }, false],
-    ['is not heard of', { share: 1, isCurrent: false, budget: 1 }, false],
-    ['has just assigned them', { share: 1, isCurrent: true, budget: 0 }, false],
-    ['has none left for this member', { share: 0, isCurrent: true, budget: 0 }, true],
+    ['has no partitions assigned yet', { share: null, isCurrent: true, sinkShare: 1 }, false],
+    ['is not heard of', { share: 1, isCurrent: false, sinkShare: 1 }, false],
+    ['has just assigned them', { share: 1, isCurrent: true, sinkShare: 0 }, false],
+    ['has none left for this member', { share: 0, isCurrent: true, sinkShare: 0 }, true],
   ] as const)('while the group %s', (_what, at, isReady) => {
     const live = new LiveState(createMetrics(), { capture: false, deliver: true });
     live.watch(...delivering(at));
     const parts = live.troubles().map(({ part }) => part);
     expect(parts).toEqual(isReady ? [] : ['group']);
-    live.watch(...delivering({ share: 1, isCurrent: true, budget: 1 }));
+    live.watch(...delivering({ share: 1, isCurrent: true, sinkShare: 1 }));
     expect(live.notReady()).toEqual([]);
   });
 });
@@ -132,7 +131,7 @@ describe('a figure that is not known', () => {
     const metrics = createMetrics();
     const live = new LiveState(metrics, { capture: true, deliver: true });
     live.captureStatus(capture('streaming'));
-    live.watch(...delivering({ share: 1, isCurrent: true, budget: 1 }));
+    live.watch(...delivering({ share: 1, isCurrent: true, sinkShare: 1 }));
     metrics.topicLag.set({ topic: 'old' }, 7);
     metrics.deadLetters.set(7);
     const text = await live.metrics();

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it, vi } from 'vitest';
-import { Resync } from '../../src/delivery/resync.ts';
+import { Resync } from '../../src/deliver/resync.ts';
 import type { TopicOffset } from '../../src/topics/port.ts';
 
 const place = (partition: number): TopicOffset => ({ topic: 'views', partition, offset: 5 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CALL_RETRIES, retryDelayMs } from '../../src/iterable/retry-schedule.ts';
+import { CALL_RETRIES, retryDelayMs } from '../../src/retry-schedule.ts';
 
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 

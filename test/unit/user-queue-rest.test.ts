@@ -1,15 +1,16 @@
 import { describe, expect, it, vi } from 'vitest';
-import { UserQueue } from '../../src/delivery/user-queue.ts';
+import { UserQueue } from '../../src/deliver/user-queue.ts';
+import { triggerFor } from '../support/triggers.ts';
 
 const ids = (users: { userId: string }[]): string[] => users.map(({ userId }) => userId);
 
 describe('users who have rested', () => {
   it('are looked at before those who wait, up to three quarters of a turn', async () => {
-    const queue = new UserQueue<{ userId: string }>(() => undefined);
-    for (let i = 0; i < 4; i++) queue.add({ userId: `old${i}` });
+    const queue = new UserQueue(() => undefined);
+    for (let i = 0; i < 4; i++) queue.add(triggerFor(`old${i}`));
     const rested = queue.take(4);
-    for (let i = 0; i < 8; i++) queue.add({ userId: `new${i}` });
-    for (const { userId, items } of rested) queue.rest(userId, items, 1);
+    for (let i = 0; i < 8; i++) queue.add(triggerFor(`new${i}`));
+    for (const { userId, triggers } of rested) queue.rest(userId, triggers, 1);
     await vi.waitFor(() => expect(queue.queued).toBe(12));
     expect(ids(queue.take(4)).map((id) => id.slice(0, 3))).toEqual(['old', 'old', 'old', 'new']);
     expect(queue.take(20)).toHaveLength(8);

@@ -94,7 +94,7 @@ export class EmbeddedMember implements GroupMember {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    // A handler that never lets more in (the engine has stopped) must not hold this up.
+    // A handler that never lets more in (the reconciler has stopped) must not hold this up.
     await Promise.race([this.#loop, sleep(500)]);
     this.#deps.lock[Symbol.dispose]();
   }
