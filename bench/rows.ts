@@ -2,11 +2,11 @@
  * What a row costs from the binlog's packet to its message, and to the JSON of it alone: by our own
  * reading, and by zongji and the translation of its rows, in turn in one process. Needs no server.
  */
-import type { CaptureEvent } from '../src/capture/events.ts';
-import { EventTimes } from '../src/capture/event-time.ts';
-import { RawEvents } from '../src/capture/raw-events.ts';
-import { RowMessages } from '../src/capture/row-messages.ts';
-import { Stamp } from '../src/capture/stamp.ts';
+import type { CaptureEvent } from '../src/source/mysql/dump/events.ts';
+import { EventTimes } from '../src/source/mysql/decode/event-time.ts';
+import { RawEvents } from '../src/source/mysql/dump/raw-events.ts';
+import { RowMessages } from '../src/capture/messages.ts';
+import { Stamp } from '../src/source/mysql/transactions/stamp.ts';
 import { BatchSet } from '../src/topics/batch/batch-set.ts';
 import {
   type WrittenColumn,

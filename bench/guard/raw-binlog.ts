@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { createConnection } from 'mysql2';
-import type { Packet } from '../../src/capture/packets.ts';
+import type { Packet } from '../../src/source/mysql/dump/packets.ts';
 import type { DatabaseAddress } from '../../tools/services/services.ts';
 
 /** The server says EOF at the end of the log, in place of waiting for more. */

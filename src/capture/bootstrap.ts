@@ -1,6 +1,6 @@
 import type { Publisher, TopicNames } from '../topics/port.ts';
 import { USER_CHANGE_SCHEMA, type UserChangeCause } from '../topics/messages.ts';
-import { userChange } from './row-messages.ts';
+import { userChange } from './messages.ts';
 
 export interface BootstrapOptions {
   publisher: Publisher;

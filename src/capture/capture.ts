@@ -7,9 +7,9 @@ import type { Logger } from '../observe/logger.ts';
 import type { Outages, TopicsPart } from '../observe/outages.ts';
 import type { DatabaseSettings, StartFrom } from '../settings/types.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
-import { AUDIT_INTERVAL_MS, Audit } from './audit.ts';
+import { AUDIT_INTERVAL_MS, Audit } from '../source/mysql/audit/audit.ts';
 import { publishEveryone } from './bootstrap.ts';
-import { checkSource, refusalOf } from './checks.ts';
+import { checkSource, refusalOf } from '../source/mysql/checks/checks.ts';
 import {
   TopicsAwayError,
   endingStream,
@@ -17,16 +17,22 @@ import {
   noteFailures,
   refusedLoss,
 } from './failure.ts';
-import { guardLock, lockName, takeLock } from './lock.ts';
-import { LogFailures } from './log-failures.ts';
-import { type LogPosition, parseCheckpoint, positionText } from './position.ts';
-import { type Source, readEarliest, readNow, readSource, readVisible } from './source.ts';
-import { askAbout, decideStart } from './start.ts';
+import { guardLock, lockName, takeLock } from '../source/mysql/lock.ts';
+import { LogFailures } from '../source/mysql/log-failures.ts';
+import { type LogPosition, parseCheckpoint, positionText } from '../source/mysql/position.ts';
+import {
+  type Source,
+  readEarliest,
+  readNow,
+  readSource,
+  readVisible,
+} from '../source/mysql/server.ts';
+import { askAbout, decideStart } from '../source/mysql/start.ts';
 import { type CaptureResync, type CaptureStatus, LiveStatus } from './status.ts';
 import { type StreamEnd, checkpointText, stream } from './stream.ts';
-import { type Definitions, readDefinitions } from './table-definitions.ts';
+import { type Definitions, readDefinitions } from '../source/mysql/checks/table-definitions.ts';
 
-export { type Check, checkSource } from './checks.ts';
+export { type Check, checkSource } from '../source/mysql/checks/checks.ts';
 export type { CaptureStatus } from './status.ts';
 
 export interface CaptureDependencies {

@@ -1,19 +1,24 @@
 import type { DatabaseSettings } from '../settings/types.ts';
 import { USER_CHANGE_SCHEMA } from '../topics/messages.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
-import { Assembler, type Loss } from './assembler.ts';
+import { Assembler, type Loss } from '../source/mysql/transactions/transaction-buffer.ts';
 import { isPast } from '../database/log-place.ts';
-import { type Audit, type Unlogged, rangesText } from './audit.ts';
-import { openBinlog } from './binlog.ts';
-import { estimateCommitMs } from './commit-time.ts';
-import { Everyone } from './everyone.ts';
-import { Outbox } from './outbox.ts';
-import { ParentWatch } from './parent-watch.ts';
-import { type Checkpoint, type LogPosition, PositionTracker, positionText } from './position.ts';
-import { RowMessages, userChange } from './row-messages.ts';
-import { type Source, tablesOf } from './source.ts';
-import type { Definitions } from './table-definitions.ts';
-import type { Watched } from './statements.ts';
+import { type Audit, type Unlogged, rangesText } from '../source/mysql/audit/audit.ts';
+import { openBinlog } from '../source/mysql/dump/binlog.ts';
+import { estimateCommitMs } from '../source/mysql/dump/commit-time.ts';
+import { Everyone } from './resync.ts';
+import { Outbox } from './publish-queue.ts';
+import { ParentWatch } from '../source/mysql/dump/parent-watch.ts';
+import {
+  type Checkpoint,
+  type LogPosition,
+  PositionTracker,
+  positionText,
+} from '../source/mysql/position.ts';
+import { RowMessages, userChange } from './messages.ts';
+import { type Source, tablesOf } from '../source/mysql/server.ts';
+import type { Definitions } from '../source/mysql/checks/table-definitions.ts';
+import type { Watched } from '../source/mysql/statements/statements.ts';
 import type { LiveStatus } from './status.ts';
 
 /** Silence of the server for longer is a broken link: three heartbeats and more. */

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import pino from 'pino';
 import { checkSource } from '../capture/capture.ts';
-import { checkReplica } from '../capture/replica-check.ts';
+import { checkReplica } from '../source/mysql/checks/replica-check.ts';
 import { connect } from '../database/connect.ts';
 import { UnavailableError } from '../errors.ts';
 import { IterableHttp } from '../iterable/http.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, test } from 'vitest';
-import { AUDIT_INTERVAL_MS } from '../../src/capture/audit.ts';
+import { AUDIT_INTERVAL_MS } from '../../src/source/mysql/audit/audit.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
 import { Program, environment, until as eventually } from '../support/program.ts';

@@ -6,8 +6,8 @@
  * PLANT names a fault that the checker has to find (see test/fault/planted.test.ts).
  */
 import { StatementSync } from 'node:sqlite';
-import { Outbox } from '../../src/capture/outbox.ts';
-import { RowMessages } from '../../src/capture/row-messages.ts';
+import { Outbox } from '../../src/capture/publish-queue.ts';
+import { RowMessages } from '../../src/capture/messages.ts';
 import { Intake } from '../../src/delivery/intake.ts';
 import { SentMemory } from '../../src/delivery/sent-memory.ts';
 import { TopicProgress, type Tracked } from '../../src/delivery/topic-progress.ts';

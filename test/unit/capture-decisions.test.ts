@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import { checkVariables, hasGlobalGrant, refusalOf } from '../../src/capture/checks.ts';
-import { estimateCommitMs, readCommitTimeMs } from '../../src/capture/commit-time.ts';
-import { EventTimes } from '../../src/capture/event-time.ts';
+import { checkVariables, hasGlobalGrant, refusalOf } from '../../src/source/mysql/checks/checks.ts';
+import { estimateCommitMs, readCommitTimeMs } from '../../src/source/mysql/dump/commit-time.ts';
+import { EventTimes } from '../../src/source/mysql/decode/event-time.ts';
 import { isTransient, noteFailures } from '../../src/capture/failure.ts';
-import { lockName } from '../../src/capture/lock.ts';
-import type { Checkpoint } from '../../src/capture/position.ts';
-import { type CheckpointFacts, decideStart, isPositionGone } from '../../src/capture/start.ts';
-import { isImageWhole, planTable } from '../../src/capture/table-plan.ts';
+import { lockName } from '../../src/source/mysql/lock.ts';
+import type { Checkpoint } from '../../src/source/mysql/position.ts';
+import { type CheckpointFacts, decideStart, isPositionGone } from '../../src/source/mysql/start.ts';
+import { isImageWhole, planTable } from '../../src/source/mysql/decode/table-plan.ts';
 import { UnavailableError } from '../../src/errors.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { GtidSet } from '@vlasky/zongji';
 import { describe, expect, test } from 'vitest';
-import { parseGtid } from '../../src/capture/gtid.ts';
+import { parseGtid } from '../../src/source/mysql/gtid.ts';
 import {
   type LogPosition,
   PositionTracker,
   parseCheckpoint,
   positionText,
-} from '../../src/capture/position.ts';
+} from '../../src/source/mysql/position.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 

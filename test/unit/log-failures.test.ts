@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LogFailures } from '../../src/capture/log-failures.ts';
+import { LogFailures } from '../../src/source/mysql/log-failures.ts';
 
 describe('a log that can not be read', () => {
   const gone = Object.assign(new Error('I/O error reading log event'), { errno: 1236 });

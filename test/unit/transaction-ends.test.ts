@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { TransactionEnd } from '../../src/capture/events.ts';
-import { type Gtid, gtidText, parseGtid } from '../../src/capture/gtid.ts';
-import { type LogPosition, PositionTracker } from '../../src/capture/position.ts';
-import { Stamp, ViewHeaders } from '../../src/capture/stamp.ts';
-import { TransactionEnds } from '../../src/capture/transaction-ends.ts';
+import type { TransactionEnd } from '../../src/source/mysql/dump/events.ts';
+import { type Gtid, gtidText, parseGtid } from '../../src/source/mysql/gtid.ts';
+import { type LogPosition, PositionTracker } from '../../src/source/mysql/position.ts';
+import { Stamp, ViewHeaders } from '../../src/source/mysql/transactions/stamp.ts';
+import { TransactionEnds } from '../../src/source/mysql/transactions/transaction-ends.ts';
 import { encodeHeaders } from '../../src/topics/batch/headers.ts';
 
 const MYSQL = ['3e11fa47-71ca-11e1-9e33-c80aa9429562:', '3e11fa47-71ca-11e1-9e33-c80aa9429563:'];
