@@ -15,7 +15,7 @@ export const QUEUE_BYTES_LOW = 4 * 1024 * 1024;
 /** A checkpoint costs a write of its own: a crash repeats at most what came since the last one. */
 const CHECKPOINT_INTERVAL_MS = 200;
 
-export interface OutboxOptions {
+export interface PublishQueueOptions {
   publisher: Publisher;
   source: string;
   /** The checkpoint's text as it is after the actions that have run. */
@@ -35,8 +35,8 @@ export interface OutboxOptions {
  * once when idle, in large batches under load. A checkpoint says only what was published. Of a
  * transaction that may still be rolled back nothing is published (see BatchQueue).
  */
-export class Outbox {
-  readonly #options: OutboxOptions;
+export class PublishQueue {
+  readonly #options: PublishQueueOptions;
   readonly #queue: BatchQueue;
   #publishingBytes = 0;
   #isFull = false;
@@ -48,7 +48,7 @@ export class Outbox {
   /** Resolves when all is published after `close`; rejects when publishing fails. */
   readonly done: Promise<void>;
 
-  constructor(options: OutboxOptions) {
+  constructor(options: PublishQueueOptions) {
     this.#options = options;
     this.#queue = new BatchQueue(() => options.publisher.batch(), options.onEnds);
     this.done = this.#run();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { USER_CHANGE_SCHEMA } from '../topics/messages.ts';
-import type { Outbox } from './publish-queue.ts';
+import type { PublishQueue } from './publish-queue.ts';
 import { userChange } from './messages.ts';
 import { COMMIT_GAP_MS } from '../source/mysql/server.ts';
 
@@ -18,7 +18,7 @@ export interface EveryoneOptions {
   eligibleUserIds: () => AsyncIterable<readonly (number | string)[]>;
   /** Reads anew, before each look, what the stream must know of the tables; it may reject. */
   refresh: () => Promise<void>;
-  outbox: Pick<Outbox, 'add' | 'mark' | 'isFull'>;
+  queue: Pick<PublishQueue, 'add' | 'mark' | 'isFull'>;
   onError: (error: unknown) => void;
   signal: AbortSignal;
 }
@@ -66,7 +66,7 @@ export class Everyone {
         this.#done = asked;
         const endMs = performance.now();
         this.#pauseEndMs = endMs + Math.max(PAUSE_MS_MIN, (endMs - startMs) * PAUSE_FACTOR);
-        this.#options.outbox.mark(() => {
+        this.#options.queue.mark(() => {
           if (this.#asked === asked) this.#because = null;
         });
       } catch (error) {
@@ -94,13 +94,13 @@ export class Everyone {
   }
 
   async #publish(): Promise<void> {
-    const { userChanges, outbox, signal } = this.#options;
+    const { userChanges, queue, signal } = this.#options;
     const headers = { schema: USER_CHANGE_SCHEMA };
     for await (const ids of this.#options.eligibleUserIds()) {
-      while (outbox.isFull) await sleep(ROOM_WAIT_MS, undefined, { signal });
+      while (queue.isFull) await sleep(ROOM_WAIT_MS, undefined, { signal });
       if (signal.aborted) return;
       const nowMs = Date.now();
-      outbox.add((to) => {
+      queue.add((to) => {
         for (const id of ids) to.push(userChange(userChanges, id, 'ddl', nowMs, headers));
       });
     }

@@ -1,13 +1,13 @@
 import type { DatabaseSettings } from '../settings/types.ts';
 import { USER_CHANGE_SCHEMA } from '../topics/messages.ts';
 import type { Publisher, TopicNames } from '../topics/port.ts';
-import { Assembler, type Loss } from '../source/mysql/transactions/transaction-buffer.ts';
+import { TransactionBuffer, type Loss } from '../source/mysql/transactions/transaction-buffer.ts';
 import { isPast } from '../database/log-place.ts';
 import { type Audit, type Unlogged, rangesText } from '../source/mysql/audit/audit.ts';
 import { openBinlog } from '../source/mysql/dump/binlog.ts';
 import { estimateCommitMs } from '../source/mysql/dump/commit-time.ts';
 import { Everyone } from './resync.ts';
-import { Outbox } from './publish-queue.ts';
+import { PublishQueue } from './publish-queue.ts';
 import { ParentWatch } from '../source/mysql/dump/parent-watch.ts';
 import {
   type Checkpoint,
@@ -70,7 +70,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   const ending = Promise.withResolvers<StreamEnd>();
   const closing = new AbortController();
   let lost: Loss | null = null;
-  const outbox = new Outbox({
+  const queue = new PublishQueue({
     publisher,
     source: options.checkpointSource,
     checkpoint: () => checkpointText(tracker.current(), source, lost, everyone.because),
@@ -89,7 +89,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   const onLoss = (loss: Loss): void => {
     lost ??= loss;
     // Saved also where nothing came since the last save.
-    outbox.mark(() => undefined);
+    queue.mark(() => undefined);
     ending.resolve({ kind: 'lost', loss: lost });
   };
   const takeDefinitions = (now: Definitions): void => {
@@ -103,16 +103,16 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     eligibleUserIds: options.eligibleUserIds,
     // Before the look: what cascaded while a new foreign key was not known is seen by it.
     refresh: async () => takeDefinitions(await options.readDefinitions()),
-    outbox,
+    queue,
     onError: (error) => options.debug(error, 'the look at everyone is put off'),
     signal: besides.signal,
   });
-  const assembler = new Assembler({
+  const buffer = new TransactionBuffer({
     watched: () => watched,
     server: source.serverUuid,
     messages: new RowMessages(names, (table, id) => audit.note(table, id)),
     tracker,
-    outbox,
+    queue,
     nowMs: Date.now,
     onLoss,
     onEveryone: (because) => askForEveryone(because),
@@ -138,7 +138,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
       else if (event.kind === 'begin') {
         status.newestMs = event.commitMs ?? estimateCommitMs(Date.now(), event.seconds);
       }
-      assembler.handle(event);
+      buffer.handle(event);
     },
     onError: (error) => ending.resolve({ kind: 'broken', error, readTo: '' }),
   });
@@ -147,10 +147,10 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     binlog.resume();
   };
   status.readPosition = () => positionText(tracker.current());
-  status.readQueueBytes = () => outbox.bytes;
-  status.readPublishingMs = () => outbox.publishingMs;
+  status.readQueueBytes = () => queue.bytes;
+  status.readPublishingMs = () => queue.publishingMs;
   const watch = setInterval(() => {
-    if (outbox.isFull) return;
+    if (queue.isFull) return;
     const silentMs = performance.now() - Math.max(binlog.lastHeardMs, quietSinceMs);
     if (silentMs < SILENCE_MS_MAX) return;
     const error = new Error(`the server was silent for ${Math.round(silentMs / 1000)} s`);
@@ -165,14 +165,14 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
   if (options.broken.aborted) onBroken();
   const audited = audit.run({
     serverUuid: source.serverUuid,
-    hasPassed: (place) => !outbox.isFull && isPast(binlog.reached, place),
-    onUnlogged: (found) => makeGood(found, outbox, options),
+    hasPassed: (place) => !queue.isFull && isPast(binlog.reached, place),
+    onUnlogged: (found) => makeGood(found, queue, options),
     onError: (error) => options.debug(error, 'the audit is put off'),
     signal: besides.signal,
   });
   let end: StreamEnd;
   try {
-    end = await Promise.race([ending.promise, outbox.done.then(() => ending.promise)]);
+    end = await Promise.race([ending.promise, queue.done.then(() => ending.promise)]);
   } finally {
     clearInterval(watch);
     signal.removeEventListener('abort', onStop);
@@ -180,7 +180,7 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
     await binlog[Symbol.asyncDispose]();
     besides.abort();
     await audited;
-    await closeOutbox(outbox, signal, closing);
+    await closeQueue(queue, signal, closing);
     audit.end(positionText(tracker.current()));
   }
   if (end.kind !== 'broken' || end.readTo === null) return end;
@@ -188,13 +188,17 @@ export async function stream(options: StreamOptions): Promise<StreamEnd> {
 }
 
 /** Asks for a look at the users whose rows the log does not have. */
-function makeGood({ table, ids, userIds }: Unlogged, outbox: Outbox, options: StreamOptions): void {
+function makeGood(
+  { table, ids, userIds }: Unlogged,
+  queue: PublishQueue,
+  options: StreamOptions,
+): void {
   options.warn(
     `${ids.length} rows of ${options.db.model.tables[table]} are not in the binlog (ids ${rangesText(ids)}): written with sql_log_bin=0, or past a filter? Their users are looked at again; let every session write to the binlog`,
   );
   const headers = { schema: USER_CHANGE_SCHEMA };
   const nowMs = Date.now();
-  outbox.add(
+  queue.add(
     (to) => {
       for (const id of userIds) {
         to.push(userChange(options.names.userChanges, id, 'audit', nowMs, headers));
@@ -208,8 +212,8 @@ function makeGood({ table, ids, userIds }: Unlogged, outbox: Outbox, options: St
  * Publishes what is in memory: for as long as it takes while the program runs, for
  * CLOSING_MS_MAX after a stop. What is left then comes again after the next start.
  */
-async function closeOutbox(
-  outbox: Outbox,
+async function closeQueue(
+  queue: PublishQueue,
   signal: AbortSignal,
   closing: AbortController,
 ): Promise<void> {
@@ -220,7 +224,7 @@ async function closeOutbox(
   if (signal.aborted) limit();
   else signal.addEventListener('abort', limit, { once: true });
   try {
-    await outbox.close();
+    await queue.close();
   } catch (error) {
     if (!closing.signal.aborted) throw error;
   } finally {

@@ -70,7 +70,7 @@ describe('time', () => {
     120_000,
   );
 
-  // Guards the monotonic clocks of engine, gate, budget and outbox, and HeardClock of KafkaMember.
+  // Guards the monotonic clocks of engine, gate, budget and publish queue, and HeardClock of KafkaMember.
   it.concurrent.each(['embedded', 'Kafka'] as const)(
     'jumps by hours and weeks in both directions, on %s topics, and nothing is lost',
     async (topics) => {

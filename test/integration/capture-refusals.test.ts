@@ -77,7 +77,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     ['binlog_transaction_compression', 'ON', 'OFF', 'set binlog_transaction_compression=OFF'],
   ].filter(([name]) => flavour === 'mysql' || !/compression/.test(name ?? ''));
 
-  // Guards outbox.mark in onLoss: without it the same event would be refused at each start.
+  // Guards queue.mark in onLoss: without it the same event would be refused at each start.
   test.each(sessions)(
     'ends in mid-stream when a session writes with %s=%s, and starts anew from everyone after',
     async (name, wrong, right, sentence) => {

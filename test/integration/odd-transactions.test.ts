@@ -96,7 +96,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     expect(await t.idsWith(105)).toEqual([100, 103]);
   });
 
-  // Guards the order of rules in Assembler: what a table without transactions keeps is never lost.
+  // Guards the order of rules in TransactionBuffer: what a table without transactions keeps is never lost.
   test('shows what a table without transactions keeps, though the rest is rolled back', async () => {
     await using t = await capturing(server(), [
       'CREATE TABLE safe (id INT PRIMARY KEY)',

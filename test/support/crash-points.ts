@@ -6,7 +6,7 @@
  * PLANT names a fault that the checker has to find (see test/fault/planted.test.ts).
  */
 import { StatementSync } from 'node:sqlite';
-import { Outbox } from '../../src/capture/publish-queue.ts';
+import { PublishQueue } from '../../src/capture/publish-queue.ts';
 import { RowMessages } from '../../src/capture/messages.ts';
 import { Intake } from '../../src/delivery/intake.ts';
 import { SentMemory } from '../../src/delivery/sent-memory.ts';
@@ -69,9 +69,9 @@ function mark(owner: Owner, name: string, nameOf: (args: readonly unknown[]) => 
 }
 
 mark(RowMessages, 'append', () => 'row');
-mark(Outbox, 'rows', () => 'queueing');
-mark(Outbox, 'mark', () => 'transaction end');
-mark(Outbox, 'end', () => 'transaction end');
+mark(PublishQueue, 'rows', () => 'queueing');
+mark(PublishQueue, 'mark', () => 'transaction end');
+mark(PublishQueue, 'end', () => 'transaction end');
 for (const publisher of [EmbeddedPublisher, KafkaPublisher]) {
   mark(publisher, 'publish', ([, checkpoint]) =>
     checkpoint === undefined ? 'publish' : 'publish with checkpoint',

@@ -13,7 +13,7 @@ function looking(refresh: () => Promise<void> = () => Promise.resolve()) {
       yield await Promise.resolve([1, 2]);
     },
     refresh,
-    outbox: {
+    queue: {
       add: (fill) => fill(list),
       mark: (action) => action(),
       isFull: false,

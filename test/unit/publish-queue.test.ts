@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Outbox, QUEUE_BYTES_HIGH, QUEUE_BYTES_LOW } from '../../src/capture/publish-queue.ts';
+import {
+  PublishQueue,
+  QUEUE_BYTES_HIGH,
+  QUEUE_BYTES_LOW,
+} from '../../src/capture/publish-queue.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
 import { listed } from '../support/listed.ts';
@@ -20,11 +24,11 @@ const message = (value: string): OutgoingMessage => ({
   headers: {},
 });
 
-function outboxWith(publish: (published: Published) => Promise<void>) {
+function queueWith(publish: (published: Published) => Promise<void>) {
   const published: Published[] = [];
   const events: string[] = [];
   let place = 0;
-  const outbox = new Outbox({
+  const queue = new PublishQueue({
     publisher: {
       batch: () => new MessageList(),
       publish: async (messages, checkpoint) => {
@@ -47,29 +51,29 @@ function outboxWith(publish: (published: Published) => Promise<void>) {
     signal: new AbortController().signal,
   });
   const add = (value: string, bytes = value.length): void =>
-    outbox.add((to) => {
+    queue.add((to) => {
       to.push(message(value.padEnd(bytes)));
     });
   const end = (at: number): void =>
-    outbox.mark(() => {
+    queue.mark(() => {
       place = at;
     });
-  return { outbox, published, events, add, end };
+  return { queue, published, events, add, end };
 }
 
-describe('the outbox', () => {
+describe('the publish queue', () => {
   test('publishes at once when idle', async () => {
-    const { outbox, published, add } = outboxWith(() => Promise.resolve());
+    const { queue, published, add } = queueWith(() => Promise.resolve());
     await sleep(5);
     add('a');
     await sleep(1);
     expect(published.map(({ values }) => values)).toEqual([['a']]);
-    await outbox.close();
+    await queue.close();
   });
 
   test('gathers while a publish is under way, one after the other and in order', async () => {
     let underWay = 0;
-    const { outbox, published, add } = outboxWith(async () => {
+    const { queue, published, add } = queueWith(async () => {
       underWay += 1;
       expect(underWay).toBe(1);
       await sleep(5);
@@ -79,7 +83,7 @@ describe('the outbox', () => {
       add(String(i));
       if (i % 10 === 0) await sleep(1);
     }
-    await outbox.close();
+    await queue.close();
     expect(published.flatMap(({ values }) => values)).toEqual(
       Array.from({ length: 100 }, (_, i) => String(i)),
     );
@@ -88,13 +92,13 @@ describe('the outbox', () => {
 
   test('never saves a place before all up to it was published', async () => {
     const random = randomFrom(SEED);
-    const { outbox, published, add, end } = outboxWith(() => sleep(random() * 3));
+    const { queue, published, add, end } = queueWith(() => sleep(random() * 3));
     for (let i = 1; i <= 300; i += 1) {
       add(`${i}`, 5_000);
       end(i);
       if (i % 7 === 0) await sleep(2);
     }
-    await outbox.close();
+    await queue.close();
     let reached = 0;
     let checkpoints = 0;
     for (const { values, checkpoint } of published) {
@@ -108,7 +112,7 @@ describe('the outbox', () => {
   });
 
   test('saves the place soon though no message comes, and not for every transaction', async () => {
-    const { outbox, published, end } = outboxWith(() => Promise.resolve());
+    const { queue, published, end } = queueWith(() => Promise.resolve());
     for (let i = 1; i <= 50; i += 1) {
       end(i);
       await sleep(1);
@@ -116,29 +120,29 @@ describe('the outbox', () => {
     await sleep(300);
     expect(published.at(-1)?.checkpoint).toBe('50');
     expect(published.length).toBeLessThan(10);
-    await outbox.close();
+    await queue.close();
   });
 
   test('says when it is full, and when there is room again', async () => {
     const gate = Promise.withResolvers<void>();
-    const { outbox, events, add } = outboxWith(() => gate.promise);
+    const { queue, events, add } = queueWith(() => gate.promise);
     const each = 1024 * 1024;
     for (let bytes = 0; bytes <= QUEUE_BYTES_HIGH; bytes += each) add('x', each);
     expect(events).toEqual(['full']);
-    expect(outbox.isFull).toBe(true);
+    expect(queue.isFull).toBe(true);
     gate.resolve();
-    await outbox.close();
+    await queue.close();
     expect(events).toEqual(['full', 'room']);
-    expect(outbox.bytes).toBe(0);
+    expect(queue.bytes).toBe(0);
     expect(QUEUE_BYTES_LOW).toBeLessThan(QUEUE_BYTES_HIGH);
   });
 
   test('fails with what publishing failed with, and publishes no more', async () => {
-    const { outbox, published, add } = outboxWith(() => Promise.reject(new Error('no broker')));
+    const { queue, published, add } = queueWith(() => Promise.reject(new Error('no broker')));
     add('a');
-    await expect(outbox.done).rejects.toThrow('no broker');
+    await expect(queue.done).rejects.toThrow('no broker');
     add('b');
-    await expect(outbox.close()).rejects.toThrow('no broker');
+    await expect(queue.close()).rejects.toThrow('no broker');
     expect(published).toEqual([]);
   });
 });

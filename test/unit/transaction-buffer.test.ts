@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import { Assembler, type Loss } from '../../src/source/mysql/transactions/transaction-buffer.ts';
+import {
+  TransactionBuffer,
+  type Loss,
+} from '../../src/source/mysql/transactions/transaction-buffer.ts';
 import { BatchQueue } from '../../src/source/mysql/transactions/batch-queue.ts';
 import { DecodedRows } from '../../src/source/mysql/decode/decoded-rows.ts';
 import { EventTimes } from '../../src/source/mysql/decode/event-time.ts';
@@ -17,7 +20,7 @@ const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const NAMES = { pageViews: 'v', userChanges: 'u', deadLetters: 'd', checkpoints: 'c' };
 const TIMES = new EventTimes('+00:00');
 
-function assembled() {
+function buffering() {
   const messages: OutgoingMessage[] = [];
   const losses: Loss[] = [];
   const warnings: string[] = [];
@@ -35,12 +38,12 @@ function assembled() {
     }
     return result;
   };
-  const assembler = new Assembler({
+  const buffer = new TransactionBuffer({
     watched: () => ({ database: 'shop', model: DEFAULT_MODEL, parents: [] }),
     server: 'server-1',
     messages: new RowMessages(NAMES),
     tracker,
-    outbox: {
+    queue: {
       begin: () => queue.begin(),
       rows: (fill) => published(queue.rows(fill)),
       get undecided() {
@@ -81,15 +84,15 @@ function assembled() {
     rows: new DecodedRows([{ id, user_id: 1, page: 'home' }], 'insert', PAGE_VIEWS_COLUMNS, TIMES),
   });
   const handle = (...events: CaptureEvent[]): void => {
-    for (const event of events) assembler.handle(event);
+    for (const event of events) buffer.handle(event);
   };
   const place = (): string => (tracker.current() as { gtidSet: string }).gtidSet;
   return { messages, losses, everyone, warnings, handle, begin, statement, row, at, place };
 }
 
-describe('the assembler', () => {
+describe('the transaction buffer', () => {
   test('lets rows go at the end of their transaction, when the place moves', () => {
-    const t = assembled();
+    const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'), t.row(1));
     expect(t.messages).toEqual([]);
     expect(t.place()).toBe('');
@@ -99,7 +102,7 @@ describe('the assembler', () => {
   });
 
   test('lets rows of a large transaction go before its end, and warns if it is rolled back', () => {
-    const t = assembled();
+    const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'));
     for (let id = 0; id < 10_000; id += 1) t.handle(t.row(id));
     expect(t.messages).toHaveLength(10_000);
@@ -109,7 +112,7 @@ describe('the assembler', () => {
   });
 
   test('drops what is rolled back: the whole, or what came after a savepoint', () => {
-    const t = assembled();
+    const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'), t.row(1), t.statement('ROLLBACK'));
     t.handle(t.begin(2, 5_002), t.statement('BEGIN'), t.row(2), t.statement('SAVEPOINT `a`'));
     t.handle(t.row(3), t.statement('SAVEPOINT `b`'), t.row(4), t.statement('ROLLBACK TO `b`'));
@@ -121,7 +124,7 @@ describe('the assembler', () => {
   });
 
   test('gives an XA transaction the time and the position of its commit', () => {
-    const t = assembled();
+    const t = buffering();
     const xid = '1:61:';
     t.handle(t.begin(1, 5_001), t.statement("XA START X'61',X'',1"), t.row(1));
     t.handle(t.statement("XA END X'61',X'',1"), { ...t.at, kind: 'prepare', xid });
@@ -137,7 +140,7 @@ describe('the assembler', () => {
 
   // Guards #lookFor in #end: such a transaction has no decision of its own.
   test('looks at everyone for what no row tells in an XA transaction of one phase', () => {
-    const t = assembled();
+    const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement("XA START X'61',X'',1"));
     t.handle({ kind: 'unseen', because: 'a cascade' });
     expect(t.everyone).toEqual([]);
@@ -146,7 +149,7 @@ describe('the assembler', () => {
   });
 
   test('asks to start anew when an XA transaction commits whose rows were never seen', () => {
-    const t = assembled();
+    const t = buffering();
     t.handle(t.begin(3, 5_003), t.statement("XA ROLLBACK X'61',X'',1"));
     expect(t.losses).toEqual([]);
     t.handle(t.begin(4, 5_004), t.statement("XA COMMIT X'61',X'',1"));
@@ -154,7 +157,7 @@ describe('the assembler', () => {
   });
 
   test('takes a table made by SELECT for one transaction, and DDL for one of its own', () => {
-    const t = assembled();
+    const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('CREATE TABLE other (id INT)'));
     expect(t.place()).toBe(`${UUID}:1`);
     t.handle(t.begin(2, 5_002), t.statement('BEGIN'));
@@ -165,7 +168,7 @@ describe('the assembler', () => {
   });
 
   test('refuses rows as text and what can not be read, and leaves the place before them', () => {
-    const t = assembled();
+    const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'));
     t.handle(t.statement('UPDATE customers SET a = 1'));
     t.handle({ kind: 'unreadable', sentence: 'set it' });
@@ -176,7 +179,7 @@ describe('the assembler', () => {
 
   // Guards INCIDENT_EVENT: the server itself says that rows are missing.
   test('starts anew after an incident, and looks at everyone after a definition that may change rows', () => {
-    const t = assembled();
+    const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('ALTER TABLE customers ADD COLUMN phone INT'));
     expect(t.everyone).toEqual([]);
     t.handle(t.begin(2, 5_002), t.statement('RENAME TABLE customers_new TO customers'));

@@ -1,21 +1,21 @@
 import type { OutgoingBatch } from '../../../topics/port.ts';
 import type { Counted } from './batch-queue.ts';
-import type { Outbox } from '../../../capture/publish-queue.ts';
+import type { PublishQueue } from '../../../capture/publish-queue.ts';
 
 /** Rows of a transaction in memory until its end; from there on they go out at once. */
 const HELD_BYTES_MAX = 1024 * 1024;
 
-/** The rows of the transaction that is being read (no XA one), which wait in the outbox for its end. */
+/** The rows of the transaction that is being read (no XA one), which wait in the publish queue for its end. */
 export class OpenTransaction {
-  readonly #outbox: Pick<Outbox, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide'>;
+  readonly #queue: Pick<PublishQueue, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide'>;
   #bytes = 0;
   #isReleased = false;
   /** By name: how many events with rows came before. */
   readonly #savepoints = new Map<string, number>();
 
-  constructor(outbox: Pick<Outbox, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide'>) {
-    this.#outbox = outbox;
-    outbox.begin();
+  constructor(queue: Pick<PublishQueue, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide'>) {
+    this.#queue = queue;
+    queue.begin();
   }
 
   /** Some were published undecided, for want of room. */
@@ -24,32 +24,32 @@ export class OpenTransaction {
   }
 
   rows(fill: (to: OutgoingBatch) => Counted): void {
-    this.#bytes += this.#outbox.rows(fill);
+    this.#bytes += this.#queue.rows(fill);
     if (this.#isReleased || this.#bytes <= HELD_BYTES_MAX) return;
     this.#isReleased = true;
-    this.#outbox.decide();
+    this.#queue.decide();
   }
 
   savepoint(name: string): void {
-    this.#savepoints.set(name, this.#outbox.undecided);
+    this.#savepoints.set(name, this.#queue.undecided);
   }
 
   /** Drops what came after the savepoint. False where that can not be told: nothing is dropped. */
   rollBackTo(name: string): boolean {
     const kept = this.#savepoints.get(name);
     if (kept === undefined) return false;
-    this.#bytes -= this.#outbox.takeBack(kept);
+    this.#bytes -= this.#queue.takeBack(kept);
     return true;
   }
 
   rollBack(): void {
-    this.#outbox.takeBack();
+    this.#queue.takeBack();
   }
 
   /** Its rows count, and the next one begins. */
   end(): void {
-    this.#outbox.decide();
-    this.#outbox.begin();
+    this.#queue.decide();
+    this.#queue.begin();
     this.#bytes = 0;
     this.#isReleased = false;
     if (this.#savepoints.size > 0) this.#savepoints.clear();

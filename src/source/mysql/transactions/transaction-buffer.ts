@@ -2,7 +2,7 @@ import { estimateCommitMs } from '../dump/commit-time.ts';
 import type { CaptureEvent, TransactionEnd } from '../dump/events.ts';
 import { HeldRows } from './held-rows.ts';
 import { OpenTransaction } from './open-transaction.ts';
-import type { Outbox } from '../../../capture/publish-queue.ts';
+import type { PublishQueue } from '../../../capture/publish-queue.ts';
 import type { PositionTracker } from '../position.ts';
 import { type RowMessages, countedOf } from '../../../capture/messages.ts';
 import { Stamp } from './stamp.ts';
@@ -15,15 +15,15 @@ export interface Loss {
   sentence: string;
 }
 
-export interface AssemblerOptions {
+export interface TransactionBufferOptions {
   /** As it is now: definitions change. */
   watched: () => Watched;
   /** Whose log it is. */
   server: string;
   messages: RowMessages;
   tracker: PositionTracker;
-  outbox: Pick<
-    Outbox,
+  queue: Pick<
+    PublishQueue,
     'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide' | 'add' | 'mark' | 'end'
   >;
   nowMs: () => number;
@@ -39,12 +39,12 @@ type BeginEvent = Extract<CaptureEvent, { kind: 'begin' }>;
 /**
  * From events to messages. A log can hold rows that were rolled back (MariaDB writes them where
  * the transaction made a temporary table, or wrote to a table without transactions): rows wait for
- * the end of their transaction, encoded in the outbox. Those of a large one go out before, so that
+ * the end of their transaction, encoded in the publish queue. Those of a large one go out before, so that
  * none needs much memory; the position moves only at the end. XA transactions wait for their
  * decision, which may come much later, or never.
  */
-export class Assembler {
-  readonly #options: AssemblerOptions;
+export class TransactionBuffer {
+  readonly #options: TransactionBufferOptions;
   /** The beginning of the transaction that is being read. */
   #begun: BeginEvent | null = null;
   #commitMs = 0;
@@ -58,9 +58,9 @@ export class Assembler {
   /** What was said once, and is not said again. */
   readonly #said = new Set<string>();
 
-  constructor(options: AssemblerOptions) {
+  constructor(options: TransactionBufferOptions) {
     this.#options = options;
-    this.#transaction = new OpenTransaction(options.outbox);
+    this.#transaction = new OpenTransaction(options.queue);
     this.#xa = new XaTransactions(options);
   }
 
@@ -123,7 +123,7 @@ export class Assembler {
   #end(end: TransactionEnd): void {
     this.#release();
     this.#close();
-    this.#options.outbox.end(end);
+    this.#options.queue.end(end);
   }
 
   /** What is held of the transaction that is being read counts; before the mark of its place. */
@@ -146,10 +146,10 @@ export class Assembler {
   }
 
   #prepare(xid: string, end: TransactionEnd): void {
-    const { outbox, tracker } = this.#options;
+    const { queue, tracker } = this.#options;
     this.#xa.prepare(xid, this.#held);
     this.#close();
-    outbox.mark(() => tracker.prepare(xid, end));
+    queue.mark(() => tracker.prepare(xid, end));
   }
 
   #statement(event: Extract<CaptureEvent, { kind: 'statement' }>): void {
@@ -223,9 +223,9 @@ export class Assembler {
   }
 
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {
-    const { outbox, tracker } = this.#options;
+    const { queue, tracker } = this.#options;
     this.#xa.decide(xid, isCommitted, this.#stampNow());
     this.#close();
-    outbox.mark(() => tracker.decide(xid, end));
+    queue.mark(() => tracker.decide(xid, end));
   }
 }

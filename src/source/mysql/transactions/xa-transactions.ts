@@ -2,7 +2,7 @@ import { MessageList } from '../../../topics/message-list.ts';
 import type { CaptureEvent } from '../dump/events.ts';
 import { HeldRows } from './held-rows.ts';
 import type { Loss } from './transaction-buffer.ts';
-import type { Outbox } from '../../../capture/publish-queue.ts';
+import type { PublishQueue } from '../../../capture/publish-queue.ts';
 import { type RowMessages, countedOf, stamped } from '../../../capture/messages.ts';
 import type { Stamp } from './stamp.ts';
 
@@ -11,7 +11,7 @@ const PREPARED_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface XaOptions {
   messages: RowMessages;
-  outbox: Pick<Outbox, 'add'>;
+  queue: Pick<PublishQueue, 'add'>;
   onLoss: (loss: Loss) => void;
   onEveryone: (because: string) => void;
 }
@@ -70,7 +70,7 @@ export class XaTransactions {
 
   #publish(held: HeldRows, stamp: Stamp | null): void {
     for (const { messages, counted } of held.take()) {
-      this.#options.outbox.add((to) => {
+      this.#options.queue.add((to) => {
         for (const message of messages) to.push(stamp === null ? message : stamped(message, stamp));
       }, counted);
     }
