@@ -85,7 +85,7 @@ let isWhole = true;
 const emit = (event: CaptureEvent): void => {
   made = empty();
   if (event.kind !== 'rows') return;
-  if (isWhole) return messages.append(event, stamp, made);
+  if (isWhole) return messages.rows(event, stamp, made);
   while (event.rows.next()) if (event.rows.user() !== null) event.rows.writeView(scratch, 0);
 };
 const raw = new RawEvents({

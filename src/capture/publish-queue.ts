@@ -1,198 +1,171 @@
+import type { Changes, Gap, ResyncNeeded, SourceItem, SourcePosition } from '../source/port.ts';
 import type { OutgoingBatch, Publisher } from '../topics/port.ts';
-import {
-  type Batch,
-  BatchQueue,
-  type Counted,
-  bytesOf,
-  emptyBatch,
-} from '../source/mysql/transactions/batch-queue.ts';
-import type { TransactionEnd } from '../source/mysql/dump/events.ts';
-
-/** Above the high mark the binlog is paused; it goes on below the low one. */
-export const QUEUE_BYTES_HIGH = 8 * 1024 * 1024;
-export const QUEUE_BYTES_LOW = 4 * 1024 * 1024;
+import { type PendingResync, checkpointText } from './checkpoint.ts';
 
 /** A checkpoint costs a write of its own: a crash repeats at most what came since the last one. */
 const CHECKPOINT_INTERVAL_MS = 200;
 
 export interface PublishQueueOptions {
   publisher: Publisher;
+  /** What the checkpoint is kept by. */
   source: string;
-  /** The checkpoint's text as it is after the actions that have run. */
-  checkpoint: () => string;
-  /** The action for transactions that have ended. */
-  onEnds: (ends: TransactionEnd) => void;
-  onFull: () => void;
-  onRoom: () => void;
+  /** Where the first item begins. */
+  start: SourcePosition;
+  /** What is owed now: saved with the position. */
+  pending: () => PendingResync | null;
   /** These rows are durable in the topics. */
   onPublished: (rows: ReadonlyMap<string, number>) => void;
+  /** Publishing failed for good: nothing more is asked for, so that the items are to end. */
+  onFailed: () => void;
   /** Cuts short the publishing too. */
   signal: AbortSignal;
 }
 
 /**
- * Publishes in order, one batch after the other, gathering the next while one is under way: at
- * once when idle, in large batches under load. A checkpoint says only what was published. Of a
- * transaction that may still be rolled back nothing is published (see BatchQueue).
+ * Publishes the source's items in order, one after the other: the source gathers the next while one is
+ * under way, so that it is at once when idle, in large batches under load. A checkpoint says only what
+ * was published.
  */
 export class PublishQueue {
   readonly #options: PublishQueueOptions;
-  readonly #queue: BatchQueue;
-  #publishingBytes = 0;
-  #isFull = false;
-  #isClosed = false;
+  #position: () => SourcePosition;
   #hasUnsaved = false;
   #savedMs = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | null = null;
-  #publishingSinceMs: number | null = null;
-  /** Resolves when all is published after `close`; rejects when publishing fails. */
-  readonly done: Promise<void>;
+  /** Publishes under way: of items one at most, and those of `publish` beside it. */
+  #underWay = 0;
+  #underWaySinceMs = 0;
+  #besideBytes = 0;
+  #failure: { error: unknown } | null = null;
 
   constructor(options: PublishQueueOptions) {
     this.#options = options;
-    this.#queue = new BatchQueue(() => options.publisher.batch(), options.onEnds);
-    this.done = this.#run();
-    // Whoever awaits it sees the failure; until then it is no unhandled one.
-    this.done.catch(() => undefined);
+    this.#position = () => options.start;
   }
 
-  /** Above the high mark, and not below the low one since. */
-  get isFull(): boolean {
-    return this.#isFull;
+  /** Where capture would resume: after all that is published, or under way. */
+  get position(): SourcePosition {
+    return this.#position();
   }
 
-  /** In memory, with what is being published now. */
+  /** In memory, beside what the source has. */
   get bytes(): number {
-    return this.#queue.bytes + this.#publishingBytes;
+    return this.#besideBytes;
   }
 
   /** How long the publish that is under way has taken so far; 0 when none is. */
   get publishingMs(): number {
-    return this.#publishingSinceMs === null ? 0 : performance.now() - this.#publishingSinceMs;
+    return this.#underWay === 0 ? 0 : performance.now() - this.#underWaySinceMs;
   }
 
-  /** How many events may still be taken back. */
-  get undecided(): number {
-    return this.#queue.undecided;
-  }
-
-  /** From here on `rows` may be taken back, until `decide`. */
-  begin(): void {
-    this.#queue.begin();
-  }
-
-  /** The messages of one event of the transaction, which `fill` pushes; returns their bytes. */
-  rows(fill: (to: OutgoingBatch) => Counted): number {
-    const bytes = this.#queue.rows(fill);
-    this.#changed();
-    return bytes;
-  }
-
-  /** Takes back all undecided events but the first so many; returns how many bytes went. */
-  takeBack(keep = 0): number {
-    const bytes = this.#queue.takeBack(keep);
-    this.#changed();
-    return bytes;
-  }
-
-  /** What was undecided counts. */
-  decide(): void {
-    this.#queue.decide();
-    this.#wake?.();
-  }
-
-  /** Messages that belong to no transaction of the log. */
-  add(fill: (to: OutgoingBatch) => void, counted?: Counted): void {
-    this.#queue.add(fill, counted);
-    this.#changed();
-  }
-
-  /** `action` runs right before everything up to here is published with a checkpoint. */
-  mark(action: () => void): void {
-    this.#queue.mark(action);
-    this.#hasUnsaved = true;
-    this.#changed();
-  }
-
-  /** A transaction has ended, or a file; its action is `onEnds`, as if it were marked. */
-  end(end: TransactionEnd): void {
-    this.#queue.end(end);
-    this.#hasUnsaved = true;
-    this.#changed();
-  }
-
-  /** Nothing more comes: publishes the rest, without what is undecided, and saves the checkpoint. */
-  close(): Promise<void> {
-    this.#queue.takeBack();
-    this.#queue.decide();
-    this.#isClosed = true;
-    this.#wake?.();
-    return this.done;
-  }
-
-  #changed(): void {
-    const { bytes } = this;
-    if (!this.#isFull && bytes > QUEUE_BYTES_HIGH) {
-      this.#isFull = true;
-      this.#options.onFull();
-    } else if (this.#isFull && bytes < QUEUE_BYTES_LOW) {
-      this.#isFull = false;
-      this.#options.onRoom();
-    }
-    this.#wake?.();
-  }
-
-  async #run(): Promise<void> {
-    for (;;) {
-      const batch = this.#queue.next();
-      if (batch === undefined) {
-        if (this.#isClosed && !this.#hasUnsaved) return;
-        await this.#idle();
-        continue;
+  /**
+   * Publishes all items, and at their end saves the position; `onTold` gets those that are no changes.
+   * Rejects when publishing fails for good, and with what the items end with.
+   */
+  async run(
+    items: AsyncIterable<SourceItem>,
+    onTold: (item: ResyncNeeded | Gap) => void,
+  ): Promise<void> {
+    const iterator = items[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const { done, value } = await this.#next(iterator);
+        if (done === true) return;
+        if (value.kind === 'changes') await this.#publish(value);
+        else onTold(value);
       }
-      await this.#publish(batch);
+    } finally {
+      await this.#close(iterator);
     }
   }
 
-  async #publish(batch: Batch): Promise<void> {
-    const { publisher, source, checkpoint, signal } = this.#options;
-    const { messages, actions, rows } = batch;
-    this.#publishingBytes = bytesOf(batch);
-    for (const action of actions) action();
-    const isDue =
-      this.#hasUnsaved &&
-      (this.#isClosed || performance.now() - this.#savedMs >= CHECKPOINT_INTERVAL_MS);
-    if (messages.count > 0 || isDue) {
-      this.#publishingSinceMs = performance.now();
-      await publisher.publish(
-        messages,
-        isDue ? { source, value: checkpoint() } : undefined,
-        signal,
-      );
-      this.#publishingSinceMs = null;
+  /** Messages that are of no item; durable when it resolves. A failure ends `run` as well. */
+  async publish(fill: (to: OutgoingBatch) => void): Promise<void> {
+    const messages = this.#options.publisher.batch();
+    fill(messages);
+    const { bytes } = messages;
+    this.#besideBytes += bytes;
+    try {
+      await this.#send(messages, false);
+    } finally {
+      this.#besideBytes -= bytes;
     }
-    if (isDue) {
-      this.#savedMs = performance.now();
-      this.#hasUnsaved = this.#queue.hasActions;
+  }
+
+  /** What is pending has changed: saves it soon, also where nothing more comes. */
+  save(): void {
+    this.#hasUnsaved = true;
+    this.#wake?.();
+  }
+
+  /** The next item; saves the position meanwhile, when that has waited long enough. */
+  async #next(iterator: AsyncIterator<SourceItem>): Promise<IteratorResult<SourceItem>> {
+    let isThere = false;
+    const arrive = (): void => {
+      isThere = true;
+      this.#wake?.();
+    };
+    const next = iterator.next();
+    next.then(arrive, arrive);
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure.error;
+      if (isThere) return next;
+      const dueInMs = this.#hasUnsaved ? this.#dueInMs() : null;
+      if (dueInMs !== null && dueInMs <= 0) await this.#saveNow();
+      else await this.#sleep(dueInMs);
     }
+  }
+
+  async #publish({ messages, rows, position }: Changes): Promise<void> {
+    if (position !== null) {
+      this.#position = position;
+      this.#hasUnsaved = true;
+    }
+    const isDue = this.#hasUnsaved && this.#dueInMs() <= 0;
+    if (messages.count > 0 || isDue) await this.#send(messages, isDue);
     this.#options.onPublished(rows);
-    this.#publishingBytes = 0;
-    this.#changed();
   }
 
-  /** Until something comes, or until the checkpoint has waited long enough. */
-  async #idle(): Promise<void> {
-    if (this.#hasUnsaved) {
-      const dueInMs = this.#isClosed
-        ? 0
-        : this.#savedMs + CHECKPOINT_INTERVAL_MS - performance.now();
-      return dueInMs > 0
-        ? this.#sleep(dueInMs)
-        : this.#publish(emptyBatch(this.#options.publisher.batch()));
+  async #close(iterator: AsyncIterator<SourceItem>): Promise<void> {
+    try {
+      if (this.#failure === null && this.#hasUnsaved) await this.#saveNow();
+    } finally {
+      await iterator.return?.();
     }
-    return this.#sleep(null);
   }
 
+  #dueInMs(): number {
+    return this.#savedMs + CHECKPOINT_INTERVAL_MS - performance.now();
+  }
+
+  #saveNow(): Promise<void> {
+    return this.#send(this.#options.publisher.batch(), true);
+  }
+
+  async #send(messages: OutgoingBatch, isSaving: boolean): Promise<void> {
+    const { publisher, source, pending, signal } = this.#options;
+    const checkpoint = isSaving
+      ? { source, value: checkpointText(this.#position(), pending()) }
+      : undefined;
+    // What changes from here on is saved by the next one.
+    if (isSaving) this.#hasUnsaved = false;
+    if (this.#underWay === 0) this.#underWaySinceMs = performance.now();
+    this.#underWay += 1;
+    try {
+      await publisher.publish(messages, checkpoint, signal);
+    } catch (error) {
+      this.#failure ??= { error };
+      this.#options.onFailed();
+      this.#wake?.();
+      throw error;
+    } finally {
+      this.#underWay -= 1;
+      this.#underWaySinceMs = performance.now();
+    }
+    if (isSaving) this.#savedMs = performance.now();
+  }
+
+  /** Until something comes; at most so long, where it is given. */
   #sleep(ms: number | null): Promise<void> {
     return new Promise((resolve) => {
       const timer = ms === null ? null : setTimeout(() => this.#wake?.(), ms);

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import pino from 'pino';
-import { checkSource } from '../capture/capture.ts';
+import { checkSource } from '../source/mysql/checks/checks.ts';
 import { checkReplica } from '../source/mysql/checks/replica-check.ts';
 import { connect } from '../database/connect.ts';
 import { UnavailableError } from '../errors.ts';

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ResultSetHeader } from 'mysql2/promise';
 import { describe, expect, test } from 'vitest';
 import { DATABASES, freshDatabase, injectServices } from '../support/services.ts';
 import type { FreshDatabase } from '../support/services.ts';
@@ -23,15 +24,12 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       query: (sql: string) => database.connection.query(sql),
       /** Publishes a marker last, so that all before it has been seen. */
       settled: async () => {
-        const before = publisher.messages.length;
-        await database.connection.query(
+        const [inserted] = await database.connection.query(
           "INSERT INTO customers (email) VALUES (CONCAT('end', UUID()))",
         );
-        await until(
-          () => publisher.messages.slice(before).some(({ value }) => value.includes('insert')),
-          'the marker',
-          capture.done,
-        );
+        const { insertId } = inserted as ResultSetHeader;
+        const marker = `{"user_id":${insertId},"cause":"customers.insert"}`;
+        await until(() => publisher.changes.at(-1) === marker, 'the marker', capture.done);
         publisher.messages.pop();
       },
       [Symbol.asyncDispose]: async () => {

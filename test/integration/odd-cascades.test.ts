@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkSource } from '../../src/capture/capture.ts';
+import { checkSource } from '../../src/source/mysql/checks/checks.ts';
 import { connect } from '../../src/database/connect.ts';
 import { type FreshDatabase, freshDatabase } from '../support/services.ts';
 import { startOwnMariadb, startOwnMysql } from '../support/services.ts';

@@ -6,8 +6,8 @@
  * PLANT names a fault that the checker has to find (see test/fault/planted.test.ts).
  */
 import { StatementSync } from 'node:sqlite';
-import { PublishQueue } from '../../src/capture/publish-queue.ts';
 import { RowMessages } from '../../src/capture/messages.ts';
+import { ChangeBuffer } from '../../src/source/mysql/transactions/change-buffer.ts';
 import { Intake } from '../../src/delivery/intake.ts';
 import { SentMemory } from '../../src/delivery/sent-memory.ts';
 import { TopicProgress, type Tracked } from '../../src/delivery/topic-progress.ts';
@@ -68,10 +68,10 @@ function mark(owner: Owner, name: string, nameOf: (args: readonly unknown[]) => 
   });
 }
 
-mark(RowMessages, 'append', () => 'row');
-mark(PublishQueue, 'rows', () => 'queueing');
-mark(PublishQueue, 'mark', () => 'transaction end');
-mark(PublishQueue, 'end', () => 'transaction end');
+mark(RowMessages, 'rows', () => 'row');
+mark(ChangeBuffer, 'rows', () => 'queueing');
+mark(ChangeBuffer, 'mark', () => 'transaction end');
+mark(ChangeBuffer, 'end', () => 'transaction end');
 for (const publisher of [EmbeddedPublisher, KafkaPublisher]) {
   mark(publisher, 'publish', ([, checkpoint]) =>
     checkpoint === undefined ? 'publish' : 'publish with checkpoint',
@@ -103,7 +103,7 @@ if (process.env['PLANT'] === 'early offset') {
 }
 if (process.env['PLANT'] === 'lost row') {
   let rows = 0;
-  wrap(RowMessages, 'append', (call) => {
+  wrap(RowMessages, 'rows', (call) => {
     rows += 1;
     return rows % 2 === 0 ? 0 : call();
   });

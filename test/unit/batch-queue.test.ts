@@ -113,7 +113,6 @@ describe.each(kinds)('a queue of batches, $name', ({ make }) => {
         queue.decide();
         while (take());
         expect(queue.bytes).toBe(0);
-        expect(queue.hasActions).toBe(false);
         expect(done).toEqual(ended.map(({ number }) => number));
         expect(published.toSorted((a, b) => a - b)).toEqual(decided.toSorted((a, b) => a - b));
         for (let key = 0; key < KEYS; key += 1) {

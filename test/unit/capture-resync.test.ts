@@ -1,27 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Everyone } from '../../src/capture/resync.ts';
+import { RowMessages } from '../../src/capture/messages.ts';
+import { Resync } from '../../src/capture/resync.ts';
+import { topicNames } from '../../src/topics/names.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 
 function looking(refresh: () => Promise<void> = () => Promise.resolve()) {
   const list = new MessageList();
   const { messages } = list;
   const stopping = new AbortController();
-  const everyone = new Everyone({
-    userChanges: 'changes',
+  let saves = 0;
+  const resync = new Resync({
     eligibleUserIds: async function* () {
       yield await Promise.resolve([1, 2]);
     },
+    encoder: new RowMessages(topicNames('views')),
+    publish: (fill) => Promise.resolve(fill(list)),
     refresh,
-    queue: {
-      add: (fill) => fill(list),
-      mark: (action) => action(),
-      isFull: false,
-    },
+    onSettled: () => (saves += 1),
     onError: () => undefined,
     signal: stopping.signal,
   });
-  return { everyone, messages, [Symbol.dispose]: () => stopping.abort() };
+  return {
+    resync,
+    messages,
+    saves: () => saves,
+    [Symbol.dispose]: () => stopping.abort(),
+  };
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
@@ -33,7 +38,7 @@ describe('a look at everyone', { timeout: 60_000 }, () => {
   test.concurrent('is made though what asks for it never stops', async () => {
     using looks = looking();
     while (looks.messages.length === 0) {
-      looks.everyone.ask('a cascade');
+      looks.resync.request('a cascade');
       await sleep(50);
     }
     expect(looks.messages.map(({ key }) => key)).toEqual(['1', '2']);
@@ -49,11 +54,13 @@ describe('a look at everyone', { timeout: 60_000 }, () => {
         tries += 1;
         return tries < 2 ? Promise.reject(new Error('away')) : Promise.resolve();
       });
-      looks.everyone.ask('a definition');
-      expect(looks.everyone.because).toBe('a definition');
+      looks.resync.request('a definition');
+      expect(looks.resync.pending).toEqual({ because: 'a definition', isAnew: false });
       await until(() => tries === 1);
-      expect(looks.everyone.because).toBe('a definition');
-      await until(() => looks.everyone.because === null);
+      expect(looks.resync.pending).toEqual({ because: 'a definition', isAnew: false });
+      await looks.resync.settled();
+      expect(looks.resync.pending).toBeNull();
+      expect(looks.saves()).toBe(1);
       expect(looks.messages.map(({ key }) => key)).toEqual(['1', '2']);
     },
   );
@@ -62,11 +69,21 @@ describe('a look at everyone', { timeout: 60_000 }, () => {
     let refreshes = 0;
     using looks = looking(() => {
       refreshes += 1;
-      if (refreshes === 1) looks.everyone.ask('another');
+      if (refreshes === 1) looks.resync.request('another');
       return Promise.resolve();
     });
-    looks.everyone.ask('one');
-    await until(() => looks.messages.length === 4);
-    expect(looks.everyone.because).toBeNull();
+    looks.resync.request('one');
+    await looks.resync.settled();
+    expect(looks.messages).toHaveLength(4);
+    expect(looks.resync.pending).toBeNull();
+  });
+
+  // Guards `isAnew`: a position past changes that are missing would be gone on from.
+  test('that begins anew is owed whatever is asked for after it', async () => {
+    using looks = looking();
+    looks.resync.requestAnew('a lost log');
+    looks.resync.request('a definition');
+    await until(() => looks.messages.length === 2);
+    expect(looks.resync.pending).toEqual({ because: 'a lost log', isAnew: true });
   });
 });

@@ -51,7 +51,7 @@ function listener(): { said: Said; emit: (event: CaptureEvent) => void } {
   const emit = (event: CaptureEvent): void => {
     if (event.kind === 'unreadable') said.unreadable.push(event.sentence);
     if (event.kind !== 'rows') return;
-    messages.append(event, new Stamp({ gtid: null, file: 'p', position: 4 }, 'server', 1), list);
+    messages.rows(event, new Stamp({ gtid: null, file: 'p', position: 4 }, 'server', 1), list);
     said.rows += event.rows.count;
   };
   return { said, emit };

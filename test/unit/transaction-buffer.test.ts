@@ -41,7 +41,8 @@ function buffering() {
   const buffer = new TransactionBuffer({
     watched: () => ({ database: 'shop', model: DEFAULT_MODEL, parents: [] }),
     server: 'server-1',
-    messages: new RowMessages(NAMES),
+    encoder: new RowMessages(NAMES),
+    onRow: () => undefined,
     tracker,
     queue: {
       begin: () => queue.begin(),
@@ -57,7 +58,7 @@ function buffering() {
     },
     nowMs: () => 5_500,
     onLoss: (loss) => losses.push(loss),
-    onEveryone: (because) => everyone.push(because),
+    onResync: (because) => everyone.push(because),
     onWarning: (sentence) => warnings.push(sentence),
   });
   const at = { file: 'f.1', position: 100 };
@@ -86,19 +87,19 @@ function buffering() {
   const handle = (...events: CaptureEvent[]): void => {
     for (const event of events) buffer.handle(event);
   };
-  const place = (): string => (tracker.current() as { gtidSet: string }).gtidSet;
-  return { messages, losses, everyone, warnings, handle, begin, statement, row, at, place };
+  const position = (): string => (tracker.current() as { gtidSet: string }).gtidSet;
+  return { messages, losses, everyone, warnings, handle, begin, statement, row, at, position };
 }
 
 describe('the transaction buffer', () => {
-  test('lets rows go at the end of their transaction, when the place moves', () => {
+  test('lets rows go at the end of their transaction, when the position moves', () => {
     const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'), t.row(1));
     expect(t.messages).toEqual([]);
-    expect(t.place()).toBe('');
+    expect(t.position()).toBe('');
     t.handle({ ...t.at, kind: 'end' });
     expect(t.messages).toHaveLength(1);
-    expect(t.place()).toBe(`${UUID}:1`);
+    expect(t.position()).toBe(`${UUID}:1`);
   });
 
   test('lets rows of a large transaction go before its end, and warns if it is rolled back', () => {
@@ -106,7 +107,7 @@ describe('the transaction buffer', () => {
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'));
     for (let id = 0; id < 10_000; id += 1) t.handle(t.row(id));
     expect(t.messages).toHaveLength(10_000);
-    expect(t.place()).toBe('');
+    expect(t.position()).toBe('');
     t.handle(t.statement('ROLLBACK'));
     expect(t.warnings.join()).toContain('rolled back');
   });
@@ -120,7 +121,7 @@ describe('the transaction buffer', () => {
     const ids = t.messages.map(({ value }) => (JSON.parse(value) as { id: number }).id);
     expect(ids).toEqual([2, 5]);
     expect(t.warnings).toEqual([]);
-    expect(t.place()).toBe(`${UUID}:1-2`);
+    expect(t.position()).toBe(`${UUID}:1-2`);
   });
 
   test('gives an XA transaction the time and the position of its commit', () => {
@@ -130,11 +131,11 @@ describe('the transaction buffer', () => {
     t.handle(t.statement("XA END X'61',X'',1"), { ...t.at, kind: 'prepare', xid });
     t.handle(t.begin(2, 5_002), t.statement('BEGIN'), t.row(2), { ...t.at, kind: 'end' });
     expect(t.messages.map(({ timestampMs }) => timestampMs)).toEqual([5_002]);
-    expect(t.place()).toBe(`${UUID}:2`);
+    expect(t.position()).toBe(`${UUID}:2`);
     t.handle(t.begin(3, 5_003), t.statement("XA COMMIT X'61',X'',1"));
     expect(t.messages.map(({ timestampMs }) => timestampMs)).toEqual([5_002, 5_003]);
     expect(t.messages[1]?.headers).toEqual({ schema: 'page_view/1', position: `${UUID}:3` });
-    expect(t.place()).toBe(`${UUID}:1-3`);
+    expect(t.position()).toBe(`${UUID}:1-3`);
     expect(t.losses).toEqual([]);
   });
 
@@ -153,28 +154,28 @@ describe('the transaction buffer', () => {
     t.handle(t.begin(3, 5_003), t.statement("XA ROLLBACK X'61',X'',1"));
     expect(t.losses).toEqual([]);
     t.handle(t.begin(4, 5_004), t.statement("XA COMMIT X'61',X'',1"));
-    expect(t.losses.map(({ kind }) => kind)).toEqual(['start anew']);
+    expect(t.losses.map(({ isFatal }) => isFatal)).toEqual([false]);
   });
 
   test('takes a table made by SELECT for one transaction, and DDL for one of its own', () => {
     const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('CREATE TABLE other (id INT)'));
-    expect(t.place()).toBe(`${UUID}:1`);
+    expect(t.position()).toBe(`${UUID}:1`);
     t.handle(t.begin(2, 5_002), t.statement('BEGIN'));
     t.handle(t.statement('CREATE TABLE x (id INT) START TRANSACTION'), t.row(1));
-    expect(t.place()).toBe(`${UUID}:1`);
+    expect(t.position()).toBe(`${UUID}:1`);
     t.handle({ ...t.at, kind: 'end' });
-    expect(t.place()).toBe(`${UUID}:1-2`);
+    expect(t.position()).toBe(`${UUID}:1-2`);
   });
 
-  test('refuses rows as text and what can not be read, and leaves the place before them', () => {
+  test('refuses rows as text and what can not be read, and leaves the position before them', () => {
     const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'));
     t.handle(t.statement('UPDATE customers SET a = 1'));
     t.handle({ kind: 'unreadable', sentence: 'set it' });
-    expect(t.losses.map(({ kind }) => kind)).toEqual(['refused', 'refused']);
+    expect(t.losses.map(({ isFatal }) => isFatal)).toEqual([true, true]);
     expect(t.losses[1]?.sentence).toBe('set it');
-    expect(t.place()).toBe('');
+    expect(t.position()).toBe('');
   });
 
   // Guards INCIDENT_EVENT: the server itself says that rows are missing.
@@ -185,8 +186,8 @@ describe('the transaction buffer', () => {
     t.handle(t.begin(2, 5_002), t.statement('RENAME TABLE customers_new TO customers'));
     expect(t.everyone).toEqual(['the definition of customers was changed']);
     expect(t.losses).toEqual([]);
-    expect(t.place()).toBe(`${UUID}:1-2`);
+    expect(t.position()).toBe(`${UUID}:1-2`);
     t.handle({ kind: 'incident' });
-    expect(t.losses.map(({ kind }) => kind)).toEqual(['start anew']);
+    expect(t.losses.map(({ isFatal }) => isFatal)).toEqual([false]);
   });
 });

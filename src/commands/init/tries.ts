@@ -1,5 +1,5 @@
 import type { Connection } from 'mysql2/promise';
-import { checkSource } from '../../capture/capture.ts';
+import { checkSource } from '../../source/mysql/checks/checks.ts';
 import type { Check } from '../../source/mysql/checks/check.ts';
 import { OWN_QUERY_MS_MAX, connect } from '../../database/connect.ts';
 import { explainDatabaseError } from '../../database/explain.ts';

@@ -29,7 +29,7 @@ function isAboutTheLog(error: unknown): boolean {
   return typeof sqlState === 'string' && !CONNECTION_ENDED.has(code);
 }
 
-/** As often may the log fail at one place before all that follows it is given up there. */
+/** As often may the log fail at one position before all that follows it is given up there. */
 const FAILURES_MAX = 3;
 
 /** A look at everyone each time: a log that keeps failing must not make a storm of them. */
@@ -44,8 +44,8 @@ export type LogVerdict =
   | { kind: 'anew'; sentence: string };
 
 /**
- * Judges failures to read the log. What fails at the same place in the same way will not be mended
- * by trying for ever: after FAILURES_MAX, or at once where the server says that the place is gone,
+ * Judges failures to read the log. What fails at the same position in the same way will not be mended
+ * by trying for ever: after FAILURES_MAX, or at once where the server says that the position is gone,
  * it is a start anew, one in ANEW_INTERVAL_MS at most. Broken links are none of it.
  */
 export class LogFailures {
@@ -59,12 +59,12 @@ export class LogFailures {
     this.#nowMs = nowMs;
   }
 
-  /** `place`: how far the log was read. */
-  judge(error: unknown, place: string): LogVerdict {
+  /** `readTo`: how far the log was read. */
+  judge(error: unknown, readTo: string): LogVerdict {
     const isGone = isPositionGone(error);
     if (!isGone && !isAboutTheLog(error)) return { kind: 'again' };
     const message = error instanceof Error ? error.message : String(error);
-    const failure = `${place}\n${message}`;
+    const failure = `${readTo}\n${message}`;
     this.#times = failure === this.#failure ? this.#times + 1 : 1;
     this.#failure = failure;
     if (!isGone && this.#times < FAILURES_MAX) return { kind: 'again' };

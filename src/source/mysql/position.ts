@@ -1,3 +1,4 @@
+import type { SavedPosition, SourcePosition } from '../port.ts';
 import type { TransactionEnd } from './dump/events.ts';
 import { MariadbGtids, MysqlGtids } from './executed-gtids.ts';
 
@@ -6,17 +7,11 @@ export type Flavour = 'mysql' | 'mariadb';
 /** Where to read on: by GTID, or by file and position; never both. */
 export type LogPosition = { gtidSet: string } | { file: string; position: number };
 
-/** What is saved with the messages. */
-export type Checkpoint = LogPosition & {
+/** What a checkpoint holds of it: with the server that it belongs to. */
+export type ServerPosition = LogPosition & {
   flavour: Flavour;
-  /** Which server the position belongs to: server_uuid, MariaDB's server_uid, or its server_id. */
+  /** server_uuid, MariaDB's server_uid, or its server_id. */
   serverUuid: string;
-  /** ISO time of saving. */
-  at: string;
-  /** Set when row changes after this position could not be read: start anew, from everyone. */
-  lost?: string;
-  /** Set while not every eligible user was asked for since (see Everyone): ask again. */
-  everyone?: string;
 };
 
 /** For people: `uuid:1-5`, or `binlog.000002:157`. */
@@ -25,31 +20,22 @@ export function positionText(position: LogPosition): string {
   return position.gtidSet === '' ? 'the empty GTID set' : position.gtidSet;
 }
 
-/** Reads a saved checkpoint; null when the text is none (then it is as if there were none). */
-export function parseCheckpoint(text: string): Checkpoint | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== 'object' || value === null) return null;
-  const { flavour, serverUuid, at, gtidSet, file, position, lost, everyone } = value as Record<
-    string,
-    unknown
-  >;
+/** Where to read on in the log of this server. */
+export function sourcePosition(
+  { flavour, serverUuid }: { flavour: Flavour; serverUuid: string },
+  position: LogPosition,
+): SourcePosition {
+  return { saved: { flavour, serverUuid, ...position }, label: positionText(position) };
+}
+
+/** Reads what `sourcePosition` made; null where it is something else. */
+export function parsePosition(saved: SavedPosition): ServerPosition | null {
+  const { flavour, serverUuid, gtidSet, file, position } = saved;
   if (flavour !== 'mysql' && flavour !== 'mariadb') return null;
-  if (typeof serverUuid !== 'string' || typeof at !== 'string') return null;
-  const common = {
-    flavour,
-    serverUuid,
-    at,
-    ...(typeof lost === 'string' ? { lost } : {}),
-    ...(typeof everyone === 'string' ? { everyone } : {}),
-  } as const;
-  if (typeof gtidSet === 'string') return { ...common, gtidSet };
+  if (typeof serverUuid !== 'string') return null;
+  if (typeof gtidSet === 'string') return { flavour, serverUuid, gtidSet };
   if (typeof file !== 'string' || typeof position !== 'number') return null;
-  return { ...common, file, position };
+  return { flavour, serverUuid, file, position };
 }
 
 interface Watermark {

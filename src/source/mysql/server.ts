@@ -7,7 +7,7 @@ import type { NamedTable } from './dump/events.ts';
 import type { Flavour, LogPosition } from './position.ts';
 
 /** What the server says of itself. */
-export interface Source {
+export interface ServerFacts {
   flavour: Flavour;
   version: string;
   /** server_uuid; MariaDB: server_uid where there is one; else the server id. */
@@ -49,7 +49,7 @@ export async function rowsOf(
   return rows as Rows;
 }
 
-export async function readSource(connection: Connection): Promise<Source> {
+export async function readServerFacts(connection: Connection): Promise<ServerFacts> {
   const rows = await rowsOf(connection, 'SHOW GLOBAL VARIABLES WHERE Variable_name IN (?)', [
     VARIABLES,
   ]);
@@ -69,7 +69,7 @@ export async function readSource(connection: Connection): Promise<Source> {
 
 /** The two tables as the binlog may name them, which depends on lower_case_table_names. */
 export function tablesOf(
-  source: Source,
+  source: ServerFacts,
   { name: database, model }: Pick<DatabaseSettings, 'name' | 'model'>,
 ): NamedTable[] {
   const isExact = source.variables.get('lower_case_table_names') === '0';
@@ -168,7 +168,7 @@ export async function isSubset(
 }
 
 /** The end of the log now. */
-export async function readNow(connection: Connection, source: Source): Promise<LogPosition> {
+export async function readNow(connection: Connection, source: ServerFacts): Promise<LogPosition> {
   if (source.flavour === 'mariadb')
     return { gtidSet: await gtidVariable(connection, 'gtid_binlog_pos') };
   if (source.hasGtids) return { gtidSet: await readExecuted(connection) };
@@ -179,7 +179,10 @@ export async function readNow(connection: Connection, source: Source): Promise<L
 const FIRST_EVENT = 4;
 
 /** The beginning of what the server still has. */
-export async function readEarliest(connection: Connection, source: Source): Promise<LogPosition> {
+export async function readEarliest(
+  connection: Connection,
+  source: ServerFacts,
+): Promise<LogPosition> {
   if (source.flavour === 'mysql' && source.hasGtids) {
     return { gtidSet: await readPurged(connection) };
   }
@@ -189,7 +192,7 @@ export async function readEarliest(connection: Connection, source: Source): Prom
   return { gtidSet: await gtidsAt(connection, file, FIRST_EVENT) };
 }
 
-/** MariaDB: what was logged before this place. @throws Error when the server does not say. */
+/** MariaDB: what was logged before this position. @throws Error when the server does not say. */
 async function gtidsAt(connection: Connection, file: string, position: number): Promise<string> {
   const [row] = await rowsOf(connection, 'SELECT BINLOG_GTID_POS(?, ?) AS gtids', [file, position]);
   const gtids = row?.['gtids'];
@@ -200,14 +203,14 @@ async function gtidsAt(connection: Connection, file: string, position: number): 
   return String(gtids);
 }
 
-/** A transaction can be in the log this long, at most, before other sessions see its rows. */
-export const COMMIT_GAP_MS = 1_000;
-
 /**
  * A position such that all transactions before it are visible to queries from now on. The end of
  * the log is not: a transaction is written there first and visible a moment later.
  */
-export async function readVisible(connection: Connection, source: Source): Promise<LogPosition> {
+export async function readVisible(
+  connection: Connection,
+  source: ServerFacts,
+): Promise<LogPosition> {
   if (source.flavour === 'mysql') {
     // gtid_executed gets a transaction after the engine committed it.
     if (source.hasGtids) return { gtidSet: await readExecuted(connection) };

@@ -1,72 +1,56 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
-import type { StartFrom } from '../../settings/types.ts';
-import type { Checkpoint, LogPosition } from './position.ts';
+import type { LogPosition, ServerPosition } from './position.ts';
 import {
   type LogFile,
-  type Source,
+  type ServerFacts,
   isSubset,
   readExecuted,
   readLogFiles,
   readPurged,
 } from './server.ts';
 
-/** What the server says of a checkpoint. */
-export interface CheckpointFacts {
-  source: Pick<Source, 'flavour' | 'serverUuid' | 'hasGtids'>;
+/** What the server says of a saved position. */
+export interface PositionFacts {
+  source: Pick<ServerFacts, 'flavour' | 'serverUuid' | 'hasGtids'>;
   /** MySQL with GTIDs: whether nothing that it lacks was purged, and whether the server has it. */
   isStillThere?: boolean;
   isOfThisServer?: boolean;
   logFiles?: readonly LogFile[];
 }
 
-export type Start =
-  /** `everyone`: why all eligible users are to be asked for beside the stream, or null. */
-  | { kind: 'resume'; position: LogPosition; everyone: string | null }
-  /** `because` is null where this is no surprise (the first start). */
-  | { kind: 'anew'; from: StartFrom; because: string | null };
+export type ResumeDecision =
+  { kind: 'resume'; position: LogPosition } | { kind: 'gone'; because: string };
 
-/**
- * Where to begin. A checkpoint that can't be gone on from means that changes may be missing: then
- * everyone is looked at again, whatever `startFrom` is for a first start.
- */
-export function decideStart(
-  checkpoint: Checkpoint | null,
-  facts: CheckpointFacts,
-  startFrom: StartFrom,
-): Start {
+/** Whether to go on from a saved position: where that can't be, changes may be missing. */
+export function decideResume(saved: ServerPosition, facts: PositionFacts): ResumeDecision {
   const { source } = facts;
-  if (checkpoint === null) return { kind: 'anew', from: startFrom, because: null };
-  const anew = (because: string): Start => ({ kind: 'anew', from: 'backfill', because });
-  if (checkpoint.lost !== undefined) return anew(checkpoint.lost);
-  if (checkpoint.flavour !== source.flavour)
-    return anew(`the database server was ${checkpoint.flavour} before`);
-  const resume = (position: LogPosition): Start => ({
-    kind: 'resume',
-    position,
-    everyone: checkpoint.everyone ?? null,
-  });
-  const isSameServer = checkpoint.serverUuid === source.serverUuid;
-  if (!('gtidSet' in checkpoint)) {
-    const { file, position } = checkpoint;
+  const gone = (because: string): ResumeDecision => ({ kind: 'gone', because });
+  const resume = (position: LogPosition): ResumeDecision => ({ kind: 'resume', position });
+  if (saved.flavour !== source.flavour) {
+    return gone(`the database server was ${saved.flavour} before`);
+  }
+  const isSameServer = saved.serverUuid === source.serverUuid;
+  if (!('gtidSet' in saved)) {
+    const { file, position } = saved;
     if (!isSameServer)
-      return anew('another server answers now, and file positions are of one server only');
+      return gone('another server answers now, and file positions are of one server only');
     const log = facts.logFiles?.find(({ name }) => name === file);
-    if (log === undefined) return anew(`the server no longer has the binlog file ${file}`);
+    if (log === undefined) return gone(`the server no longer has the binlog file ${file}`);
     if (position > log.bytes)
-      return anew(`the binlog file ${file} is shorter than the saved position`);
+      return gone(`the binlog file ${file} is shorter than the saved position`);
     return resume({ file, position });
   }
-  const { gtidSet } = checkpoint;
+  const { gtidSet } = saved;
   if (source.flavour === 'mariadb') {
-    if (!isSameServer) return anew('another server answers now');
+    if (!isSameServer) return gone('another server answers now');
     return resume({ gtidSet });
   }
-  if (!source.hasGtids) return anew('gtid_mode is not ON any more');
+  if (!source.hasGtids) return gone('gtid_mode is not ON any more');
   if (facts.isOfThisServer !== true)
-    return anew('the server lacks transactions that were captured before');
+    return gone('the server lacks transactions that were captured before');
   if (facts.isStillThere !== true)
-    return anew('the server has purged binlogs that were not captured yet');
+    return gone('the server has purged binlogs that were not captured yet');
   return resume({ gtidSet });
 }
 
@@ -77,23 +61,23 @@ export function decideStart(
 const EXECUTED_TRIES = 8;
 const EXECUTED_WAIT_MS = 250;
 
-/** Asks the server what `decideStart` needs to know. */
+/** Asks the server what `decideResume` needs to know. */
 export async function askAbout(
   connection: Connection,
-  source: Source,
-  checkpoint: Checkpoint | null,
-): Promise<CheckpointFacts> {
-  if (checkpoint === null || source.flavour === 'mariadb') return { source };
-  if (!('gtidSet' in checkpoint)) return { source, logFiles: await readLogFiles(connection) };
+  source: ServerFacts,
+  saved: ServerPosition,
+): Promise<PositionFacts> {
+  if (source.flavour === 'mariadb') return { source };
+  if (!('gtidSet' in saved)) return { source, logFiles: await readLogFiles(connection) };
   if (!source.hasGtids) return { source };
   const isExecuted = async (): Promise<boolean> =>
-    isSubset(connection, checkpoint.gtidSet, await readExecuted(connection));
+    isSubset(connection, saved.gtidSet, await readExecuted(connection));
   let isOfThisServer = await isExecuted();
   for (let tries = 1; !isOfThisServer && tries < EXECUTED_TRIES; tries += 1) {
     await sleep(EXECUTED_WAIT_MS);
     isOfThisServer = await isExecuted();
   }
-  const isStillThere = await isSubset(connection, await readPurged(connection), checkpoint.gtidSet);
+  const isStillThere = await isSubset(connection, await readPurged(connection), saved.gtidSet);
   return { source, isStillThere, isOfThisServer };
 }
 
@@ -106,7 +90,7 @@ const DUPLICATE_ID = /same server_(?:uu)?id/i;
 /**
  * Whether a dump failed because the server has not, or can not read, what was asked for: purged,
  * removed by hand, cut short, overwritten, another file of the same name. The server has a hundred
- * sentences for it; none of them is mended by asking for the same place again.
+ * sentences for it; none of them is mended by asking for the same position again.
  */
 export function isPositionGone(error: unknown): boolean {
   const { errno, message = '' } = error as { errno?: number; message?: string };

@@ -6,8 +6,8 @@ import { nameOf, quoted } from '../../../model/data-model.ts';
 import type { DatabaseSettings } from '../../../settings/types.ts';
 import { CapturedIds, WORD_IDS, isAbove } from './captured-ids.ts';
 import type { OurTable } from '../../../model/columns.ts';
-import type { Id } from '../dump/events.ts';
-import { readLogEnd, readSource, rowsOf } from '../server.ts';
+import type { Id } from '../../port.ts';
+import { readLogEnd, readServerFacts, rowsOf } from '../server.ts';
 
 export const AUDIT_INTERVAL_MS = 20_000;
 
@@ -30,8 +30,8 @@ export interface Unlogged {
 /** The stream that is audited. */
 export interface AuditedStream {
   serverUuid: string;
-  /** Whether everything before this place was noted. */
-  hasPassed: (place: FilePlace) => boolean;
+  /** Whether everything before this position was noted. */
+  hasPassed: (position: FilePlace) => boolean;
   onUnlogged: (found: Unlogged) => void;
   onError: (error: unknown) => void;
   signal: AbortSignal;
@@ -60,7 +60,7 @@ export class Audit {
   readonly #db: DatabaseSettings;
   readonly #intervalMs: number;
   readonly #looks: readonly Look[];
-  #place: string | null = null;
+  #position: string | null = null;
 
   constructor(db: DatabaseSettings, intervalMs: number) {
     this.#db = db;
@@ -76,13 +76,13 @@ export class Audit {
   }
 
   /** A stream begins. What was noted counts only when it goes on where the last one ended. */
-  begin(place: string): void {
-    if (place !== this.#place) for (const look of this.#looks) forget(look);
-    this.#place = null;
+  begin(position: string): void {
+    if (position !== this.#position) for (const look of this.#looks) forget(look);
+    this.#position = null;
   }
 
-  end(place: string): void {
-    this.#place = place;
+  end(position: string): void {
+    this.#position = position;
   }
 
   /** The log has this row, inserted or updated. */
@@ -112,7 +112,7 @@ export class Audit {
     try {
       if (stream.signal.aborted) return;
       // Behind one address there may be several servers, with a log each.
-      if ((await readSource(connection)).serverUuid !== stream.serverUuid) return;
+      if ((await readServerFacts(connection)).serverUuid !== stream.serverUuid) return;
       for (const look of this.#looks) await this.#compare(connection, look, stream);
     } finally {
       stream.signal.removeEventListener('abort', end);
@@ -186,9 +186,9 @@ async function unlogged(
   const missing = (): Id[] =>
     words.flatMap((row) => captured.missing(row['word'] as Id, Number(row['bits'])));
   if (missing().length === 0) return [];
-  // A row is in the log before it is visible, so all that was seen above is before this place.
-  const place = await readLogEnd(connection);
-  while (!hasPassed(place)) if (!(await elapsed(WAIT_MS, signal))) return [];
+  // A row is in the log before it is visible, so all that was seen above is before this position.
+  const end = await readLogEnd(connection);
+  while (!hasPassed(end)) if (!(await elapsed(WAIT_MS, signal))) return [];
   return missing();
 }
 

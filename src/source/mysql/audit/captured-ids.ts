@@ -1,4 +1,4 @@
-import type { Id } from '../dump/events.ts';
+import type { Id } from '../../port.ts';
 
 /** So many ids share a word: one row of `GROUP BY id DIV 32`, with one bit for each. */
 export const WORD_IDS = 32;

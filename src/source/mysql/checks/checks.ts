@@ -3,7 +3,13 @@ import { userOf } from '../../../database/grants.ts';
 import type { DatabaseSettings } from '../../../settings/types.ts';
 import { type Check, type Verdict, check } from './check.ts';
 import { checkFilters, checkReplicaLogs, syncVerdict } from './log-checks.ts';
-import { type Source, listReplicas, readLogStatus, readSource, rowsOf } from '../server.ts';
+import {
+  type ServerFacts,
+  listReplicas,
+  readLogStatus,
+  readServerFacts,
+  rowsOf,
+} from '../server.ts';
 import { checkTables } from './table-checks.ts';
 import { readDefinitions } from './table-definitions.ts';
 
@@ -18,7 +24,7 @@ const RETENTION_SECONDS_MIN = 86_400;
  * variable that a version no longer has is as it should be.
  */
 export function checkVariables(
-  source: Pick<Source, 'flavour' | 'variables' | 'hasGtids'>,
+  source: Pick<ServerFacts, 'flavour' | 'variables' | 'hasGtids'>,
 ): Check[] {
   const { flavour, variables, hasGtids } = source;
   const is = (variable: string, wanted: string, option: string): Verdict => {
@@ -108,7 +114,7 @@ async function unlessDenied<T>(answer: Promise<T>): Promise<T | null> {
 /** The grants, and what the log's status says of filters. */
 async function checkGrants(
   connection: Connection,
-  source: Source,
+  source: ServerFacts,
   db: DatabaseSettings,
 ): Promise<Check[]> {
   const monitor = source.flavour === 'mariadb' ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
@@ -139,7 +145,7 @@ async function checkGrants(
  * Rejects only when the connection breaks.
  */
 export async function checkSource(connection: Connection, db: DatabaseSettings): Promise<Check[]> {
-  const source = await readSource(connection);
+  const source = await readServerFacts(connection);
   const reachable = check('database', { ok: true, detail: source.version, fix: '' });
   return [
     reachable,

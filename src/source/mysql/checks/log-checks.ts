@@ -1,6 +1,6 @@
 import type { Connection } from 'mysql2/promise';
 import { type Check, type Verdict, check } from './check.ts';
-import { type LogStatus, type Source, readReplicaStatus, rowsOf } from '../server.ts';
+import { type LogStatus, type ServerFacts, readReplicaStatus, rowsOf } from '../server.ts';
 
 /** A log that leaves the database out has none of its rows. */
 export function checkFilters({ doDb, ignoreDb }: LogStatus, database: string): Check {
@@ -20,7 +20,10 @@ export function checkFilters({ doDb, ignoreDb }: LogStatus, database: string): C
 }
 
 /** A replica logs what it replicates only with log_replica_updates; on MariaDB that is off by default. */
-export async function checkReplicaLogs(connection: Connection, source: Source): Promise<Check> {
+export async function checkReplicaLogs(
+  connection: Connection,
+  source: ServerFacts,
+): Promise<Check> {
   const isMariadb = source.flavour === 'mariadb';
   const name = isMariadb ? 'log_slave_updates' : 'log_replica_updates';
   const value = source.variables.get(name) ?? source.variables.get('log_slave_updates') ?? 'ON';

@@ -1,7 +1,7 @@
 import type { Connection } from 'mysql2/promise';
 import type { TopicFormat } from '../../../settings/types.ts';
 import { type Check, check } from './check.ts';
-import { readReplicaStatus, readSource } from '../server.ts';
+import { readReplicaStatus, readServerFacts } from '../server.ts';
 
 const FIXES: Readonly<Record<TopicFormat, string>> = {
   page_view: 'set gtid_mode=ON on the source and the replica, or let DB_HOST be the source',
@@ -18,7 +18,7 @@ export async function checkReplica(connection: Connection, format: TopicFormat):
   // Without the grant for it, another check says so.
   const channels = await readReplicaStatus(connection).catch(() => []);
   if (channels.length === 0) return [];
-  const { hasGtids } = await readSource(connection);
+  const { hasGtids } = await readServerFacts(connection);
   return [
     check(
       'replica',

@@ -7,12 +7,12 @@ import { lackingColumns, lackingTables, tableSettings } from '../../../model/fou
 import type { DatabaseSettings } from '../../../settings/types.ts';
 import { type Check, type Verdict, check, missingText, unchecked } from './check.ts';
 import { unreadableColumns } from '../decode/column-types.ts';
-import { type Source, rowsOf } from '../server.ts';
+import { type ServerFacts, rowsOf } from '../server.ts';
 
 /** Whether our tables and their columns are there, can be read, and have the rule's index. */
 export async function checkTables(
   connection: Connection,
-  source: Source,
+  source: ServerFacts,
   db: DatabaseSettings,
 ): Promise<Check[]> {
   const { model } = db;

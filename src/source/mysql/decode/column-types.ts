@@ -1,5 +1,5 @@
 import { quoted, shownName } from '../../../model/data-model.ts';
-import type { Source } from '../server.ts';
+import type { ServerFacts } from '../server.ts';
 import { rolesOf } from '../../../model/columns.ts';
 import type { NamedTable } from '../dump/events.ts';
 
@@ -61,7 +61,7 @@ export const unreadableGeometry = (table: string, column: string, text: string):
  * sql/sql_type_geom.cc): the texts behind one would be read by their neighbour's.
  */
 export function unreadableColumns(
-  flavour: Source['flavour'],
+  flavour: ServerFacts['flavour'],
   table: Pick<NamedTable, 'table' | 'name' | 'columns'>,
   columns: readonly { name: string; type: string }[],
 ): Unreadable[] {

@@ -1,5 +1,5 @@
 import type { EventTimes } from './event-time.ts';
-import type { ChangedRows, Id, RowOperation } from '../dump/events.ts';
+import type { ChangedRows, Id, RowOperation } from '../../port.ts';
 
 /** The table's own spelling of the columns that matter; null where page_views lacks the column. */
 export interface ColumnNames {

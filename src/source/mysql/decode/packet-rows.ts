@@ -1,5 +1,5 @@
 import { CorruptEventError } from './byte-reader.ts';
-import type { ChangedRows, Id, RowOperation } from '../dump/events.ts';
+import type { ChangedRows, Id, RowOperation } from '../../port.ts';
 import type { RowReader } from './row-reader.ts';
 import type { RowsBody } from './rows-event.ts';
 import { hasColumn } from './table-plan.ts';

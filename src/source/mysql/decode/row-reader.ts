@@ -1,6 +1,6 @@
 import { CorruptEventError } from './byte-reader.ts';
 import type { EventTimes } from './event-time.ts';
-import type { Id } from '../dump/events.ts';
+import type { Id } from '../../port.ts';
 import {
   JSON_BYTES_MAX,
   NULL,

@@ -1,6 +1,6 @@
 import { inflateSync } from 'node:zlib';
 import { ByteReader, CorruptEventError } from './byte-reader.ts';
-import type { RowOperation } from '../dump/events.ts';
+import type { RowOperation } from '../../port.ts';
 
 /** What a type of event does with rows. */
 export interface RowsType {

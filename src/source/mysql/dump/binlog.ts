@@ -67,7 +67,7 @@ export interface Binlog extends AsyncDisposable {
   resume(): void;
   /** Whether the server is heard at all: `performance.now()` of its last packet, which may be as late as the question. */
   readonly lastHeardMs: number;
-  /** Everything before this place of the log was handed on. */
+  /** Everything before this position of the log was handed on. */
   readonly reached: { file: string; position: number };
 }
 

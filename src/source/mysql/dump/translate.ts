@@ -7,7 +7,8 @@ import {
 import { shownName } from '../../../model/data-model.ts';
 import { DecodedRows } from '../decode/decoded-rows.ts';
 import type { EventTimes } from '../decode/event-time.ts';
-import type { CaptureEvent, NamedTable, RowOperation } from './events.ts';
+import type { RowOperation } from '../../port.ts';
+import type { CaptureEvent, NamedTable } from './events.ts';
 import { parseGtid } from '../gtid.ts';
 import { TYPE } from '../decode/mysql-types.ts';
 import type { Flavour } from '../position.ts';

@@ -1,4 +1,5 @@
 import type { OutgoingBatch } from '../../../topics/port.ts';
+import type { RowsChange } from '../../port.ts';
 import type { TransactionEnd } from '../dump/events.ts';
 import { TransactionEnds } from './transaction-ends.ts';
 
@@ -15,10 +16,28 @@ export interface Counted {
   rows: number;
 }
 
-/** What is published at a time. */
+const KINDS = {
+  customers: {
+    insert: 'customers.insert',
+    update: 'customers.update',
+    delete: 'customers.delete',
+  },
+  page_views: {
+    insert: 'page_views.insert',
+    update: 'page_views.update',
+    delete: 'page_views.delete',
+  },
+} as const;
+
+/** What an event is counted as, once its rows were read. */
+export function countedOf({ table, operation, rows }: RowsChange): Counted {
+  return { kind: KINDS[table][operation], rows: rows.count };
+}
+
+/** What is handed out at a time. */
 export interface Batch {
   messages: OutgoingBatch;
-  /** Run before the publish: everything they are about is in this batch or an earlier one. */
+  /** For when all of it is handed out: what they are about is in this batch or an earlier one. */
   actions: (() => void)[];
   /** By kind. */
   rows: Map<string, number>;
@@ -34,7 +53,7 @@ interface Undecided {
 }
 
 /**
- * What is to be published, in order. Messages are encoded as they come. Those of a transaction that
+ * What is to be handed out, in order. Messages are encoded as they come. Those of a transaction that
  * may still be rolled back lie behind all others, and `next` leaves them there.
  */
 export class BatchQueue {
@@ -117,7 +136,7 @@ export class BatchQueue {
     if (counted !== undefined) count(batch, counted.kind, counted.rows);
   }
 
-  /** `action` runs right before everything decided up to here is published with a checkpoint. */
+  /** `action` is for when everything decided up to here is handed out. */
   mark(action: () => void): void {
     this.#ends = null;
     this.#act(this.#decidedBatch(), action);
@@ -142,11 +161,6 @@ export class BatchQueue {
     const next = this.#batches.shift();
     if (next !== undefined) this.#bytes -= bytesOf(next);
     return next;
-  }
-
-  /** Whether actions are waiting. */
-  get hasActions(): boolean {
-    return this.#batches.some(({ actions }) => actions.length > 0);
   }
 
   #act(batch: Batch, action: () => void): void {
@@ -190,7 +204,7 @@ export class BatchQueue {
   }
 }
 
-export const emptyBatch = (messages: OutgoingBatch): Batch => ({
+const emptyBatch = (messages: OutgoingBatch): Batch => ({
   messages,
   actions: [],
   rows: new Map(),

@@ -1,19 +1,19 @@
 import type { OutgoingBatch } from '../../../topics/port.ts';
 import type { Counted } from './batch-queue.ts';
-import type { PublishQueue } from '../../../capture/publish-queue.ts';
+import type { ChangeBuffer } from './change-buffer.ts';
 
 /** Rows of a transaction in memory until its end; from there on they go out at once. */
 const HELD_BYTES_MAX = 1024 * 1024;
 
-/** The rows of the transaction that is being read (no XA one), which wait in the publish queue for its end. */
+/** The rows of the transaction that is being read (no XA one), which wait in the change buffer for its end. */
 export class OpenTransaction {
-  readonly #queue: Pick<PublishQueue, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide'>;
+  readonly #queue: Pick<ChangeBuffer, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide'>;
   #bytes = 0;
   #isReleased = false;
   /** By name: how many events with rows came before. */
   readonly #savepoints = new Map<string, number>();
 
-  constructor(queue: Pick<PublishQueue, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide'>) {
+  constructor(queue: Pick<ChangeBuffer, 'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide'>) {
     this.#queue = queue;
     queue.begin();
   }

@@ -1,6 +1,7 @@
 import { placeText } from '../../../database/log-place.ts';
 import { encodeHeaders } from '../../../topics/batch/headers.ts';
 import { PAGE_VIEW_SCHEMA, USER_CHANGE_SCHEMA } from '../../../topics/messages.ts';
+import type { TransactionStamp } from '../../port.ts';
 import { type Gtid, gtidText } from '../gtid.ts';
 import { writeId } from '../decode/json-bytes.ts';
 
@@ -18,28 +19,33 @@ interface Begin {
  * where it begins. Where that is no GTID of MySQL, whose set of executed ones says what is visible,
  * `log_position` tells in which server's log it is, and where.
  */
-export class Stamp {
+export class Stamp implements TransactionStamp {
   /** Epoch ms. */
   readonly commitMs: number;
   readonly begin: Begin;
   readonly #server: string;
+  readonly #viewHeaders: ViewHeaders;
   #position: Headers | null = null;
   #userChangeHeaders: Headers | null = null;
 
-  /** `server`: whose log it is. */
-  constructor(begin: Begin, server: string, commitMs: number) {
+  /** `server`: whose log it is; `viewHeaders`: those of the transactions before. */
+  constructor(begin: Begin, server: string, commitMs: number, viewHeaders = new ViewHeaders()) {
     this.begin = begin;
     this.commitMs = commitMs;
     this.#server = server;
+    this.#viewHeaders = viewHeaders;
   }
 
-  /** Whether changes of page views say which: by their rows it is seen whether they are visible. */
   get namesViews(): boolean {
     return this.begin.gtid === null;
   }
 
   get pageViewHeaders(): Headers {
     return { schema: PAGE_VIEW_SCHEMA, ...this.#positionHeaders };
+  }
+
+  get encodedPageViewHeaders(): Uint8Array {
+    return this.#viewHeaders.of(this);
   }
 
   get userChangeHeaders(): Headers {

@@ -2,17 +2,18 @@ import { estimateCommitMs } from '../dump/commit-time.ts';
 import type { CaptureEvent, TransactionEnd } from '../dump/events.ts';
 import { HeldRows } from './held-rows.ts';
 import { OpenTransaction } from './open-transaction.ts';
-import type { PublishQueue } from '../../../capture/publish-queue.ts';
+import type { ChangeBuffer } from './change-buffer.ts';
 import type { PositionTracker } from '../position.ts';
-import { type RowMessages, countedOf } from '../../../capture/messages.ts';
-import { Stamp } from './stamp.ts';
+import { countedOf } from './batch-queue.ts';
+import type { ChangeEncoder, OnRow } from '../../port.ts';
+import { Stamp, ViewHeaders } from './stamp.ts';
 import { type Watched, readStatement } from '../statements/statements.ts';
 import { XaTransactions } from './xa-transactions.ts';
 
-/** Row changes that can not be had from the log: what happened, and what to do. */
+/** Row changes that can not be had from the log: what happened, and what to do (see Gap). */
 export interface Loss {
-  kind: 'refused' | 'start anew';
   sentence: string;
+  isFatal: boolean;
 }
 
 export interface TransactionBufferOptions {
@@ -20,16 +21,18 @@ export interface TransactionBufferOptions {
   watched: () => Watched;
   /** Whose log it is. */
   server: string;
-  messages: RowMessages;
+  encoder: ChangeEncoder;
+  /** Told of every row that is inserted or updated. */
+  onRow: OnRow;
   tracker: PositionTracker;
   queue: Pick<
-    PublishQueue,
+    ChangeBuffer,
     'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide' | 'add' | 'mark' | 'end'
   >;
   nowMs: () => number;
   onLoss: (loss: Loss) => void;
   /** All eligible users are to be looked at again, beside what the log says. */
-  onEveryone: (because: string) => void;
+  onResync: (because: string) => void;
   onWarning: (sentence: string) => void;
 }
 
@@ -39,7 +42,7 @@ type BeginEvent = Extract<CaptureEvent, { kind: 'begin' }>;
 /**
  * From events to messages. A log can hold rows that were rolled back (MariaDB writes them where
  * the transaction made a temporary table, or wrote to a table without transactions): rows wait for
- * the end of their transaction, encoded in the publish queue. Those of a large one go out before, so that
+ * the end of their transaction, encoded in the change buffer. Those of a large one go out before, so that
  * none needs much memory; the position moves only at the end. XA transactions wait for their
  * decision, which may come much later, or never.
  */
@@ -50,6 +53,7 @@ export class TransactionBuffer {
   #commitMs = 0;
   /** Made of them when the first row comes: most transactions may be of other tables. */
   #stamp: Stamp | null = null;
+  readonly #viewHeaders = new ViewHeaders();
   #isOpen = false;
   readonly #transaction: OpenTransaction;
   /** Of the XA transaction that is being read; null: it is none. */
@@ -77,15 +81,15 @@ export class TransactionBuffer {
       case 'statement':
         return this.#statement(event);
       case 'rotate':
-        // MariaDB and MySQL send one, made up, when a dump begins: it is the place we asked for.
+        // MariaDB and MySQL send one, made up, when a dump begins: it is the position we asked for.
         return this.#end({ gtid: null, file: event.file, position: event.position });
       case 'unseen':
         return this.#unseen(event.because);
       case 'unreadable':
-        return this.#options.onLoss({ kind: 'refused', sentence: event.sentence });
+        return this.#options.onLoss({ isFatal: true, sentence: event.sentence });
       case 'incident':
         return this.#options.onLoss({
-          kind: 'start anew',
+          isFatal: false,
           sentence: 'the server says that its binlog lacks changes (an incident event)',
         });
       case 'heartbeat':
@@ -109,13 +113,19 @@ export class TransactionBuffer {
 
   #stampNow(): Stamp {
     const begun = this.#begun ?? { gtid: null, file: '', position: 0 };
-    return (this.#stamp ??= new Stamp(begun, this.#options.server, this.#commitMs));
+    return (this.#stamp ??= new Stamp(
+      begun,
+      this.#options.server,
+      this.#commitMs,
+      this.#viewHeaders,
+    ));
   }
 
   #rows(event: RowsEvent): void {
     if (this.#held !== null) return this.#xa.hold(event, this.#stampNow(), this.#held);
     this.#transaction.rows((to) => {
-      this.#options.messages.append(event, this.#stampNow(), to);
+      const { encoder, onRow } = this.#options;
+      encoder.rows(event, this.#stampNow(), to, onRow);
       return countedOf(event);
     });
   }
@@ -126,7 +136,7 @@ export class TransactionBuffer {
     this.#options.queue.end(end);
   }
 
-  /** What is held of the transaction that is being read counts; before the mark of its place. */
+  /** What is held of the transaction that is being read counts; before the mark of its position. */
   #release(): void {
     this.#transaction.end();
     if (this.#held !== null) this.#xa.commit(this.#held, null);
@@ -184,12 +194,12 @@ export class TransactionBuffer {
         return this.#decide(statement.xid, statement.isCommitted, this.#endAt(event));
       case 'rows-as-text':
         return this.#options.onLoss({
-          kind: 'refused',
+          isFatal: true,
           sentence: `the binlog has rows of ${statement.table} as SQL text; set binlog_format=ROW, and let no session set another`,
         });
       case 'truncate':
         this.#options.onWarning(`${statement.table} was truncated; Iterable keeps what it has`);
-        this.#options.onEveryone(`${statement.table} was truncated`);
+        this.#options.onResync(`${statement.table} was truncated`);
         break;
       case 'ddl':
         this.#definition(statement, event.text);
@@ -207,7 +217,7 @@ export class TransactionBuffer {
     const sentence = `the definition of ${table} was changed: ${text.slice(0, 200)}`;
     if (!mayChangeRows) return this.#options.onWarning(sentence);
     this.#options.onWarning(`${sentence}; all eligible users are looked at again`);
-    this.#options.onEveryone(`the definition of ${table} was changed`);
+    this.#options.onResync(`the definition of ${table} was changed`);
   }
 
   /** Of an XA transaction it is seen when it commits: what is looked at before is the old. */
@@ -219,7 +229,7 @@ export class TransactionBuffer {
       );
     }
     if (this.#held !== null) this.#held.unseen = because;
-    else this.#options.onEveryone(because);
+    else this.#options.onResync(because);
   }
 
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {

@@ -2,18 +2,20 @@ import { MessageList } from '../../../topics/message-list.ts';
 import type { CaptureEvent } from '../dump/events.ts';
 import { HeldRows } from './held-rows.ts';
 import type { Loss } from './transaction-buffer.ts';
-import type { PublishQueue } from '../../../capture/publish-queue.ts';
-import { type RowMessages, countedOf, stamped } from '../../../capture/messages.ts';
+import type { ChangeBuffer } from './change-buffer.ts';
+import { countedOf } from './batch-queue.ts';
+import type { ChangeEncoder, OnRow } from '../../port.ts';
 import type { Stamp } from './stamp.ts';
 
 /** Rows of undecided XA transactions in memory; what goes above is published undecided. */
 const PREPARED_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface XaOptions {
-  messages: RowMessages;
-  queue: Pick<PublishQueue, 'add'>;
+  encoder: ChangeEncoder;
+  onRow: OnRow;
+  queue: Pick<ChangeBuffer, 'add'>;
   onLoss: (loss: Loss) => void;
-  onEveryone: (because: string) => void;
+  onResync: (because: string) => void;
 }
 
 /** XA transactions wait for their decision, which may come much later, or never. */
@@ -28,7 +30,8 @@ export class XaTransactions {
   /** The rows of one event of the transaction that is being read. */
   hold(event: Extract<CaptureEvent, { kind: 'rows' }>, stamp: Stamp, held: HeldRows): void {
     const list = new MessageList();
-    this.#options.messages.append(event, stamp, list);
+    const { encoder, onRow } = this.#options;
+    encoder.rows(event, stamp, list, onRow);
     held.add({ messages: list.messages, bytes: list.bytes, counted: countedOf(event) });
     let undecidedBytes = held.bytes;
     for (const { bytes } of this.#prepared.values()) undecidedBytes += bytes;
@@ -44,7 +47,7 @@ export class XaTransactions {
   /** What is held counts. A stamp is that of the commit, where it came apart. */
   commit(held: HeldRows, stamp: Stamp | null): void {
     this.#publish(held, stamp);
-    if (held.unseen !== null) this.#options.onEveryone(held.unseen);
+    if (held.unseen !== null) this.#options.onResync(held.unseen);
   }
 
   /** A prepared transaction is committed, with this stamp, or rolled back. */
@@ -52,15 +55,15 @@ export class XaTransactions {
     const { onLoss } = this.#options;
     const held = this.#prepared.get(xid);
     if (isCommitted && held === undefined) {
-      // Prepared before the place where this capture began: its rows were never seen.
+      // Prepared before the position where this capture began: its rows were never seen.
       onLoss({
-        kind: 'start anew',
+        isFatal: false,
         sentence: 'an XA transaction was committed that was prepared before the start',
       });
     } else if (isCommitted && held?.isReleased === true) {
       // Its users were looked at before the commit.
       onLoss({
-        kind: 'start anew',
+        isFatal: false,
         sentence: 'an XA transaction too large to be held was committed',
       });
     }
@@ -70,8 +73,11 @@ export class XaTransactions {
 
   #publish(held: HeldRows, stamp: Stamp | null): void {
     for (const { messages, counted } of held.take()) {
-      this.#options.queue.add((to) => {
-        for (const message of messages) to.push(stamp === null ? message : stamped(message, stamp));
+      const { queue, encoder } = this.#options;
+      queue.add((to) => {
+        for (const message of messages) {
+          to.push(stamp === null ? message : encoder.restamped(message, stamp));
+        }
       }, counted);
     }
   }
