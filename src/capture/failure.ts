@@ -3,7 +3,7 @@ import type { Publisher } from '../topics/port.ts';
 
 const AGAIN = 'When that is done, start it again';
 
-/** The saved place can not be read now; the topics were reached once, so that it is waited for. */
+/** The saved position can not be read now; the topics were reached once, so that it is waited for. */
 export class TopicsAwayError extends Error {
   constructor(cause: unknown) {
     const { message } = cause instanceof Error ? cause : new Error(String(cause));
@@ -13,7 +13,7 @@ export class TopicsAwayError extends Error {
 
 /**
  * The same publisher, which remembers what it threw for good: the database is not to blame for that.
- * What is thrown once `signal` has aborted is its reason, and not the publisher's. A place that can
+ * What is thrown once `signal` has aborted is its reason, and not the publisher's. A position that can
  * not be read rejects with TopicsAwayError.
  */
 export function noteFailures(publisher: Publisher): {

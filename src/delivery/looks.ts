@@ -19,7 +19,7 @@ export interface Look {
   isChange: boolean;
   /** The transaction's GTID, where capture knew it. */
   gtid: string | null;
-  /** Where which server's log has it, as `readPlace` reads it, as far as the message says so. */
+  /** Where which server's log has it, as `parseLogPosition` reads it, as far as the message says so. */
   logPosition?: string | null;
   /** For a change: its row, where the message says so. */
   row?: ChangedRow | null;

@@ -42,7 +42,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
   const gtid = flavour === 'mysql' ? /^[0-9a-f-]{36}:\d+$/ : /^\d+-\d+-\d+$/;
 
   /** What MySQL's GTIDs make needless: which server's log it is, and where. */
-  const place =
+  const inLog =
     flavour === 'mysql'
       ? {}
       : { log_position: expect.stringMatching(/^.+\/binlog\.\d{6}:\d+$/) as string };
@@ -65,7 +65,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
         headers: {
           schema: 'page_view/1',
           position: expect.stringMatching(gtid) as string,
-          ...place,
+          ...inLog,
         },
       },
     ]);
@@ -104,7 +104,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       expect(headers).toEqual({
         schema: 'user_change/1',
         position: expect.stringMatching(gtid) as string,
-        ...place,
+        ...inLog,
       });
     }
   });

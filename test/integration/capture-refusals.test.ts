@@ -280,7 +280,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     await until(() => publisher.changes.length > 0, 'a look at everyone', again.done);
   });
 
-  test('a purged place means starting anew from everyone, with a warning', async () => {
+  test('a purged position means starting anew from everyone, with a warning', async () => {
     await using own = await freshDatabase(server);
     await own.connection.query(SETUP);
     const publisher = new MemoryPublisher();

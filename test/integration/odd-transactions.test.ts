@@ -229,7 +229,7 @@ describe.concurrent('capture on a MySQL whose settings are changed online', () =
           capture.done,
         );
         await capture.reaches('streaming');
-        // Only the step that leaves ON makes the saved place useless.
+        // Only the step that leaves ON makes the saved position useless.
         expect(ids().has(missed)).toBe(mode !== 'ON_PERMISSIVE' || id > 104);
       }
       await capture.stop();

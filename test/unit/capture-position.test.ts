@@ -51,7 +51,7 @@ function run(
   }
 }
 
-describe('the place to resume from', () => {
+describe('the position to resume from', () => {
   test('by MySQL GTIDs holds all that is done, and leaves out just the undecided XA transactions', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {

@@ -92,7 +92,7 @@ describe('where a capture begins', () => {
     });
   });
 
-  test('a dump that fails because its place is gone is told from one that may be tried again', () => {
+  test('a dump that fails because its position is gone is told from one that may be tried again', () => {
     const error = (errno: number, message: string): Error =>
       Object.assign(new Error(message), { errno });
     const gone = [

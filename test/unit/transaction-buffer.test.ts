@@ -139,7 +139,7 @@ describe('the transaction buffer', () => {
     expect(t.losses).toEqual([]);
   });
 
-  // Guards #lookFor in #end: such a transaction has no decision of its own.
+  // Guards XaTransactions.commit in #release: such a transaction has no decision of its own.
   test('looks at everyone for what no row tells in an XA transaction of one phase', () => {
     const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement("XA START X'61',X'',1"));

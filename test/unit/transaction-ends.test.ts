@@ -31,14 +31,14 @@ function endsOf(sources: readonly string[]): fc.Arbitrary<TransactionEnd[]> {
 }
 
 describe('the ends of transactions, kept as one where they follow one another', () => {
-  const places: [string, 'mysql' | 'mariadb', LogPosition, readonly string[]][] = [
+  const starts: [string, 'mysql' | 'mariadb', LogPosition, readonly string[]][] = [
     ['MySQL GTIDs', 'mysql', { gtidSet: `${MYSQL[0]}1-3` }, [...MYSQL, TAGGED]],
     ['MySQL GTIDs of one source', 'mysql', { gtidSet: '' }, [MYSQL[0] ?? '']],
     ['MariaDB GTIDs', 'mariadb', { gtidSet: '0-1-5' }, MARIADB],
     ['file and position', 'mysql', { file: 'log.0', position: 4 }, MYSQL],
   ];
 
-  test.each(places)('come to the same place, by %s', (_, flavour, start, sources) => {
+  test.each(starts)('come to the same position, by %s', (_, flavour, start, sources) => {
     fc.assert(
       fc.property(endsOf(sources), (ends) => {
         const [each, together] = [start, start].map((at) => new PositionTracker(flavour, at));

@@ -1,4 +1,4 @@
-import { isPast } from '../../database/log-place.ts';
+import { isPast } from '../../database/log-position.ts';
 import type { DatabaseSettings } from '../../settings/types.ts';
 import { type ChangeReading, type ReadOptions, type SourceItem, StuckError } from '../port.ts';
 import { type Audit, type Unlogged, rangesText } from './audit/audit.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { connect } from '../../../database/connect.ts';
-import type { FilePlace } from '../../../database/log-place.ts';
+import type { FilePosition } from '../../../database/log-position.ts';
 import { nameOf, quoted } from '../../../model/data-model.ts';
 import type { DatabaseSettings } from '../../../settings/types.ts';
 import { CapturedIds, WORD_IDS, isAbove } from './captured-ids.ts';
@@ -31,7 +31,7 @@ export interface Unlogged {
 export interface AuditedStream {
   serverUuid: string;
   /** Whether everything before this position was noted. */
-  hasPassed: (position: FilePlace) => boolean;
+  hasPassed: (position: FilePosition) => boolean;
   onUnlogged: (found: Unlogged) => void;
   onError: (error: unknown) => void;
   signal: AbortSignal;

@@ -30,7 +30,7 @@ interface PacketHandlers {
 
 /**
  * Shows every packet before zongji (in a pause: when its turn comes), and after it was handled. What
- * is thrown at one goes to `failed`: uncaught, it would end the program, at the same place at every
+ * is thrown at one goes to `failed`: uncaught, it would end the program, at the same position at every
  * start.
  */
 export function onPackets(

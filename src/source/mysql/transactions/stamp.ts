@@ -1,4 +1,4 @@
-import { placeText } from '../../../database/log-place.ts';
+import { logPositionText } from '../../../database/log-position.ts';
 import { encodeHeaders } from '../../../topics/batch/headers.ts';
 import { PAGE_VIEW_SCHEMA, USER_CHANGE_SCHEMA } from '../../../topics/messages.ts';
 import type { TransactionStamp } from '../../port.ts';
@@ -61,7 +61,7 @@ function positionHeaders({ gtid, file, position }: Begin, server: string): Heade
   if (gtid !== null && isOfMysql(gtid)) return { position: gtidText(gtid) };
   return {
     position: gtid === null ? `${file}:${position}` : gtidText(gtid),
-    log_position: placeText(server, { file, position }),
+    log_position: logPositionText(server, { file, position }),
   };
 }
 

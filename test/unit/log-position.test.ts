@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { mariadbGtidMembership } from '../../src/database/gtid-set.ts';
-import { isPast, placeText, readPlace } from '../../src/database/log-place.ts';
+import { isPast, logPositionText, parseLogPosition } from '../../src/database/log-position.ts';
 
-describe('a place in a log', () => {
+describe('a position in a log', () => {
   it('reads back as it was written, whatever the server is called', () => {
     for (const server of ['2c7a-uuid', 'B1wwN9D2/XWtC1R8s=', 'server_id 7', 'a/b:1/c']) {
-      const place = { server, file: 'mysql-bin.000012', position: 4_294_967_296 };
-      expect(readPlace(placeText(server, place))).toEqual(place);
+      const position = { server, file: 'mysql-bin.000012', position: 4_294_967_296 };
+      expect(parseLogPosition(logPositionText(server, position))).toEqual(position);
     }
   });
 
   it('is null where nothing of the kind stands', () => {
     for (const text of [undefined, '', 'binlog.000001:4', 'server/binlog', '/binlog.000001:4']) {
-      expect(readPlace(text)).toBeNull();
+      expect(parseLogPosition(text)).toBeNull();
     }
   });
 
