@@ -44,7 +44,7 @@ function buffering() {
     encoder: new RowMessages(NAMES),
     onRow: () => undefined,
     tracker,
-    queue: {
+    changes: {
       begin: () => queue.begin(),
       rows: (fill) => published(queue.rows(fill)),
       get undecided() {

@@ -78,7 +78,7 @@ export class MysqlReading implements ChangeReading {
       encoder,
       onRow: (table, id) => audit.note(table, id),
       tracker: this.#tracker,
-      queue: this.#buffer,
+      changes: this.#buffer,
       nowMs: Date.now,
       onLoss: (loss) => this.#lose(loss),
       onResync: (because) => this.#buffer.resync(because),

@@ -25,7 +25,7 @@ export interface TransactionBufferOptions {
   /** Told of every row that is inserted or updated. */
   onRow: OnRow;
   tracker: PositionTracker;
-  queue: Pick<
+  changes: Pick<
     ChangeBuffer,
     'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide' | 'add' | 'mark' | 'end'
   >;
@@ -64,7 +64,7 @@ export class TransactionBuffer {
 
   constructor(options: TransactionBufferOptions) {
     this.#options = options;
-    this.#transaction = new OpenTransaction(options.queue);
+    this.#transaction = new OpenTransaction(options.changes);
     this.#xa = new XaTransactions(options);
   }
 
@@ -133,7 +133,7 @@ export class TransactionBuffer {
   #end(end: TransactionEnd): void {
     this.#release();
     this.#close();
-    this.#options.queue.end(end);
+    this.#options.changes.end(end);
   }
 
   /** What is held of the transaction that is being read counts; before the mark of its position. */
@@ -156,10 +156,10 @@ export class TransactionBuffer {
   }
 
   #prepare(xid: string, end: TransactionEnd): void {
-    const { queue, tracker } = this.#options;
+    const { changes, tracker } = this.#options;
     this.#xa.prepare(xid, this.#held);
     this.#close();
-    queue.mark(() => tracker.prepare(xid, end));
+    changes.mark(() => tracker.prepare(xid, end));
   }
 
   #statement(event: Extract<CaptureEvent, { kind: 'statement' }>): void {
@@ -233,9 +233,9 @@ export class TransactionBuffer {
   }
 
   #decide(xid: string, isCommitted: boolean, end: TransactionEnd): void {
-    const { queue, tracker } = this.#options;
+    const { changes, tracker } = this.#options;
     this.#xa.decide(xid, isCommitted, this.#stampNow());
     this.#close();
-    queue.mark(() => tracker.decide(xid, end));
+    changes.mark(() => tracker.decide(xid, end));
   }
 }

@@ -13,7 +13,7 @@ const PREPARED_BYTES_MAX = 64 * 1024 * 1024;
 export interface XaOptions {
   encoder: ChangeEncoder;
   onRow: OnRow;
-  queue: Pick<ChangeBuffer, 'add'>;
+  changes: Pick<ChangeBuffer, 'add'>;
   onLoss: (loss: Loss) => void;
   onResync: (because: string) => void;
 }
@@ -73,8 +73,8 @@ export class XaTransactions {
 
   #publish(held: HeldRows, stamp: Stamp | null): void {
     for (const { messages, counted } of held.take()) {
-      const { queue, encoder } = this.#options;
-      queue.add((to) => {
+      const { changes, encoder } = this.#options;
+      changes.add((to) => {
         for (const message of messages) {
           to.push(stamp === null ? message : encoder.restamped(message, stamp));
         }
