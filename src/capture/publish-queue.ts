@@ -15,7 +15,7 @@ export interface PublishQueueOptions {
   pending: () => PendingResync | null;
   /** These rows are durable in the topics. */
   onPublished: (rows: ReadonlyMap<string, number>) => void;
-  /** Publishing failed for good: nothing more is asked for, so that the items are to end. */
+  /** Publishing failed for good: the items are to end. */
   onFailed: () => void;
   /** Cuts short the publishing too. */
   signal: AbortSignal;
@@ -31,7 +31,11 @@ export class PublishQueue {
   #position: () => SourcePosition;
   #hasUnsaved = false;
   #savedMs = Number.NEGATIVE_INFINITY;
-  #wake: (() => void) | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #saving: Promise<void> = Promise.resolve();
+  #isClosed = false;
+  /** Whether an item is under way. */
+  #isPublishing = false;
   /** Publishes under way: of items one at most, and those of `publish` beside it. */
   #underWay = 0;
   #underWaySinceMs = 0;
@@ -69,7 +73,8 @@ export class PublishQueue {
     const iterator = items[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const { done, value } = await this.#next(iterator);
+        const { done, value } = await iterator.next();
+        if (this.#failure !== null) throw this.#failure.error;
         if (done === true) return;
         if (value.kind === 'changes') await this.#publish(value);
         else onTold(value);
@@ -95,25 +100,7 @@ export class PublishQueue {
   /** What is pending has changed: saves it soon, also where nothing more comes. */
   save(): void {
     this.#hasUnsaved = true;
-    this.#wake?.();
-  }
-
-  /** The next item; saves the position meanwhile, when that has waited long enough. */
-  async #next(iterator: AsyncIterator<SourceItem>): Promise<IteratorResult<SourceItem>> {
-    let isThere = false;
-    const arrive = (): void => {
-      isThere = true;
-      this.#wake?.();
-    };
-    const next = iterator.next();
-    next.then(arrive, arrive);
-    for (;;) {
-      if (this.#failure !== null) throw this.#failure.error;
-      if (isThere) return next;
-      const dueInMs = this.#hasUnsaved ? this.#dueInMs() : null;
-      if (dueInMs !== null && dueInMs <= 0) await this.#saveNow();
-      else await this.#sleep(dueInMs);
-    }
+    this.#saveLater();
   }
 
   async #publish({ messages, rows, position }: Changes): Promise<void> {
@@ -122,13 +109,36 @@ export class PublishQueue {
       this.#hasUnsaved = true;
     }
     const isDue = this.#hasUnsaved && this.#dueInMs() <= 0;
-    if (messages.count > 0 || isDue) await this.#send(messages, isDue);
+    if (messages.count > 0 || isDue) {
+      this.#isPublishing = true;
+      await this.#send(messages, isDue);
+      this.#isPublishing = false;
+    }
+    if (this.#hasUnsaved) this.#saveLater();
     this.#options.onPublished(rows);
   }
 
+  /** While no item comes: one that is under way saves the position itself, or has it saved after. */
+  #saveLater(): void {
+    if (this.#isClosed) return;
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = undefined;
+        if (!this.#hasUnsaved || this.#isPublishing) return;
+        // What it fails with ends `run`.
+        this.#saving = this.#saveNow().catch(() => undefined);
+      },
+      Math.max(0, this.#dueInMs()),
+    );
+  }
+
   async #close(iterator: AsyncIterator<SourceItem>): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
     try {
-      if (this.#failure === null && this.#hasUnsaved) await this.#saveNow();
+      await this.#saving;
+      if (this.#failure !== null) throw this.#failure.error;
+      if (this.#hasUnsaved) await this.#saveNow();
     } finally {
       await iterator.return?.();
     }
@@ -156,24 +166,11 @@ export class PublishQueue {
     } catch (error) {
       this.#failure ??= { error };
       this.#options.onFailed();
-      this.#wake?.();
       throw error;
     } finally {
       this.#underWay -= 1;
       this.#underWaySinceMs = performance.now();
     }
     if (isSaving) this.#savedMs = performance.now();
-  }
-
-  /** Until something comes; at most so long, where it is given. */
-  #sleep(ms: number | null): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = ms === null ? null : setTimeout(() => this.#wake?.(), ms);
-      this.#wake = () => {
-        this.#wake = null;
-        if (timer !== null) clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }

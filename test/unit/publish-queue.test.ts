@@ -60,8 +60,14 @@ function queueWith(publish: (published: Published) => Promise<void>) {
     onFailed: () => buffer.close(),
     signal: new AbortController().signal,
   });
+  const iterator = {
+    next: async () => {
+      const value = await buffer.next();
+      return value === undefined ? { done: true as const, value } : { done: false as const, value };
+    },
+  };
   let pending: PendingResync | null = null;
-  const done = queue.run({ [Symbol.asyncIterator]: () => buffer.items() }, (item) => {
+  const done = queue.run({ [Symbol.asyncIterator]: () => iterator }, (item) => {
     pending = { because: item.kind === 'gap' ? item.sentence : item.because, isAnew: false };
     events.push(item.kind);
   });

@@ -58,7 +58,15 @@ export class MysqlReading implements ChangeReading {
   #newestMs: number | null = null;
   #isLost = false;
   #end: End | null = null;
+  /** Whether its end was told. */
+  #isOver = false;
   #closed: Promise<void> | null = null;
+  #watch: NodeJS.Timeout | undefined;
+  readonly #onStop = (): void => this.#finish({ kind: 'ended' });
+  readonly #onBroken = (): void => {
+    const error: unknown = this.#options.broken.reason;
+    this.#finish({ kind: 'broken', error, isOfLog: false });
+  };
 
   constructor(options: MysqlReadingOptions) {
     const { db, facts, from, encoder, audit, say } = options;
@@ -99,36 +107,34 @@ export class MysqlReading implements ChangeReading {
     this.#define(await this.#options.readDefinitions());
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<SourceItem, void> {
+  [Symbol.asyncIterator](): AsyncIterator<SourceItem, undefined> {
     const { from, signal, broken, audit } = this.#options;
-    const onStop = (): void => this.#finish({ kind: 'ended' });
-    const onBroken = (): void =>
-      this.#finish({ kind: 'broken', error: broken.reason as unknown, isOfLog: false });
     audit.begin(positionText(from));
     // A definition that refuses the tables ends it before.
     if (this.#closed === null) this.#open();
-    const watch = setInterval(() => this.#listen(), WATCH_INTERVAL_MS);
-    signal.addEventListener('abort', onStop, { once: true });
-    broken.addEventListener('abort', onBroken, { once: true });
-    if (signal.aborted) onStop();
-    else if (broken.aborted) onBroken();
-    try {
-      yield* this.#buffer.items();
-      const readTo = positionText(this.#tracker.current());
-      audit.end(readTo);
-      yield* this.#afterFailure(readTo);
-    } finally {
-      clearInterval(watch);
-      signal.removeEventListener('abort', onStop);
-      broken.removeEventListener('abort', onBroken);
-      this.#finish({ kind: 'ended' });
-      await this.#closed;
-    }
+    signal.addEventListener('abort', this.#onStop, { once: true });
+    broken.addEventListener('abort', this.#onBroken, { once: true });
+    if (signal.aborted) this.#onStop();
+    else if (broken.aborted) this.#onBroken();
+    return {
+      next: () => this.#next(),
+      return: async () => {
+        this.#onStop();
+        await this.#closed;
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  async #next(): Promise<IteratorResult<SourceItem, undefined>> {
+    const item = (await this.#buffer.next()) ?? this.#last();
+    return item === undefined ? { done: true, value: undefined } : { done: false, value: item };
   }
 
   #open(): void {
     const { db, facts, from, audit, say } = this.#options;
     this.#quietSinceMs = performance.now();
+    this.#watch = setInterval(() => this.#listen(), WATCH_INTERVAL_MS);
     const binlog = openBinlog({
       db,
       start: from,
@@ -195,22 +201,30 @@ export class MysqlReading implements ChangeReading {
   async #close(): Promise<void> {
     // Not in the midst of an event, or of opening the log.
     await Promise.resolve();
+    clearInterval(this.#watch);
+    this.#options.signal.removeEventListener('abort', this.#onStop);
+    this.#options.broken.removeEventListener('abort', this.#onBroken);
     await this.#binlog?.[Symbol.asyncDispose]();
     this.#besides.abort();
     await this.#audited;
     this.#buffer.close();
   }
 
-  /** What a log that failed comes to: an error, or a gap where it is not to be tried again. */
-  *#afterFailure(readTo: string): Generator<SourceItem, void> {
-    if (this.#end?.kind !== 'broken') return;
-    const { error, isOfLog } = this.#end;
+  /** After all that was read: a log that failed is an error, or a gap where it is given up there. */
+  #last(): SourceItem | undefined {
+    const end = this.#end;
+    if (end === null || this.#isOver) return undefined;
+    this.#isOver = true;
+    const readTo = positionText(this.#tracker.current());
+    this.#options.audit.end(readTo);
+    if (end.kind !== 'broken') return undefined;
+    const { error, isOfLog } = end;
     const verdict = isOfLog ? this.#options.logFailures.judge(error, readTo) : null;
     if (verdict?.kind === 'later') {
       throw new StuckError(this.#options.sentenceOf(error), verdict.waitMs, error);
     }
     if (verdict?.kind !== 'anew') throw error;
-    yield { kind: 'gap', sentence: verdict.sentence, isFatal: false, isFailure: true };
+    return { kind: 'gap', sentence: verdict.sentence, isFatal: false, isFailure: true };
   }
 
   /** The users whose rows the log does not have are looked at. */

@@ -117,20 +117,16 @@ export class ChangeBuffer {
     this.#wake?.();
   }
 
-  /** Until all is handed out after `close`. */
-  async *items(): AsyncGenerator<SourceItem, void> {
+  /** The next item, as soon as there is one; the one before is published. Undefined after the last. */
+  async next(): Promise<SourceItem | undefined> {
+    this.#release();
     for (;;) {
       const item = this.#take();
-      if (item !== undefined) {
-        yield item;
-        this.#release();
-      } else if (this.#isClosed) return;
-      else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        this.#wake = null;
-      }
+      if (item !== undefined || this.#isClosed) return item;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = null;
     }
   }
 
@@ -153,9 +149,9 @@ export class ChangeBuffer {
     return { kind: 'changes', messages, rows, position: actions.length > 0 ? position : null };
   }
 
-  /** The next one is asked for: what was handed out is published. */
   #release(): void {
     this.#runActions();
+    if (this.#handedOutBytes === 0) return;
     this.#handedOutBytes = 0;
     this.#changed();
   }
