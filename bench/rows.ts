@@ -2,11 +2,11 @@
  * What a row costs from the binlog's packet to its message, and to the JSON of it alone: by our own
  * reading, and by zongji and the translation of its rows, in turn in one process. Needs no server.
  */
-import type { CaptureEvent } from '../src/capture/events.ts';
-import { EventTimes } from '../src/capture/event-time.ts';
-import { RawEvents } from '../src/capture/raw-events.ts';
-import { RowMessages } from '../src/capture/row-messages.ts';
-import { Stamp } from '../src/capture/stamp.ts';
+import type { CaptureEvent } from '../src/source/mysql/dump/events.ts';
+import { EventTimes } from '../src/source/mysql/decode/event-time.ts';
+import { RawEvents } from '../src/source/mysql/dump/raw-events.ts';
+import { RowMessages } from '../src/capture/messages.ts';
+import { Stamp } from '../src/source/mysql/transactions/stamp.ts';
 import { BatchSet } from '../src/topics/batch/batch-set.ts';
 import {
   type WrittenColumn,
@@ -85,7 +85,7 @@ let isWhole = true;
 const emit = (event: CaptureEvent): void => {
   made = empty();
   if (event.kind !== 'rows') return;
-  if (isWhole) return messages.append(event, stamp, made);
+  if (isWhole) return messages.rows(event, stamp, made);
   while (event.rows.next()) if (event.rows.user() !== null) event.rows.writeView(scratch, 0);
 };
 const raw = new RawEvents({

@@ -22,7 +22,7 @@ export interface Message {
 const LOGGER = /(^|\.)#?logger$/i;
 const OUTAGES = /(^|\.)#?outages$/i;
 /** What is handed to these is said by their caller; so are the values of these tables and fields. */
-const SAYING = /^#?(anew|giveUp|onTrouble|onWarning|warn|refusedLoss)$/;
+const SAYING = /^#?(gone|giveUp|onTrouble|onWarning|warn|refusedLoss)$/;
 const TABLES = /^(AWAY|BECAUSE)$/;
 const FIELDS = /^(sentence|because|late)$/;
 /** It returns pairs of what happened and what to do, which become an error of exit code 3. */

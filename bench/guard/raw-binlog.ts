@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { createConnection } from 'mysql2';
-import type { Packet } from '../../src/capture/packets.ts';
+import type { Packet } from '../../src/source/mysql/dump/packets.ts';
 import type { DatabaseAddress } from '../../tools/services/services.ts';
 
 /** The server says EOF at the end of the log, in place of waiting for more. */
@@ -11,7 +11,7 @@ const ERROR = 0xff;
 const EOF = 0xfe;
 const EOF_BYTES_MAX = 9;
 
-export interface LogPlace {
+export interface LogPosition {
   file: string;
   position: number;
 }
@@ -23,7 +23,7 @@ interface DumpConnection {
 }
 
 /** COM_BINLOG_DUMP with the header of a first packet. */
-function dumpCommand({ file, position }: LogPlace): Buffer {
+function dumpCommand({ file, position }: LogPosition): Buffer {
   const name = Buffer.from(file);
   const command = Buffer.alloc(4 + 11 + name.length);
   command.writeUIntLE(11 + name.length, 0, 3);
@@ -35,10 +35,10 @@ function dumpCommand({ file, position }: LogPlace): Buffer {
   return command;
 }
 
-/** Reads the log from a place to its end and does nothing but count its packets. */
+/** Reads the log from a position to its end and does nothing but count its packets. */
 export async function readRawBinlog(
   { host, port, user, password }: DatabaseAddress,
-  place: LogPlace,
+  from: LogPosition,
 ): Promise<number> {
   const connection = createConnection({ host, port, user, password });
   const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -54,7 +54,7 @@ export async function readRawBinlog(
       else if (isEnd) resolve(count);
       else count += 1;
     };
-    raw.stream.write(dumpCommand(place));
+    raw.stream.write(dumpCommand(from));
   };
   connection.query(
     'SET @source_binlog_checksum = @@global.binlog_checksum, @master_binlog_checksum = @@global.binlog_checksum',

@@ -1,28 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Connection } from 'mysql2/promise';
+import type { Logger } from '../observe/logger.ts';
+import type { OpenSource, Resumption, SourcePosition } from '../source/port.ts';
 import type { StartFrom } from '../settings/types.ts';
-import type { Checkpoint, LogPosition } from './position.ts';
-import {
-  type LogFile,
-  type Source,
-  isSubset,
-  readExecuted,
-  readLogFiles,
-  readPurged,
-} from './source.ts';
+import type { Publisher } from '../topics/port.ts';
+import { type Checkpoint, checkpointText, parseCheckpoint } from './checkpoint.ts';
+import { type LookOptions, askEveryone, publishingTo } from './resync.ts';
+import type { CaptureResync, LiveStatus } from './status.ts';
 
-/** What the server says of a checkpoint. */
-export interface CheckpointFacts {
-  source: Pick<Source, 'flavour' | 'serverUuid' | 'hasGtids'>;
-  /** MySQL with GTIDs: whether nothing that it lacks was purged, and whether the server has it. */
-  isStillThere?: boolean;
-  isOfThisServer?: boolean;
-  logFiles?: readonly LogFile[];
-}
-
-export type Start =
-  /** `everyone`: why all eligible users are to be asked for beside the stream, or null. */
-  | { kind: 'resume'; position: LogPosition; everyone: string | null }
+export type StartDecision =
+  /** `owed`: why everyone is to be looked at beside the stream, or null. */
+  | { kind: 'resume'; position: SourcePosition; owed: string | null }
   /** `because` is null where this is no surprise (the first start). */
   | { kind: 'anew'; from: StartFrom; because: string | null };
 
@@ -32,83 +18,75 @@ export type Start =
  */
 export function decideStart(
   checkpoint: Checkpoint | null,
-  facts: CheckpointFacts,
+  resumption: Resumption,
   startFrom: StartFrom,
-): Start {
-  const { source } = facts;
-  if (checkpoint === null) return { kind: 'anew', from: startFrom, because: null };
-  const anew = (because: string): Start => ({ kind: 'anew', from: 'backfill', because });
-  if (checkpoint.lost !== undefined) return anew(checkpoint.lost);
-  if (checkpoint.flavour !== source.flavour)
-    return anew(`the database server was ${checkpoint.flavour} before`);
-  const resume = (position: LogPosition): Start => ({
-    kind: 'resume',
-    position,
-    everyone: checkpoint.everyone ?? null,
-  });
-  const isSameServer = checkpoint.serverUuid === source.serverUuid;
-  if (!('gtidSet' in checkpoint)) {
-    const { file, position } = checkpoint;
-    if (!isSameServer)
-      return anew('another server answers now, and file positions are of one server only');
-    const log = facts.logFiles?.find(({ name }) => name === file);
-    if (log === undefined) return anew(`the server no longer has the binlog file ${file}`);
-    if (position > log.bytes)
-      return anew(`the binlog file ${file} is shorter than the saved position`);
-    return resume({ file, position });
+): StartDecision {
+  if (checkpoint === null || resumption.kind === 'unreadable') {
+    return { kind: 'anew', from: startFrom, because: null };
   }
-  const { gtidSet } = checkpoint;
-  if (source.flavour === 'mariadb') {
-    if (!isSameServer) return anew('another server answers now');
-    return resume({ gtidSet });
+  const { pending } = checkpoint;
+  if (pending?.isAnew === true) return { kind: 'anew', from: 'backfill', because: pending.because };
+  if (resumption.kind === 'gone') {
+    return { kind: 'anew', from: 'backfill', because: resumption.because };
   }
-  if (!source.hasGtids) return anew('gtid_mode is not ON any more');
-  if (facts.isOfThisServer !== true)
-    return anew('the server lacks transactions that were captured before');
-  if (facts.isStillThere !== true)
-    return anew('the server has purged binlogs that were not captured yet');
-  return resume({ gtidSet });
+  return { kind: 'resume', position: resumption.position, owed: pending?.because ?? null };
+}
+
+export interface StartOptions extends Omit<LookOptions, 'publish'> {
+  source: OpenSource;
+  publisher: Publisher;
+  checkpointSource: string;
+  startFrom: StartFrom;
+  logger: Logger;
+  status: LiveStatus;
+  onResync: (reason: CaptureResync) => void;
+}
+
+/** Where to read from, and why everyone is to be looked at beside that, or null. */
+export interface Start {
+  position: SourcePosition;
+  owed: string | null;
+}
+
+/** Finds it, after a look at everyone where that is called for; null: `signal` came first. */
+export async function findStart(options: StartOptions): Promise<Start | null> {
+  const { source, publisher, checkpointSource, startFrom, logger, signal } = options;
+  const saved = await publisher.loadCheckpoint(checkpointSource);
+  const checkpoint = saved === null ? null : parseCheckpoint(saved);
+  const resumption: Resumption =
+    checkpoint === null ? { kind: 'unreadable' } : await source.resume(checkpoint.position);
+  if (saved !== null && resumption.kind === 'unreadable')
+    logger.warn('capture: the saved checkpoint can not be read');
+  const start = decideStart(checkpoint, resumption, startFrom);
+  if (start.kind === 'resume') return start;
+  if (start.because !== null) {
+    logger.warn(`capture: ${start.because}; starting anew: all eligible users are looked at again`);
+  }
+  if (start.from === 'backfill') return await beginVisible(start.because, options);
+  const position = await source.positionAt(start.from);
+  // At once: what is written while capture is down, before it has seen anything, counts as well.
+  const value = checkpointText(position, null);
+  await publisher.publish([], { source: checkpointSource, value }, signal);
+  return { position, owed: null };
 }
 
 /**
- * The log shows a transaction a moment before gtid_executed has it (with semi-synchronous
- * replication, a round trip), and a capture that restarts quickly can have seen it already.
+ * Asks for a look at everyone at a position before which all is visible. The checkpoint is saved only
+ * when that is durable, so a crash before begins it again.
  */
-const EXECUTED_TRIES = 8;
-const EXECUTED_WAIT_MS = 250;
-
-/** Asks the server what `decideStart` needs to know. */
-export async function askAbout(
-  connection: Connection,
-  source: Source,
-  checkpoint: Checkpoint | null,
-): Promise<CheckpointFacts> {
-  if (checkpoint === null || source.flavour === 'mariadb') return { source };
-  if (!('gtidSet' in checkpoint)) return { source, logFiles: await readLogFiles(connection) };
-  if (!source.hasGtids) return { source };
-  const isExecuted = async (): Promise<boolean> =>
-    isSubset(connection, checkpoint.gtidSet, await readExecuted(connection));
-  let isOfThisServer = await isExecuted();
-  for (let tries = 1; !isOfThisServer && tries < EXECUTED_TRIES; tries += 1) {
-    await sleep(EXECUTED_WAIT_MS);
-    isOfThisServer = await isExecuted();
-  }
-  const isStillThere = await isSubset(connection, await readPurged(connection), checkpoint.gtidSet);
-  return { source, isStillThere, isOfThisServer };
-}
-
-/** ER_MASTER_FATAL_ERROR_READING_BINLOG: all that can be wrong with a dump is said by it. */
-const DUMP_FAILED = 1236;
-
-/** Another listener with our server id, which is random: the next try has another one. */
-const DUPLICATE_ID = /same server_(?:uu)?id/i;
-
-/**
- * Whether a dump failed because the server has not, or can not read, what was asked for: purged,
- * removed by hand, cut short, overwritten, another file of the same name. The server has a hundred
- * sentences for it; none of them is mended by asking for the same place again.
- */
-export function isPositionGone(error: unknown): boolean {
-  const { errno, message = '' } = error as { errno?: number; message?: string };
-  return errno === DUMP_FAILED && !DUPLICATE_ID.test(message);
+async function beginVisible(because: string | null, options: StartOptions): Promise<Start | null> {
+  const { source, publisher, checkpointSource, logger, status, signal } = options;
+  const position = await source.positionAt('visible');
+  status.change('bootstrapping', because);
+  options.onResync(because === null ? 'first-start' : 'log-lost');
+  logger.info(
+    `capture: asking for a look at every eligible user; the stream goes on from ${position.label}`,
+  );
+  const publish = publishingTo(publisher, signal);
+  const users = await askEveryone({ ...options, publish }, 'backfill');
+  if (signal.aborted) return null;
+  const value = checkpointText(position, null);
+  await publisher.publish([], { source: checkpointSource, value }, signal);
+  logger.info(`capture: asked for a look at ${users} ${users === 1 ? 'user' : 'users'}`);
+  return { position, owed: null };
 }

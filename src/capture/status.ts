@@ -1,3 +1,6 @@
+import type { ChangeReading } from '../source/port.ts';
+import type { PublishQueue } from './publish-queue.ts';
+
 export const CAPTURE_STATES = [
   'waiting for lock',
   'bootstrapping',
@@ -14,7 +17,7 @@ export interface CaptureStatus {
   readonly state: CaptureState;
   /** Why it is not streaming, where that has a reason. */
   readonly reason: string | null;
-  /** Where it would resume now; null before the first place is known. */
+  /** Where it would resume now; null before the first position is known. */
   readonly position: string | null;
   /** Seconds since the commit time of the newest event (or heartbeat); null before the first. */
   readonly positionAgeSeconds: number | null;
@@ -26,6 +29,12 @@ export interface CaptureStatus {
   readonly publishingSeconds: number;
 }
 
+/** What tells a capture's figures while it streams. */
+interface Watched {
+  reading: Pick<ChangeReading, 'newestMs' | 'bytes'>;
+  queue: Pick<PublishQueue, 'position' | 'bytes' | 'publishingMs'>;
+}
+
 /** The status with its working parts. */
 export class LiveStatus implements CaptureStatus {
   readonly capturedRows: Record<string, number> = {};
@@ -33,33 +42,44 @@ export class LiveStatus implements CaptureStatus {
   reason: string | null = 'not connected yet';
   /** Whether it ever got as far. */
   hasStreamed = false;
-  /** Epoch ms. */
-  newestMs: number | null = null;
-  readPosition: () => string | null = () => null;
-  readQueueBytes: () => number = () => 0;
-  readPublishingMs: () => number = () => 0;
+  #watched: Watched | null = null;
+  /** Of what was watched before. */
+  #newestBeforeMs: number | null = null;
   readonly #onChange: (status: CaptureStatus) => void;
 
   constructor(onChange: (status: CaptureStatus) => void) {
     this.#onChange = onChange;
   }
 
+  /** From now on it shows these. */
+  watch(watched: Watched): void {
+    this.#newestBeforeMs = this.newestMs;
+    this.#watched = watched;
+  }
+
+  /** Epoch ms. */
+  get newestMs(): number | null {
+    return this.#watched?.reading.newestMs ?? this.#newestBeforeMs;
+  }
+
   get position(): string | null {
-    return this.readPosition();
+    return this.#watched?.queue.position.label ?? null;
   }
 
   get queueBytes(): number {
-    return this.readQueueBytes();
+    if (this.#watched === null) return 0;
+    return this.#watched.reading.bytes + this.#watched.queue.bytes;
   }
 
   get publishingSeconds(): number {
-    return this.readPublishingMs() / 1000;
+    return (this.#watched?.queue.publishingMs ?? 0) / 1000;
   }
 
   get positionAgeSeconds(): number | null {
     // Who stands by hears nothing of the log.
-    if (this.newestMs === null || this.state === 'waiting for lock') return null;
-    return Math.max(0, (Date.now() - this.newestMs) / 1000);
+    const { newestMs, state } = this;
+    if (newestMs === null || state === 'waiting for lock') return null;
+    return Math.max(0, (Date.now() - newestMs) / 1000);
   }
 
   change(state: CaptureState, reason: string | null): void {

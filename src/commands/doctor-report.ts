@@ -1,4 +1,4 @@
-import { type Check, unchecked } from '../capture/check.ts';
+import { type Check, unchecked } from '../source/mysql/checks/check.ts';
 import { oneLine } from '../plain-text.ts';
 
 /**

@@ -1,8 +1,10 @@
 import { openDatabase } from '../database/open.ts';
 import { runCapture } from '../capture/capture.ts';
-import { publishLooks } from '../capture/bootstrap.ts';
+import { RowMessages } from '../capture/messages.ts';
+import { askEveryone, publishingTo } from '../capture/resync.ts';
 import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
+import { MysqlSource } from '../source/mysql/source.ts';
 import { untilCommitsAreVisible } from '../database/semi-sync.ts';
 import { DeliveryStream } from '../deliver/stream.ts';
 import { UnavailableError } from '../errors.ts';
@@ -110,7 +112,10 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       lookAtEveryone: async (cause, stopping) => {
         await using temporary = publisher === null ? await topics.publisher() : null;
         const to = publisher ?? temporary;
-        if (to !== null) await publishLooks(to, topics.names, eligibleUserIds(), cause, stopping);
+        if (to === null) return;
+        const publish = publishingTo(to, stopping);
+        const encoder = new RowMessages(topics.names);
+        await askEveryone({ eligibleUserIds, encoder, publish, signal: stopping }, cause);
       },
     });
     state.watch(stream, sink, topics.deadLetters);
@@ -119,7 +124,13 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
   }
   if (publisher !== null) {
     capture = runCapture({
-      db: settings.db,
+      source: new MysqlSource({
+        db: settings.db,
+        say: {
+          warn: (sentence) => logger.warn(`capture: ${sentence}`),
+          debug: (error, sentence) => logger.debug({ err: error }, `capture: ${sentence}`),
+        },
+      }),
       publisher,
       topicsPart,
       names: topics.names,

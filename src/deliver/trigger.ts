@@ -38,7 +38,7 @@ export interface ChangedRow {
 /** The message that a trigger is made of, and where the transaction is, as far as it says so. */
 export interface Position extends TopicOffset {
   gtid: string | null;
-  /** Where which server's log has it, as `readPlace` reads it. */
+  /** Where which server's log has it, as `parseLogPosition` reads it. */
   logPosition: string | null;
 }
 

@@ -1,6 +1,6 @@
 import { gtidMembership, isMysqlGtid, mariadbGtidMembership } from '../database/gtid-set.ts';
 import { heldRows } from '../database/held-rows.ts';
-import { type FilePlace, isPast, readPlace } from '../database/log-place.ts';
+import { type FilePosition, isPast, parseLogPosition } from '../database/log-position.ts';
 import type { Session } from '../database/open.ts';
 import { commitHoldMsMax } from '../database/semi-sync.ts';
 import { IDENTITY_VARIABLES, type ServerIdentity, identityOf } from '../database/server.ts';
@@ -67,8 +67,8 @@ async function readServer({ query, facts }: Session): Promise<ServerIdentity> {
 }
 
 /** File positions mean nothing on another server. */
-function placeOn(server: ServerIdentity, { position }: Trigger): FilePlace | null {
-  const place = readPlace(position?.logPosition ?? undefined);
+function placeOn(server: ServerIdentity, { position }: Trigger): FilePosition | null {
+  const place = parseLogPosition(position?.logPosition ?? undefined);
   return place?.server === server.id ? place : null;
 }
 

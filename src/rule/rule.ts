@@ -22,7 +22,7 @@ export const LOOK_MS_MAX = 10_000;
 const COUNT_MS_MAX = 5_000;
 /**
  * What was read of the tables' columns is good for so long. A look at everyone that a definition has
- * caused comes a second after it (COMMIT_GAP_MS in capture/source.ts), and so by the new columns.
+ * caused comes a second after it (COMMIT_GAP_MS in capture/resync.ts), and so by the new columns.
  */
 const COLUMNS_MS_MAX = 500;
 /** Of the page views that were asked about. */

@@ -51,7 +51,7 @@ async function capturing(program: Program): Promise<void> {
 }
 
 describe(`several instances of capture (seed ${SEED})`, () => {
-  // Guards takeLock and guardLock of src/capture/lock.ts.
+  // Guards takeLock and guardLock of src/source/mysql/lock.ts.
   it.concurrent.each(['mysql', 'mariadb'] as const)(
     'from %s: a standby takes over within 10 s, killed or cut off, without a hole',
     async (flavour) => {

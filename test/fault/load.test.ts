@@ -41,7 +41,7 @@ async function addViews({ connection }: Pipeline, views: number, users: number):
 const say = (line: string): void => void process.stderr.write(`load: ${line}\n`);
 
 describe('under load', () => {
-  // Guards the outbox's bound (binlog.pause), Reconciler.room and UserQueue's coalescing.
+  // Guards the publish queue's bound (binlog.pause), Reconciler.room and UserQueue's coalescing.
   it.each(['embedded', 'Kafka'] as const)(
     'an outage under a hundredfold load: bounded memory, then two calls a user, on %s topics',
     async (topics) => {

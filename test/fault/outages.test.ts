@@ -48,7 +48,7 @@ describe(`an outage of a database (seed ${SEED})`, () => {
 });
 
 describe(`an outage around Kafka (seed ${SEED})`, () => {
-  // Guards KafkaPublisher.#send, which tries until it is acknowledged, and the outbox's bound.
+  // Guards KafkaPublisher.#send, which tries until it is acknowledged, and the publish queue's bound.
   it.concurrent(
     'of Kafka, killed and restarted again and again, costs no row',
     async () => {

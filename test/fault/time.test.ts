@@ -70,7 +70,7 @@ describe('time', () => {
     120_000,
   );
 
-  // Guards the monotonic clocks of delivery (reconciler, breaker, limiter) and outbox, and HeardClock.
+  // Guards the monotonic clocks of delivery (reconciler, breaker, limiter) and publish queue, and HeardClock.
   it.concurrent.each(['embedded', 'Kafka'] as const)(
     'jumps by hours and weeks in both directions, on %s topics, and nothing is lost',
     async (topics) => {

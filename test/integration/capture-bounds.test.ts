@@ -51,12 +51,12 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     await until(() => capture.status().queueBytes === 0, 'an empty queue');
   });
 
-  test('rows of a large transaction go out before it is all read; the place moves at its end', async () => {
+  test('rows of a large transaction go out before it is all read; the position moves at its end', async () => {
     await using database = await seeded(flavour);
     const publisher = new MemoryPublisher();
     await using capture = startCapture(database.settings, publisher);
     await capture.reads();
-    // Other tests write to the same server: what they commit before and after moves the place too.
+    // Other tests write to the same server: what they commit before and after moves the position too.
     const during: unknown[] = [];
     publisher.delay = async () => {
       await pause(1);
@@ -73,6 +73,6 @@ describe.each(['mysql', 'mariadb'] as const)('capture on %s', (flavour) => {
     await until(() => publisher.messages.length === 100_000, 'all rows', capture.done);
     expect(during.length).toBeGreaterThan(10);
     expect(new Set(during).size).toBe(1);
-    await until(() => publisher.checkpoint?.['gtidSet'] !== during[0], 'the place to move');
+    await until(() => publisher.checkpoint?.['gtidSet'] !== during[0], 'the position to move');
   });
 });

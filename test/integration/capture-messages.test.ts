@@ -24,11 +24,12 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       query: (sql: string) => database.connection.query(sql),
       /** Publishes a marker last, so that all before it has been seen. */
       settled: async () => {
-        const [{ insertId }] = await database.connection.query<ResultSetHeader>(
+        const [inserted] = await database.connection.query(
           "INSERT INTO customers (email) VALUES (CONCAT('end', UUID()))",
         );
+        const { insertId } = inserted as ResultSetHeader;
         const marker = `{"user_id":${insertId},"cause":"customers.insert"}`;
-        await until(() => publisher.messages.at(-1)?.value === marker, 'the marker', capture.done);
+        await until(() => publisher.changes.at(-1) === marker, 'the marker', capture.done);
         publisher.messages.pop();
       },
       [Symbol.asyncDispose]: async () => {
@@ -41,7 +42,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
   const gtid = flavour === 'mysql' ? /^[0-9a-f-]{36}:\d+$/ : /^\d+-\d+-\d+$/;
 
   /** What MySQL's GTIDs make needless: which server's log it is, and where. */
-  const place =
+  const inLog =
     flavour === 'mysql'
       ? {}
       : { log_position: expect.stringMatching(/^.+\/binlog\.\d{6}:\d+$/) as string };
@@ -64,7 +65,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
         headers: {
           schema: 'page_view/1',
           position: expect.stringMatching(gtid) as string,
-          ...place,
+          ...inLog,
         },
       },
     ]);
@@ -103,7 +104,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       expect(headers).toEqual({
         schema: 'user_change/1',
         position: expect.stringMatching(gtid) as string,
-        ...place,
+        ...inLog,
       });
     }
   });

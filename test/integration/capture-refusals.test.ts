@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Check, checkSource } from '../../src/capture/capture.ts';
+import type { Check } from '../../src/source/mysql/checks/check.ts';
+import { checkSource } from '../../src/source/mysql/checks/checks.ts';
 import { connect } from '../../src/database/connect.ts';
 import { UnavailableError } from '../../src/errors.ts';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
@@ -77,7 +78,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     ['binlog_transaction_compression', 'ON', 'OFF', 'set binlog_transaction_compression=OFF'],
   ].filter(([name]) => flavour === 'mysql' || !/compression/.test(name ?? ''));
 
-  // Guards outbox.mark in onLoss: without it the same event would be refused at each start.
+  // Guards queue.save after a gap: without it the same event would be refused at each start.
   test.each(sessions)(
     'ends in mid-stream when a session writes with %s=%s, and starts anew from everyone after',
     async (name, wrong, right, sentence) => {
@@ -86,7 +87,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       await first.reads();
       await query("INSERT INTO page_views (user_id, page) VALUES (1, 'home')");
       await until(() => publisher.views.length === 1, 'the view', first.done);
-      // Long enough for its place to be saved: the stream is quiet then.
+      // Long enough for its position to be saved: the stream is quiet then.
       await sleep(400);
       await query(`SET SESSION ${name} = '${wrong}'`);
       await query("UPDATE page_views SET page = 'blog' WHERE id = 1");
@@ -279,7 +280,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     await until(() => publisher.changes.length > 0, 'a look at everyone', again.done);
   });
 
-  test('a purged place means starting anew from everyone, with a warning', async () => {
+  test('a purged position means starting anew from everyone, with a warning', async () => {
     await using own = await freshDatabase(server);
     await own.connection.query(SETUP);
     const publisher = new MemoryPublisher();

@@ -158,7 +158,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     },
   );
 
-  // By itself: one that is prepared holds back the place of every capture on its server.
+  // By itself: one that is prepared holds back the position of every capture on its server.
   test('an XA transaction prepared before a stop is published when it commits after the start', async () => {
     await using database = await seeded(flavour);
     const publisher = new MemoryPublisher();

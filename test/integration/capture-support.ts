@@ -6,6 +6,7 @@ import {
 } from '../../src/capture/capture.ts';
 import { Outages } from '../../src/observe/outages.ts';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
+import { MysqlSource } from '../../src/source/mysql/source.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 import type {
   OutgoingBatch,
@@ -85,7 +86,7 @@ export interface RunningCapture extends AsyncDisposable {
   /** Every warning that was logged. */
   warnings: string[];
   reaches: (state: CaptureStatus['state']) => Promise<void>;
-  /** Until the log is read: it begins with a place, which is saved. */
+  /** Until the log is read: it begins with a position, which is saved. */
   reads: () => Promise<void>;
   stop: () => Promise<void>;
 }
@@ -94,7 +95,7 @@ export interface RunningCapture extends AsyncDisposable {
 export function startCapture(
   db: DatabaseSettings,
   publisher: Publisher,
-  more: Partial<CaptureDependencies> = {},
+  { auditIntervalMs, ...more }: Partial<CaptureDependencies> & { auditIntervalMs?: number } = {},
 ): RunningCapture {
   const stopping = new AbortController();
   const warnings: string[] = [];
@@ -116,7 +117,14 @@ export function startCapture(
     [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose](),
   };
   const done = runCapture({
-    db,
+    source: new MysqlSource({
+      db,
+      say: {
+        warn: (sentence) => logger.warn(`capture: ${sentence}`),
+        debug: () => undefined,
+      },
+      ...(auditIntervalMs === undefined ? {} : { auditIntervalMs }),
+    }),
     publisher: counting,
     names: NAMES,
     startFrom: 'now',

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
 import { describe, expect, test } from 'vitest';
-import { AUDIT_INTERVAL_MS } from '../../src/capture/audit.ts';
+import { AUDIT_INTERVAL_MS } from '../../src/source/mysql/audit/audit.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { differences } from '../support/expected.ts';
 import { Program, environment, until as eventually } from '../support/program.ts';
@@ -81,7 +81,7 @@ describe.each(DATABASES)('the audit of capture on %s', (flavour) => {
       [2, 3, 77, 8, 9].map((id) => `{"user_id":${id},"cause":"audit"}`),
     );
     expect(t.capture().warnings.join('\n')).toMatch(
-      /page_views are not in the binlog \(ids (?:\d+,.*)?20[23]/,
+      /page_views are not in the binlog \(ids (?:.*, )?20[23]/,
     );
     expect(t.capture().warnings.join('\n')).toContain('sql_log_bin=0');
     expect(t.capture().status().capturedRows['customers.audit']).toBe(1);
@@ -140,7 +140,7 @@ describe.each(DATABASES)('the audit of capture on %s', (flavour) => {
   );
 });
 
-// Guards makeGood in stream.ts: without its messages the holes stay.
+// Guards MysqlReading.#addUnlogged: without its messages the holes stay.
 test.concurrent.each(DATABASES)(
   `the program on %s makes good soon what was written past the binlog`,
   { timeout: AUDIT_INTERVAL_MS + 60_000 },

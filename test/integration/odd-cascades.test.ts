@@ -1,6 +1,6 @@
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkSource } from '../../src/capture/capture.ts';
+import { checkSource } from '../../src/source/mysql/checks/checks.ts';
 import { connect } from '../../src/database/connect.ts';
 import { type FreshDatabase, freshDatabase } from '../support/services.ts';
 import { startOwnMariadb, startOwnMysql } from '../support/services.ts';
@@ -116,7 +116,7 @@ describe.each(SERVERS)('on %s', (name, startOwn, isUnseen) => {
       expect(capture.warnings.join().includes('cascades into our tables')).toBe(isUnseen);
       await until(
         () => publisher.checkpoint?.['everyone'] === undefined,
-        'the place',
+        'the checkpoint',
         capture.done,
       );
       await drop(database);
@@ -165,7 +165,7 @@ describe.each(SERVERS)('on %s', (name, startOwn, isUnseen) => {
     await drop(database);
   });
 
-  // Guards Everyone's refresh: the new foreign key is known before the look that its definition asks for.
+  // Guards Resync's refresh: the new foreign key is known before the look that its definition asks for.
   test('a foreign key made while capture runs counts, and one dropped while it is stopped', async () => {
     await using database = await freshDatabase(server);
     const { connection, settings } = database;

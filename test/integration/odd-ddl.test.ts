@@ -139,7 +139,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
   });
 });
 
-// Guards Everyone and the `everyone` of a checkpoint: no row of the new table is in the log by its name.
+// Guards Resync and the `everyone` of a checkpoint: no row of the new table is in the log by its name.
 test.concurrent.each(DATABASES)(
   'a table that comes under the name of ours is looked at whole, on %s, also after a stop before that',
   async (flavour) => {
@@ -164,16 +164,28 @@ test.concurrent.each(DATABASES)(
       await swap('old_1');
       await until(() => publisher.changes.length === 2, 'everyone', first.done);
       expect(asked()).toEqual(['2', '3']);
-      await until(() => publisher.checkpoint?.['everyone'] === undefined, 'the place', first.done);
+      await until(
+        () => publisher.checkpoint?.['everyone'] === undefined,
+        'the checkpoint',
+        first.done,
+      );
       publisher.messages.length = 0;
       await swap('old_2');
-      await until(() => publisher.checkpoint?.['everyone'] !== undefined, 'the place', first.done);
+      await until(
+        () => publisher.checkpoint?.['everyone'] !== undefined,
+        'the checkpoint',
+        first.done,
+      );
     }
     expect(publisher.changes).toEqual([]);
     await using second = startCapture(settings, publisher, { eligibleUserIds });
     await until(() => publisher.changes.length === 2, 'everyone', second.done);
     expect(asked()).toEqual(['2', '3']);
-    await until(() => publisher.checkpoint?.['everyone'] === undefined, 'the place', second.done);
+    await until(
+      () => publisher.checkpoint?.['everyone'] === undefined,
+      'the checkpoint',
+      second.done,
+    );
   },
 );
 

@@ -46,7 +46,7 @@ const SERVERS = [
 ] as const;
 
 describe.each(SERVERS)('on %s, a binlog file', (_, startOwn) => {
-  // Guards LogFailures and isPositionGone: capture would try the same place for ever.
+  // Guards LogFailures and isPositionGone: capture would try the same position for ever.
   test.concurrent.each(DAMAGES)(
     'that was %s means a look at everyone, and then the stream goes on',
     async (_name, damage) => {

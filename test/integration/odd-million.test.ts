@@ -18,7 +18,7 @@ async function peakKb(pid: number | undefined): Promise<number> {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]);
 }
 
-// Guards Assembler.#rows: rows that were held until their transaction ends would pass the bound.
+// Guards TransactionBuffer.#rows: rows that were held until their transaction ends would pass the bound.
 test.each(['mysql', 'mariadb'] as const)(
   'a transaction of a million rows on %s passes in bounded memory, whole and in order',
   { timeout: 600_000 },

@@ -71,7 +71,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
   });
 });
 
-// Guards `bogus data` in isPositionGone: capture would try the same place for ever.
+// Guards `bogus data` in isPositionGone: capture would try the same position for ever.
 test('a file that has the name of the saved one, and is another, means starting anew', async () => {
   await using server = await startOwnMysql([], false);
   await using database = await freshDatabase(server);

@@ -69,7 +69,11 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
     await capture.reads();
     await database.connection.query(database.fill(statement));
     await until(() => publisher.changes.length >= 3, 'a look at everyone', capture.done);
-    await until(() => publisher.checkpoint?.['everyone'] === undefined, 'the place', capture.done);
+    await until(
+      () => publisher.checkpoint?.['everyone'] === undefined,
+      'the checkpoint',
+      capture.done,
+    );
     expect(capture.warnings.length).toBeGreaterThan(0);
     await database.connection.query(database.fill('DROP DATABASE IF EXISTS {other}'));
   });

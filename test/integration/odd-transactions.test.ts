@@ -96,7 +96,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     expect(await t.idsWith(105)).toEqual([100, 103]);
   });
 
-  // Guards the order of rules in Assembler: what a table without transactions keeps is never lost.
+  // Guards the order of rules in TransactionBuffer: what a table without transactions keeps is never lost.
   test('shows what a table without transactions keeps, though the rest is rolled back', async () => {
     await using t = await capturing(server(), [
       'CREATE TABLE safe (id INT PRIMARY KEY)',
@@ -229,7 +229,7 @@ describe.concurrent('capture on a MySQL whose settings are changed online', () =
           capture.done,
         );
         await capture.reaches('streaming');
-        // Only the step that leaves ON makes the saved place useless.
+        // Only the step that leaves ON makes the saved position useless.
         expect(ids().has(missed)).toBe(mode !== 'ON_PERMISSIVE' || id > 104);
       }
       await capture.stop();

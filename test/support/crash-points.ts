@@ -6,12 +6,12 @@
  * PLANT names a fault that the checker has to find (see test/fault/planted.test.ts).
  */
 import { StatementSync } from 'node:sqlite';
-import { Outbox } from '../../src/capture/outbox.ts';
-import { RowMessages } from '../../src/capture/row-messages.ts';
+import { RowMessages } from '../../src/capture/messages.ts';
 import { Intake } from '../../src/deliver/intake.ts';
 import { SentMemory } from '../../src/deliver/sent-memory.ts';
 import { TopicProgress, type Tracked } from '../../src/deliver/topic-progress.ts';
 import { IterableHttp } from '../../src/sinks/iterable/http.ts';
+import { ChangeBuffer } from '../../src/source/mysql/transactions/change-buffer.ts';
 import { Rule } from '../../src/rule/rule.ts';
 import { EmbeddedDeadLetters } from '../../src/topics/embedded/dead-letters.ts';
 import { EmbeddedMember } from '../../src/topics/embedded/member.ts';
@@ -68,10 +68,10 @@ function mark(owner: Owner, name: string, nameOf: (args: readonly unknown[]) => 
   });
 }
 
-mark(RowMessages, 'append', () => 'row');
-mark(Outbox, 'rows', () => 'queueing');
-mark(Outbox, 'mark', () => 'transaction end');
-mark(Outbox, 'end', () => 'transaction end');
+mark(RowMessages, 'rows', () => 'row');
+mark(ChangeBuffer, 'rows', () => 'queueing');
+mark(ChangeBuffer, 'mark', () => 'transaction end');
+mark(ChangeBuffer, 'end', () => 'transaction end');
 for (const publisher of [EmbeddedPublisher, KafkaPublisher]) {
   mark(publisher, 'publish', ([, checkpoint]) =>
     checkpoint === undefined ? 'publish' : 'publish with checkpoint',
@@ -103,7 +103,7 @@ if (process.env['PLANT'] === 'early offset') {
 }
 if (process.env['PLANT'] === 'lost row') {
   let rows = 0;
-  wrap(RowMessages, 'append', (call) => {
+  wrap(RowMessages, 'rows', (call) => {
     rows += 1;
     return rows % 2 === 0 ? 0 : call();
   });

@@ -1,6 +1,6 @@
-import { EventTimes } from '../../src/capture/event-time.ts';
-import { type ZongjiEvent, Translator } from '../../src/capture/translate.ts';
-import type { CaptureEvent, NamedTable } from '../../src/capture/events.ts';
+import { EventTimes } from '../../src/source/mysql/decode/event-time.ts';
+import { type ZongjiEvent, Translator } from '../../src/source/mysql/dump/translate.ts';
+import type { CaptureEvent, NamedTable } from '../../src/source/mysql/dump/events.ts';
 
 /** What is used of zongji's inside (lib/packet/binlog.js, lib/reader.js), which has no types. */
 interface Inside {

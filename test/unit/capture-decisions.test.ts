@@ -1,98 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import { checkVariables, hasGlobalGrant, refusalOf } from '../../src/capture/checks.ts';
-import { estimateCommitMs, readCommitTimeMs } from '../../src/capture/commit-time.ts';
-import { EventTimes } from '../../src/capture/event-time.ts';
-import { isTransient, noteFailures } from '../../src/capture/failure.ts';
-import { lockName } from '../../src/capture/lock.ts';
-import type { Checkpoint } from '../../src/capture/position.ts';
-import { type CheckpointFacts, decideStart, isPositionGone } from '../../src/capture/start.ts';
-import { isImageWhole, planTable } from '../../src/capture/table-plan.ts';
+import { checkVariables, hasGlobalGrant, refusalOf } from '../../src/source/mysql/checks/checks.ts';
+import { estimateCommitMs, readCommitTimeMs } from '../../src/source/mysql/dump/commit-time.ts';
+import { EventTimes } from '../../src/source/mysql/decode/event-time.ts';
+import { noteFailures } from '../../src/capture/failure.ts';
+import { isTransient } from '../../src/source/mysql/failure.ts';
+import { lockName } from '../../src/source/mysql/lock.ts';
+import { isImageWhole, planTable } from '../../src/source/mysql/decode/table-plan.ts';
 import { UnavailableError } from '../../src/errors.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
-
-describe('where a capture begins', () => {
-  const at = '2026-01-01T00:00:00.000Z';
-  const byGtid: Checkpoint = { flavour: 'mysql', serverUuid: 'a', at, gtidSet: 'x:1-5' };
-  const byFile: Checkpoint = { flavour: 'mysql', serverUuid: 'a', at, file: 'b.2', position: 500 };
-  const source = { flavour: 'mysql', serverUuid: 'a', hasGtids: true } as const;
-  const good: CheckpointFacts = {
-    source,
-    isStillThere: true,
-    isOfThisServer: true,
-    logFiles: [
-      { name: 'b.2', bytes: 500 },
-      { name: 'b.3', bytes: 10 },
-    ],
-  };
-
-  test.each(['backfill', 'now', 'earliest'] as const)('without a checkpoint it is %s', (from) => {
-    expect(decideStart(null, good, from)).toEqual({ kind: 'anew', from, because: null });
-  });
-
-  test('is the checkpoint, by GTID also on another server that has all of it', () => {
-    const other = { ...good, source: { ...source, serverUuid: 'b' } };
-    for (const facts of [good, other]) {
-      expect(decideStart(byGtid, facts, 'now')).toEqual({
-        kind: 'resume',
-        position: { gtidSet: 'x:1-5' },
-        everyone: null,
-      });
-    }
-    expect(decideStart({ ...byFile, everyone: 'a RENAME' }, good, 'now')).toEqual({
-      kind: 'resume',
-      position: { file: 'b.2', position: 500 },
-      everyone: 'a RENAME',
-    });
-  });
-
-  const facts = (more: Partial<CheckpointFacts>): CheckpointFacts => ({ ...good, ...more });
-  const other = { ...source, serverUuid: 'b' };
-  const cases: [string, Checkpoint, CheckpointFacts][] = [
-    ['purged', byGtid, facts({ isStillThere: false })],
-    ['lacks transactions', byGtid, facts({ isOfThisServer: false })],
-    ['gtid_mode', byGtid, facts({ source: { ...source, hasGtids: false } })],
-    ['no longer has', byFile, facts({ logFiles: [{ name: 'b.3', bytes: 10 }] })],
-    ['shorter', byFile, facts({ logFiles: [{ name: 'b.2', bytes: 499 }] })],
-    ['another server', byFile, facts({ source: other })],
-    [
-      'another server',
-      { ...byGtid, flavour: 'mariadb' },
-      facts({ source: { ...other, flavour: 'mariadb' } }),
-    ],
-    ['was mysql before', byGtid, facts({ source: { ...source, flavour: 'mariadb' } })],
-    ['rows as text', { ...byGtid, lost: 'rows as text' }, good],
-  ];
-
-  test.each(cases)('is everyone anew, with the reason, when: %s', (reason, checkpoint, known) => {
-    expect(decideStart(checkpoint, known, 'now')).toEqual({
-      kind: 'anew',
-      from: 'backfill',
-      because: expect.stringContaining(reason) as string,
-    });
-  });
-
-  test('a dump that fails because its place is gone is told from one that may be tried again', () => {
-    const error = (errno: number, message: string): Error =>
-      Object.assign(new Error(message), { errno });
-    const gone = [
-      'Cannot replicate because the source purged required binary logs.',
-      'Could not find first log file name in binary log index file',
-      "bogus data in log event; the first event 'b.2' at 500",
-      'log event entry exceeded max_allowed_packet; Increase max_allowed_packet on source',
-      "Error: connecting slave requested to start from GTID 0-1-9, which is not in the master's binlog",
-      'Could not open log file',
-      'I/O error reading log event',
-      'binlog truncated in the middle of event; consider out of disk space on source',
-    ];
-    for (const message of gone) expect(isPositionGone(error(1236, message))).toBe(true);
-    expect(
-      isPositionGone(error(1236, 'A replica with the same server_uuid/server_id has connected')),
-    ).toBe(false);
-    expect(isPositionGone(error(1045, 'purged'))).toBe(false);
-  });
-});
 
 // Guards `isOwn` in noteFailures: the lock's lost connection would end the program as a topics error.
 test("what cuts publishing short is not the publisher's failure, what it throws itself is", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Packet, type RawConnection, onPackets } from '../../src/capture/packets.ts';
+import { type Packet, type RawConnection, onPackets } from '../../src/source/mysql/dump/packets.ts';
 
 function shown(options: { isDone?: boolean; fails?: boolean } = {}) {
   const said: string[] = [];

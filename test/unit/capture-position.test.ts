@@ -1,13 +1,16 @@
 import fc from 'fast-check';
 import { GtidSet } from '@vlasky/zongji';
 import { describe, expect, test } from 'vitest';
-import { parseGtid } from '../../src/capture/gtid.ts';
+import { type Checkpoint, checkpointText, parseCheckpoint } from '../../src/capture/checkpoint.ts';
+import { parseGtid } from '../../src/source/mysql/gtid.ts';
 import {
   type LogPosition,
   PositionTracker,
-  parseCheckpoint,
+  type ServerPosition,
+  parsePosition,
   positionText,
-} from '../../src/capture/position.ts';
+  sourcePosition,
+} from '../../src/source/mysql/position.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 
@@ -48,7 +51,7 @@ function run(
   }
 }
 
-describe('the place to resume from', () => {
+describe('the position to resume from', () => {
   test('by MySQL GTIDs holds all that is done, and leaves out just the undecided XA transactions', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
@@ -112,8 +115,21 @@ describe('a checkpoint', () => {
     { ...common, gtidSet: `${UUID}:1-5` },
     { ...common, gtidSet: '', lost: 'why' },
     { ...common, file: 'binlog.000002', position: 157 },
+    { ...common, file: 'binlog.000002', position: 157, everyone: 'why' },
   ])('is read as it was written: %j', (checkpoint) => {
-    expect(parseCheckpoint(JSON.stringify(checkpoint))).toEqual(checkpoint);
+    const { position, pending } = parseCheckpoint(JSON.stringify(checkpoint)) as Checkpoint;
+    const inLog = parsePosition(position) as ServerPosition;
+    expect(pending?.isAnew ?? null).toBe(
+      'lost' in checkpoint ? true : 'everyone' in checkpoint ? false : null,
+    );
+    const saved = checkpointText(sourcePosition(inLog, inLog), pending, Date.parse(common.at));
+    expect(JSON.parse(saved)).toEqual(checkpoint);
+  });
+
+  // Guards the order in parseCheckpoint: such a position can not be gone on from.
+  test('that owes a look and begins anew begins anew', () => {
+    const text = JSON.stringify({ ...common, gtidSet: '', lost: 'why', everyone: 'a RENAME' });
+    expect(parseCheckpoint(text)?.pending).toEqual({ because: 'why', isAnew: true });
   });
 
   test('that is none is told apart, whatever it is', () => {
@@ -122,7 +138,7 @@ describe('a checkpoint', () => {
         expect(parseCheckpoint(text)).toBeNull();
       }),
     );
-    expect(parseCheckpoint(JSON.stringify({ ...common, file: 'f' }))).toBeNull();
+    expect(parsePosition({ ...common, file: 'f' })).toBeNull();
   });
 
   test('is shown to people as a GTID set or file:position', () => {

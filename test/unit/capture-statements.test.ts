@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import { UNKNOWN_STATUS, readQueryStatus } from '../../src/capture/query-status.ts';
-import { nameAt, tokenize } from '../../src/capture/sql-tokens.ts';
+import { UNKNOWN_STATUS, readQueryStatus } from '../../src/source/mysql/dump/query-status.ts';
+import { nameAt, tokenize } from '../../src/source/mysql/statements/sql-tokens.ts';
 import {
   type StatementKind,
   type Watched,
   readStatement as readWatched,
   xidOf,
-} from '../../src/capture/statements.ts';
+} from '../../src/source/mysql/statements/statements.ts';
 
 const SHOP: Watched = { database: 'shop', model: DEFAULT_MODEL, parents: [] };
 const readStatement = (text: string, schema: string, database: string): StatementKind =>

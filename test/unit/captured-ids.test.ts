@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CapturedIds, WORD_IDS } from '../../src/capture/captured-ids.ts';
+import { CapturedIds, WORD_IDS } from '../../src/source/mysql/audit/captured-ids.ts';
 
 const id = fc.integer({ min: 1, max: 400 });
 const step = fc.oneof(

@@ -1,8 +1,12 @@
 import { GtidSet, MariadbGtidPosition } from '@vlasky/zongji';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type ExecutedGtids, MariadbGtids, MysqlGtids } from '../../src/capture/executed-gtids.ts';
-import { parseGtid } from '../../src/capture/gtid.ts';
+import {
+  type ExecutedGtids,
+  MariadbGtids,
+  MysqlGtids,
+} from '../../src/source/mysql/executed-gtids.ts';
+import { parseGtid } from '../../src/source/mysql/gtid.ts';
 
 const SOURCES = [
   '3e11fa47-71ca-11e1-9e33-c80aa9429562',

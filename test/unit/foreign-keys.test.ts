@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import { type ForeignKey, findCascades, parseForeignKeys } from '../../src/capture/foreign-keys.ts';
-import { ParentWatch } from '../../src/capture/parent-watch.ts';
+import {
+  type ForeignKey,
+  findCascades,
+  parseForeignKeys,
+} from '../../src/source/mysql/checks/foreign-keys.ts';
+import { ParentWatch } from '../../src/source/mysql/dump/parent-watch.ts';
 
 type Keys = Readonly<Record<string, readonly Partial<ForeignKey>[]>>;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LogFailures } from '../../src/capture/log-failures.ts';
+import { LogFailures } from '../../src/source/mysql/log-failures.ts';
 
 describe('a log that can not be read', () => {
   const gone = Object.assign(new Error('I/O error reading log event'), { errno: 1236 });
@@ -8,10 +8,10 @@ describe('a log that can not be read', () => {
   const cut = Object.assign(new Error('cut'), { code: 'PROTOCOL_CONNECTION_LOST' });
   const ended = Object.assign(new Error('x'), { code: 'ER_SERVER_SHUTDOWN', sqlState: '08S01' });
 
-  test('is given up at the third failure at one place, and at once when the place is gone', () => {
-    const kinds = (places: string[], error: Error): string[] => {
+  test('is given up at the third failure at one position, and at once when the position is gone', () => {
+    const kinds = (positions: string[], error: Error): string[] => {
       const failures = new LogFailures(() => 0);
-      return places.map((place) => failures.judge(error, place).kind);
+      return positions.map((position) => failures.judge(error, position).kind);
     };
     expect(kinds(['a', 'a', 'a'], odd)).toEqual(['again', 'again', 'anew']);
     expect(kinds(['a', 'a', 'b', 'b', 'b'], odd)).toEqual([

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CorruptEventError } from '../../src/capture/byte-reader.ts';
-import { EventTimes } from '../../src/capture/event-time.ts';
-import type { CaptureEvent } from '../../src/capture/events.ts';
-import { RawEvents } from '../../src/capture/raw-events.ts';
-import { RowMessages } from '../../src/capture/row-messages.ts';
-import { Stamp } from '../../src/capture/stamp.ts';
+import { CorruptEventError } from '../../src/source/mysql/decode/byte-reader.ts';
+import { EventTimes } from '../../src/source/mysql/decode/event-time.ts';
+import type { CaptureEvent } from '../../src/source/mysql/dump/events.ts';
+import { RawEvents } from '../../src/source/mysql/dump/raw-events.ts';
+import { RowMessages } from '../../src/capture/messages.ts';
+import { Stamp } from '../../src/source/mysql/transactions/stamp.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
 import {
@@ -51,7 +51,7 @@ function listener(): { said: Said; emit: (event: CaptureEvent) => void } {
   const emit = (event: CaptureEvent): void => {
     if (event.kind === 'unreadable') said.unreadable.push(event.sentence);
     if (event.kind !== 'rows') return;
-    messages.append(event, new Stamp({ gtid: null, file: 'p', position: 4 }, 'server', 1), list);
+    messages.rows(event, new Stamp({ gtid: null, file: 'p', position: 4 }, 'server', 1), list);
     said.rows += event.rows.count;
   };
   return { said, emit };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
-import { checkVariables } from '../../src/capture/checks.ts';
+import { checkVariables } from '../../src/source/mysql/checks/checks.ts';
 import { type ServerFound, serverSql } from '../../src/commands/init/server-sql.ts';
 
 const found = (more: Partial<ServerFound>): ServerFound => ({

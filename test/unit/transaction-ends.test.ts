@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { TransactionEnd } from '../../src/capture/events.ts';
-import { type Gtid, gtidText, parseGtid } from '../../src/capture/gtid.ts';
-import { type LogPosition, PositionTracker } from '../../src/capture/position.ts';
-import { Stamp, ViewHeaders } from '../../src/capture/stamp.ts';
-import { TransactionEnds } from '../../src/capture/transaction-ends.ts';
+import type { TransactionEnd } from '../../src/source/mysql/dump/events.ts';
+import { type Gtid, gtidText, parseGtid } from '../../src/source/mysql/gtid.ts';
+import { type LogPosition, PositionTracker } from '../../src/source/mysql/position.ts';
+import { Stamp, ViewHeaders } from '../../src/source/mysql/transactions/stamp.ts';
+import { TransactionEnds } from '../../src/source/mysql/transactions/transaction-ends.ts';
 import { encodeHeaders } from '../../src/topics/batch/headers.ts';
 
 const MYSQL = ['3e11fa47-71ca-11e1-9e33-c80aa9429562:', '3e11fa47-71ca-11e1-9e33-c80aa9429563:'];
@@ -31,14 +31,14 @@ function endsOf(sources: readonly string[]): fc.Arbitrary<TransactionEnd[]> {
 }
 
 describe('the ends of transactions, kept as one where they follow one another', () => {
-  const places: [string, 'mysql' | 'mariadb', LogPosition, readonly string[]][] = [
+  const starts: [string, 'mysql' | 'mariadb', LogPosition, readonly string[]][] = [
     ['MySQL GTIDs', 'mysql', { gtidSet: `${MYSQL[0]}1-3` }, [...MYSQL, TAGGED]],
     ['MySQL GTIDs of one source', 'mysql', { gtidSet: '' }, [MYSQL[0] ?? '']],
     ['MariaDB GTIDs', 'mariadb', { gtidSet: '0-1-5' }, MARIADB],
     ['file and position', 'mysql', { file: 'log.0', position: 4 }, MYSQL],
   ];
 
-  test.each(places)('come to the same place, by %s', (_, flavour, start, sources) => {
+  test.each(starts)('come to the same position, by %s', (_, flavour, start, sources) => {
     fc.assert(
       fc.property(endsOf(sources), (ends) => {
         const [each, together] = [start, start].map((at) => new PositionTracker(flavour, at));

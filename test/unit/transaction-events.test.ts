@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CorruptEventError } from '../../src/capture/byte-reader.ts';
-import { EventTimes } from '../../src/capture/event-time.ts';
-import type { CaptureEvent } from '../../src/capture/events.ts';
-import { UNKNOWN_STATUS } from '../../src/capture/query-status.ts';
-import { RawEvents } from '../../src/capture/raw-events.ts';
+import { CorruptEventError } from '../../src/source/mysql/decode/byte-reader.ts';
+import { EventTimes } from '../../src/source/mysql/decode/event-time.ts';
+import type { CaptureEvent } from '../../src/source/mysql/dump/events.ts';
+import { UNKNOWN_STATUS } from '../../src/source/mysql/dump/query-status.ts';
+import { RawEvents } from '../../src/source/mysql/dump/raw-events.ts';
 import { formatDescription, packetOf, summedUp, uint } from '../support/binlog-writer.ts';
 import { zongjiReader } from '../support/zongji-rows.ts';
 

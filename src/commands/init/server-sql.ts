@@ -1,5 +1,5 @@
 import { type DataModel, indexStatement, quoted } from '../../model/data-model.ts';
-import type { Check } from '../../capture/check.ts';
+import type { Check } from '../../source/mysql/checks/check.ts';
 
 /** What of the database's state decides which statements it still needs. */
 export interface ServerFound {

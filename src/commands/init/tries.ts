@@ -1,6 +1,6 @@
 import type { Connection } from 'mysql2/promise';
-import { checkSource } from '../../capture/capture.ts';
-import type { Check } from '../../capture/check.ts';
+import { checkSource } from '../../source/mysql/checks/checks.ts';
+import type { Check } from '../../source/mysql/checks/check.ts';
 import { OWN_QUERY_MS_MAX, connect } from '../../database/connect.ts';
 import { explainDatabaseError } from '../../database/explain.ts';
 import { UnavailableError } from '../../errors.ts';
