@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../observe/logger.ts';
+import { keyOf } from '../topics/key-of.ts';
 import type { TopicOffset } from '../topics/port.ts';
 
 const RETRY_MS = 2_000;
@@ -90,16 +91,26 @@ export class Resync {
     this.#isRunning = false;
   }
 
-  /** One look at everyone is for all that is owed when it begins. */
+  /**
+   * One look at everyone is for all that is owed when it begins. Where more was asked for meanwhile,
+   * the next one is for that as well, and nothing is committed before: a partition's place would
+   * hide what it has lost since.
+   */
   async #once(signal: AbortSignal): Promise<void> {
     const owed = [...this.#owed];
     const [first] = owed;
     if (first === undefined) return;
     await this.#deps.lookAtEveryone(first.cause, signal);
-    if (signal.aborted) return;
-    await this.#deps.commit(owed.flatMap(({ places }) => places));
+    if (signal.aborted || this.#owed.length > owed.length) return;
+    await this.#deps.commit(newestPlaces(owed));
     if (signal.aborted) return;
     this.#owed = this.#owed.slice(owed.length);
     this.#deps.logger.info('a look at every eligible user is asked for');
   }
+}
+
+/** One of each partition. */
+function newestPlaces(owed: readonly Owed[]): TopicOffset[] {
+  const places = owed.flatMap((one) => one.places);
+  return [...new Map(places.map((place) => [keyOf(place), place])).values()];
 }

@@ -3,7 +3,11 @@ import { describe, expect, it, vi } from 'vitest';
 import { Resync } from '../../src/deliver/resync.ts';
 import type { TopicOffset } from '../../src/topics/port.ts';
 
-const place = (partition: number): TopicOffset => ({ topic: 'views', partition, offset: 5 });
+const place = (partition: number, offset = 5): TopicOffset => ({
+  topic: 'views',
+  partition,
+  offset,
+});
 
 /** Looks at everyone end when a test says so. */
 class World {
@@ -38,11 +42,24 @@ describe('a look at everyone that is owed', () => {
     world.looks[0]?.resolve();
     await world.looksAre(2);
     // The second was asked for when the first look had begun.
-    expect(world.committed).toEqual([place(0)]);
+    expect(world.committed).toEqual([]);
     expect(world.resync.isOwed).toBe(true);
     world.looks[1]?.resolve();
     await vi.waitFor(() => expect(world.resync.isOwed).toBe(false));
     expect(world.committed).toEqual([place(0), place(1)]);
+  });
+
+  // What is committed beside the offset tells whoever comes next of the second loss.
+  it('commits no place over that of a later loss in the same partition', async () => {
+    const world = new World();
+    world.resync.ask([place(0, 9)], 'rule');
+    world.resync.ask([place(0, 2)], 'retention');
+    world.looks[0]?.resolve();
+    await world.looksAre(2);
+    expect(world.committed).toEqual([]);
+    world.looks[1]?.resolve();
+    await vi.waitFor(() => expect(world.resync.isOwed).toBe(false));
+    expect(world.committed).toEqual([place(0, 2)]);
   });
 
   it('is tried again after a failure, which is over once it has worked', async () => {
