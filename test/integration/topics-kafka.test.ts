@@ -6,18 +6,11 @@ import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../../src/errors.ts';
 import type { TopicSettings } from '../../src/settings/types.ts';
 import { openTopics } from '../../src/topics/open.ts';
+import type { Topics } from '../../src/topics/port.ts';
 import { adminOf } from '../support/kafka-admin.ts';
 import { until } from '../support/program.ts';
 import { startOwnKafka } from '../support/services.ts';
-import {
-  Committer,
-  Reader,
-  message,
-  open,
-  publishing,
-  readAll,
-  settingsFor,
-} from '../support/topics.ts';
+import { Committer, Reader, message, open, readAll, settingsFor } from '../support/topics.ts';
 import { withSlack } from '../support/slack.ts';
 
 const settingsOf = (brokers: readonly string[]): TopicSettings => ({
@@ -33,6 +26,31 @@ function firstSeen(messages: readonly { key: string | null; value: string | null
     keys.set(key ?? '', seen.add(Number(value)));
   }
   return [...keys.values()].map((seen) => [...seen]);
+}
+
+/** Publishes 0, 1, 2 …, a few at a time, until told to stop; what is counted was acknowledged. */
+function publishing(topics: Topics) {
+  const state = { acknowledged: 0, isStopped: false };
+  const done = (async () => {
+    await using publisher = await topics.publisher();
+    while (!state.isStopped) {
+      const from = state.acknowledged;
+      await publisher.publish(
+        Array.from({ length: 5 }, (_, i) =>
+          message(topics.names.pageViews, (from + i) % 20, `${from + i}`),
+        ),
+        { source: 'a', value: `${from + 5}` },
+      );
+      state.acknowledged += 5;
+      await sleep(5);
+    }
+  })();
+  const stop = async (): Promise<number> => {
+    state.isStopped = true;
+    await done;
+    return state.acknowledged;
+  };
+  return { state, stop };
 }
 
 describe.concurrent('a Kafka that is killed and comes back', () => {

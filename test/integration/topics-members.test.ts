@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { TopicSettings } from '../../src/settings/types.ts';
 import { adminOf } from '../support/kafka-admin.ts';
+import { publishing } from '../support/numbered.ts';
 import { until } from '../support/program.ts';
 import { freshTopicPrefix } from '../support/services.ts';
 import { withSlack } from '../support/slack.ts';
@@ -13,7 +14,6 @@ import {
   memoryBroker,
   message,
   open,
-  publishing,
   settingsFor,
 } from '../support/topics.ts';
 
@@ -44,7 +44,7 @@ describe.each(['Kafka', 'memory'] as const)('members of a group on %s topics', (
     await using topics = await open(settings);
     await using other = await open(settings);
     const first = await new Committer().join(topics, group);
-    const writer = publishing(topics);
+    const writer = publishing(topics, 5, 5);
     await until('some are read', () => Promise.resolve(first.ever.length > 20));
     const second = await new Committer().join(other, group);
     await until('they share', () =>

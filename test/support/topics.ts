@@ -1,7 +1,6 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { TopicSettings } from '../../src/settings/types.ts';
 import { systemClock } from '../../src/model/clock.ts';
@@ -108,31 +107,6 @@ export class Reader implements MemberHandlers {
   async leave(): Promise<void> {
     await this.member?.[Symbol.asyncDispose]();
   }
-}
-
-/** Publishes 0, 1, 2 …, a few at a time, until told to stop; what is counted was acknowledged. */
-export function publishing(topics: Topics) {
-  const state = { acknowledged: 0, isStopped: false };
-  const done = (async () => {
-    await using publisher = await topics.publisher();
-    while (!state.isStopped) {
-      const from = state.acknowledged;
-      await publisher.publish(
-        Array.from({ length: 5 }, (_, i) =>
-          message(topics.names.pageViews, (from + i) % 20, `${from + i}`),
-        ),
-        { source: 'a', value: `${from + 5}` },
-      );
-      state.acknowledged += 5;
-      await sleep(5);
-    }
-  })();
-  const stop = async (): Promise<number> => {
-    state.isStopped = true;
-    await done;
-    return state.acknowledged;
-  };
-  return { state, stop };
 }
 
 /** Takes everything in and commits it; what was received counts from all its assignments. */

@@ -58,6 +58,10 @@ export class MemoryTopics implements Topics {
     );
   }
 
+  get isKilled(): boolean {
+    return this.#connection.isDead;
+  }
+
   /**
    * The process dies: its promises never settle, its handlers are not called any more. What it had
    * sent arrives; its place in a group is free when its session is over.
