@@ -102,7 +102,8 @@ class Worker implements MemberHandlers {
   /** Everyone is looked at: what was published before needs no message any more. */
   async #resync(): Promise<void> {
     const assignments = this.#assignments;
-    const owed = this.#owed;
+    // What is lost meanwhile is owed another one.
+    const owed = [...this.#owed];
     const { begun } = this.#story;
     await this.#story.sleep(this.#topics, RESYNC_MS);
     if (assignments !== this.#assignments) return;
