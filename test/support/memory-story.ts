@@ -245,6 +245,12 @@ export class Story {
     }
   }
 
+  /** A group that has saved nothing yet can not tell that a topic was another one before. */
+  #hasBegun(): boolean {
+    const positions = this.world.broker.group('g').positions(['views.user_changes']);
+    return positions.every(({ saved }) => saved >= 0);
+  }
+
   /** Something happens to a process, the group or the broker. */
   #befall(): void {
     const { broker, clock, random } = this.world;
@@ -276,7 +282,7 @@ export class Story {
         broker.dropOld(clock.epochMs() - random() * 4_000);
         break;
       default:
-        if (random() < 0.3) broker.makeAnew('views');
+        if (random() < 0.3 && this.#hasBegun()) broker.makeAnew('views');
     }
   }
 }
