@@ -164,6 +164,41 @@ describe('a member of a group in memory', () => {
     );
   });
 
+  it('is given nothing between the beginning of a rebalance and its next assignment', async () => {
+    const { made, topics, joined, clock, publisher } = await world();
+    class Watching extends Reader {
+      isRebalancing = false;
+      handedOver = 0;
+
+      override onRebalancing(): void {
+        this.isRebalancing = true;
+      }
+
+      override onAssigned(assignment: Parameters<Reader['onAssigned']>[0]): void {
+        super.onAssigned(assignment);
+        this.isRebalancing = false;
+      }
+
+      override async onMessages(messages: Parameters<Reader['onMessages']>[0]): Promise<void> {
+        if (this.isRebalancing) this.handedOver += messages.length;
+        await super.onMessages(messages);
+      }
+    }
+    const reader = await joined(topics, new Watching());
+    const dying = await made.connect('b');
+    await joined(dying);
+    await made.pass(2_000);
+    dying.kill();
+    // The group waits for the dead one to join again.
+    made.broker.group('g').rebalance();
+    await made.pass(1_500);
+    expect((reader as Watching).isRebalancing).toBe(true);
+    await clock.settled(publisher.publish(numbered(60, 0, 30)));
+    await made.pass(15_000);
+    expect(reader.received).toHaveLength(60);
+    expect((reader as Watching).handedOver).toBe(0);
+  });
+
   it('whose session has ended commits nothing any more until it is assigned again', async () => {
     const { made, topics, publisher, broker, joined, clock } = await world();
     const other = await made.connect('b');
@@ -182,7 +217,7 @@ describe('a member of a group in memory', () => {
   });
 
   it('is called no more once it is killed; its partitions are free when its session is over', async () => {
-    const { made, topics, publisher, joined, clock } = await world();
+    const { made, topics, joined, clock } = await world();
     const other = await made.connect('b');
     const dying = await joined(topics);
     const living = await joined(other);
@@ -201,7 +236,6 @@ describe('a member of a group in memory', () => {
     expect(dying.received).toEqual([]);
     expect(dying.assignments).toHaveLength(before);
     expect(clock.now() - killedMs).toBeLessThan(16_000);
-    void publisher;
   });
 
   it('knows when the group may have given its partitions away', async () => {
