@@ -102,12 +102,13 @@ class Worker implements MemberHandlers {
   /** Everyone is looked at: what was published before needs no message any more. */
   async #resync(): Promise<void> {
     const assignments = this.#assignments;
-    // What is lost meanwhile is owed another one.
     const owed = [...this.#owed];
     const { begun } = this.#story;
     await this.#story.sleep(this.#topics, RESYNC_MS);
     if (assignments !== this.#assignments) return;
     this.#story.resynced(begun, owed);
+    // What was lost meanwhile is owed another look, and a commit would hide it from the next member.
+    if (this.#owed.length > owed.length) return;
     // Those that are further by now are committed as far as they are.
     const places = owed.map((at) => this.#done.get(keyOf(at)) ?? at);
     await this.member?.commit(places).then(
