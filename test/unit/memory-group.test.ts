@@ -49,6 +49,7 @@ describe('a group in memory', () => {
     expect(group.commit('a', generation, before, '')).toBe(true);
     expect(saved()).toEqual(new Set([-1]));
     group.commit('a', generation, offsets(0), '');
+    group.commit('a', generation, before, '');
     expect(saved()).toEqual(new Set([0]));
   });
 
