@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SEED } from '../support/extent.ts';
 import { type Outcome, Story } from '../support/memory-story.ts';
 
-const SEEDS = 30;
+const SEEDS = 15;
 
 const told = (seed: number, losesMessages = true): Promise<Outcome> =>
   new Story(seed, losesMessages).run();
