@@ -163,9 +163,12 @@ function said(
   return reason === undefined ? null : { way: 'outage', texts: texts(reason) };
 }
 
+/** For tests and simulation alone: the package is without it (tsconfig.build.json). */
+const NOT_IN_PROGRAM = join('topics', 'memory');
+
 function sources(folder: string): { file: string; program: Program }[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => file.endsWith('.ts') && !file.startsWith(NOT_IN_PROGRAM))
     .toSorted()
     .map((file) => {
       const path = join(folder, file);

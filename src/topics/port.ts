@@ -1,7 +1,8 @@
 /**
  * The topics as the rest of the program sees them: append-only logs with partitions, offsets and
  * timestamps, groups that remember how far they have read, and two small stores (checkpoints and
- * dead letters). `kafka/` and `embedded/` implement it; one test suite runs on both.
+ * dead letters). `kafka/` and `embedded/` implement it, and `memory/` for tests and simulation; one
+ * test suite runs on all.
  */
 
 /** A message to append. Messages with one key keep their order. */

@@ -21,7 +21,7 @@ async function boundsOfKey(topics: Topics): Promise<PartitionBounds> {
   return all.find(({ end }) => end > 0)!;
 }
 
-describe.each(['embedded', 'Kafka'] as const)('%s topics', (kind) => {
+describe.each(['embedded', 'Kafka', 'memory'] as const)('%s topics', (kind) => {
   it('keep any key, value and header as it was', async () => {
     await using topics = await open(settingsFor(kind));
     await using publisher = await topics.publisher();

@@ -11,6 +11,7 @@ import { openFile, topicsFile } from '../../src/topics/embedded/file.ts';
 import { BatchSet, asBatchSet } from '../../src/topics/batch/batch-set.ts';
 import { EmbeddedLog } from '../../src/topics/embedded/log.ts';
 import type { OutgoingMessage } from '../../src/topics/port.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { dropAllOld } from '../../src/topics/embedded/retention.ts';
 import { openTopics } from '../../src/topics/open.ts';
 import { notOutlivingUs } from '../../tools/services/server-process.ts';
@@ -111,6 +112,7 @@ describe('the embedded topics', () => {
       log,
       nowMs - 10 * HOUR_MS,
       new AbortController().signal,
+      systemClock,
     );
     db.close();
     expect(dropped).toBeGreaterThanOrEqual(25_000);

@@ -17,7 +17,7 @@ import {
 
 const WRITER = new URL('../support/topics-writer.ts', import.meta.url).pathname;
 
-describe.each(['embedded', 'Kafka'] as const)('%s topics', (kind) => {
+describe.each(['embedded', 'Kafka', 'memory'] as const)('%s topics', (kind) => {
   it('keep the order of a key, the bytes, the headers and the time', async () => {
     await using topics = await open(settingsFor(kind));
     const { pageViews } = topics.names;
@@ -204,7 +204,10 @@ describe.each(['embedded', 'Kafka'] as const)('%s topics', (kind) => {
       ['c', 'refused again'],
     ]);
   });
+});
 
+// What is in memory is in one process: test/unit/memory-topics.test.ts kills it there.
+describe.each(['embedded', 'Kafka'] as const)('%s topics', (kind) => {
   it('have everything that was acknowledged to a writer that was killed with SIGKILL', async () => {
     const settings = settingsFor(kind);
     await using topics = await open(settings);
@@ -230,8 +233,9 @@ describe('embedded topics', () => {
   it('give a key the partition that Kafka gives it', async () => {
     await using embedded = await open(settingsFor('embedded'));
     await using kafka = await open(settingsFor('Kafka'));
+    await using memory = await open(settingsFor('memory'));
     const placed = await Promise.all(
-      [embedded, kafka].map(async (topics) => {
+      [embedded, kafka, memory].map(async (topics) => {
         await using publisher = await topics.publisher();
         await publisher.publish(
           Array.from({ length: 200 }, (_, i) => message(topics.names.pageViews, i * 7919, '')),
@@ -241,6 +245,7 @@ describe('embedded topics', () => {
       }),
     );
     expect(placed[0]).toEqual(placed[1]);
+    expect(placed[2]).toEqual(placed[1]);
   });
 
   it('refuse a second member of a group, and name the way out', async () => {
@@ -253,9 +258,9 @@ describe('embedded topics', () => {
   });
 });
 
-describe.concurrent('Kafka topics', () => {
+describe.concurrent.each(['Kafka', 'memory'] as const)('%s topics', (kind) => {
   it('share the partitions between members, the same of both topics, and give them back', async () => {
-    await using topics = await open(settingsFor('Kafka'));
+    await using topics = await open(settingsFor(kind));
     const group = freshTopicPrefix();
     const first = await new Reader().join(topics, group);
     await until('the first has all', () => Promise.resolve(first.assignments.at(-1)?.share === 1));
@@ -282,7 +287,7 @@ describe.concurrent('Kafka topics', () => {
   });
 
   it('keep a member in the group for longer than its session while it is not ready for more', async () => {
-    await using topics = await open(settingsFor('Kafka'));
+    await using topics = await open(settingsFor(kind));
     await using publisher = await topics.publisher();
     const reader = new Reader();
     const gate = Promise.withResolvers<void>();
@@ -299,7 +304,9 @@ describe.concurrent('Kafka topics', () => {
     expect(reader.assignments).toHaveLength(assignments);
     await reader.leave();
   });
+});
 
+describe.concurrent('Kafka topics', () => {
   it('that can not be reached are said to be so, with what to check', async () => {
     const settings = settingsFor('Kafka');
     const away = {

@@ -1,4 +1,5 @@
-import type { Admin, ITopicConfig } from 'kafkajs';
+import { type Admin, type ITopicConfig, Kafka, logLevel } from 'kafkajs';
+import type { TopicSettings } from '../../src/settings/types.ts';
 import { until } from './program.ts';
 
 /**
@@ -12,4 +13,12 @@ export async function makeTopics(admin: Admin, topics: ITopicConfig[]): Promise<
     const known = await admin.fetchTopicMetadata({ topics: names });
     return known.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
   });
+}
+
+/** Connected. */
+export async function adminOf({ kafka }: TopicSettings): Promise<Admin> {
+  const brokers = [...kafka!.brokers];
+  const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  return admin;
 }

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { TopicSettings } from '../../src/settings/types.ts';
+import { systemClock } from '../../src/model/clock.ts';
+import { MemoryBroker } from '../../src/topics/memory/broker.ts';
+import { MemoryTopics } from '../../src/topics/memory/topics.ts';
 import { openTopics } from '../../src/topics/open.ts';
 import type {
   Assignment,
@@ -14,23 +17,41 @@ import type {
   TopicOffset,
   Topics,
 } from '../../src/topics/port.ts';
+import { SEED } from './extent.ts';
 import { freshTopicPrefix, injectServices } from './services.ts';
+import { randomFrom } from './workload.ts';
 
 const logger = pino({ level: 'silent' });
 
-export function settingsFor(kind: 'embedded' | 'Kafka'): TopicSettings {
+/** The three implementations of the port. */
+export type TopicsKind = 'embedded' | 'Kafka' | 'memory';
+
+/** One for all memory topics of a test file, as one Kafka is for the others. */
+export const memoryBroker = new MemoryBroker({ clock: systemClock, random: randomFrom(SEED) });
+const memoryTopics = new Set<string>();
+
+export function settingsFor(kind: TopicsKind): TopicSettings {
   const brokers = injectServices().kafkaBrokers;
   const kafka = { brokers, clientId: 'test', ssl: false, sasl: null };
+  const topic = freshTopicPrefix();
+  if (kind === 'memory') memoryTopics.add(topic);
   return {
     kafka: kind === 'Kafka' ? kafka : null,
-    topic: freshTopicPrefix(),
+    topic,
     partitions: 6,
     stateDir: mkdtempSync(join(tmpdir(), 'topics-')),
   };
 }
 
+/** As the settings say. Missing topics are not made. */
+export async function connect(settings: TopicSettings): Promise<Topics> {
+  const { topic, partitions } = settings;
+  if (!memoryTopics.has(topic)) return await openTopics(settings, logger);
+  return new MemoryTopics(memoryBroker, { topic, partitions, client: 'test' });
+}
+
 export async function open(settings: TopicSettings): Promise<Topics> {
-  const topics = await openTopics(settings, logger);
+  const topics = await connect(settings);
   await topics.ensureTopics();
   return topics;
 }
@@ -85,6 +106,20 @@ export class Reader implements MemberHandlers {
 
   async leave(): Promise<void> {
     await this.member?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Takes everything in and commits it; what was received counts from all its assignments. */
+export class Committer extends Reader {
+  readonly ever: { key: string | null; value: string | null }[] = [];
+
+  override async onMessages(messages: Parameters<Reader['onMessages']>[0]): Promise<void> {
+    this.ever.push(...messages);
+    await super.onMessages(messages);
+    const last = messages.at(-1)!;
+    await this.member
+      ?.commit([{ topic: last.topic, partition: last.partition, offset: last.offset + 1 }])
+      .catch(() => undefined); // As delivery does: the next commit holds it.
   }
 }
 

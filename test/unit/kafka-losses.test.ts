@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Ends, isLost } from '../../src/topics/kafka/losses.ts';
+import { isLost } from '../../src/topics/group-position.ts';
+import { Ends } from '../../src/topics/kafka/losses.ts';
 
 const at = (saved: number, low: number, high: number) => ({
   topic: 'views',

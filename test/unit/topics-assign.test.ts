@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { coAssign, decodeCounts, encodeCounts } from '../../src/topics/kafka/co-assigner.ts';
+import { coAssign } from '../../src/topics/co-assign.ts';
+import { decodeCounts, encodeCounts } from '../../src/topics/kafka/co-assigner.ts';
 import { murmur2, partitionOf } from '../../src/topics/partitioner.ts';
 
 const groups = fc.record({

@@ -1,4 +1,5 @@
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Clock } from '../../model/clock.ts';
 import type { Outages } from '../../observe/outages.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, Wait } from '../port.ts';
 import type { EmbeddedLog } from './log.ts';
@@ -22,6 +23,7 @@ export interface MemberDeps {
   mark: string;
   /** Resolves at the next append of this process, or after the time. */
   nextAppend: (timeoutMs: number) => Promise<void>;
+  clock: Clock;
   outages: Outages;
   lock: Disposable;
 }
@@ -75,7 +77,7 @@ export class EmbeddedMember implements GroupMember {
         return this.#deps.log.commit(this.#deps.groupId, offsets, this.#deps.mark);
       } catch (error) {
         if (troubleOf(error) !== 'busy') throw error;
-        await sleep(10);
+        await this.#deps.clock.sleep(10);
       }
     }
   }
@@ -95,7 +97,7 @@ export class EmbeddedMember implements GroupMember {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     // A handler that never lets more in (the reconciler has stopped) must not hold this up.
-    await Promise.race([this.#loop, sleep(500)]);
+    await Promise.race([this.#loop, this.#deps.clock.sleep(500)]);
     this.#deps.lock[Symbol.dispose]();
   }
 
@@ -131,7 +133,7 @@ export class EmbeddedMember implements GroupMember {
 
   /** Waits, and says so, while the file can not be read; nothing once the member has stopped. */
   async #read<T>(body: () => T[]): Promise<T[]> {
-    const { file, outages } = this.#deps;
+    const { file, clock, outages } = this.#deps;
     for (;;) {
       try {
         const read = body();
@@ -145,7 +147,7 @@ export class EmbeddedMember implements GroupMember {
           'reading',
           `the topics file ${file} can not be read (${message}); delivery waits and tries again`,
         );
-        await sleep(RETRY_MS);
+        await clock.sleep(RETRY_MS);
         if (this.#stopped) return [];
       }
     }

@@ -1,4 +1,5 @@
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Clock } from '../../model/clock.ts';
 import type { Outages } from '../../observe/outages.ts';
 import { BatchSet, asBatchSet } from '../batch/batch-set.ts';
 import { BufferPool } from '../batch/buffer-pool.ts';
@@ -16,25 +17,28 @@ const WAIT_MS: Readonly<Record<SqliteTrouble, number | null>> = {
 /** One publish after the other may hold up everything else for so long, and for one more. */
 const BUSY_MS_MAX = 10;
 
+export interface PublisherDeps {
+  log: EmbeddedLog;
+  /** For messages. */
+  file: string;
+  clock: Clock;
+  outages: Outages;
+  onAppended: () => void;
+}
+
 /** Appends to the file; waits, and says so, while there is no room for more. */
 export class EmbeddedPublisher implements Publisher {
-  readonly #log: EmbeddedLog;
-  readonly #outages: Outages;
-  readonly #file: string;
-  readonly #onAppended: () => void;
+  readonly #deps: PublisherDeps;
   readonly #pool = new BufferPool();
   #last: Promise<void> = Promise.resolve();
   #turnedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(log: EmbeddedLog, file: string, outages: Outages, onAppended: () => void) {
-    this.#log = log;
-    this.#file = file;
-    this.#outages = outages;
-    this.#onAppended = onAppended;
+  constructor(deps: PublisherDeps) {
+    this.#deps = deps;
   }
 
   batch(): BatchSet {
-    const partitionsOf = (topic: string): number => this.#log.partitions(topic);
+    const partitionsOf = (topic: string): number => this.#deps.log.partitions(topic);
     return new BatchSet({ partitionsOf, nowMs: null, pool: this.#pool });
   }
 
@@ -53,9 +57,9 @@ export class EmbeddedPublisher implements Publisher {
 
   async loadCheckpoint(source: string): Promise<string | null> {
     try {
-      return await Promise.resolve(this.#log.loadCheckpoint(source));
+      return await Promise.resolve(this.#deps.log.loadCheckpoint(source));
     } catch (error) {
-      throw explained(this.#file, error);
+      throw explained(this.#deps.file, error);
     }
   }
 
@@ -65,9 +69,10 @@ export class EmbeddedPublisher implements Publisher {
 
   /** All of it is synchronous: without a turn, a long queue holds up timers, sockets and signals. */
   async #turn(): Promise<void> {
-    if (performance.now() - this.#turnedMs < BUSY_MS_MAX) return;
+    const { clock } = this.#deps;
+    if (clock.now() - this.#turnedMs < BUSY_MS_MAX) return;
     await turn();
-    this.#turnedMs = performance.now();
+    this.#turnedMs = clock.now();
   }
 
   async #append(
@@ -75,28 +80,29 @@ export class EmbeddedPublisher implements Publisher {
     checkpoint: { source: string; value: string } | null,
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    const { log, file, clock, outages, onAppended } = this.#deps;
     for (;;) {
       try {
-        this.#log.append(set, checkpoint, Date.now());
-        this.#outages.set('topics file', 'publishing', null);
-        if (set.count > 0) this.#onAppended();
+        log.append(set, checkpoint, clock.epochMs());
+        outages.set('topics file', 'publishing', null);
+        if (set.count > 0) onAppended();
         for (const { batches } of set.queues) for (const batch of batches) batch.release();
         await this.#turn();
         return;
       } catch (error) {
         const trouble = troubleOf(error);
         const waitMs = WAIT_MS[trouble];
-        if (waitMs === null || signal?.aborted === true) throw explained(this.#file, error);
+        if (waitMs === null || signal?.aborted === true) throw explained(file, error);
         if (trouble === 'space') {
           const { message } = error as Error;
-          this.#outages.set(
+          outages.set(
             'topics file',
             'publishing',
-            `the topics file ${this.#file} can not be written (${message}): free disk space under STATE_DIR; capture waits and loses nothing`,
+            `the topics file ${file} can not be written (${message}): free disk space under STATE_DIR; capture waits and loses nothing`,
             { isAdvice: true },
           );
         }
-        await sleep(waitMs, undefined, signal === undefined ? {} : { signal });
+        await clock.sleep(waitMs, signal);
       }
     }
   }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../model/clock.ts';
 import type { EmbeddedLog } from './log.ts';
 
 /** Deleted at a time, and the pause between: nobody waits long for it, and it is faster than capture. */
@@ -10,6 +10,7 @@ export async function dropAllOld(
   log: EmbeddedLog,
   beforeMs: number,
   signal: AbortSignal,
+  clock: Clock,
 ): Promise<{ dropped: number; unread: number }> {
   const all = { dropped: 0, unread: 0 };
   while (!signal.aborted) {
@@ -17,7 +18,7 @@ export async function dropAllOld(
     all.dropped += dropped;
     all.unread += unread;
     if (dropped < STEP_MESSAGES) break;
-    await sleep(STEP_PAUSE_MS);
+    await clock.sleep(STEP_PAUSE_MS);
   }
   return all;
 }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate as turn } from 'node:timers/promises';
+import { type Clock, systemClock } from '../../model/clock.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { Outages } from '../../observe/outages.ts';
 import type { TopicSettings } from '../../settings/types.ts';
@@ -39,27 +40,37 @@ export class EmbeddedTopics implements Topics {
   readonly #outages: Outages;
   readonly #db: DatabaseSync;
   readonly #log: EmbeddedLog;
-  readonly #retention: NodeJS.Timeout;
+  readonly #clock: Clock;
   readonly #closing = new AbortController();
-  #isDropping = false;
   #waiters: (() => void)[] = [];
 
-  private constructor(settings: TopicSettings, logger: Logger, outages: Outages, db: DatabaseSync) {
+  private constructor(
+    settings: TopicSettings,
+    logger: Logger,
+    outages: Outages,
+    clock: Clock,
+    db: DatabaseSync,
+  ) {
     this.#settings = settings;
     this.#logger = logger;
     this.#outages = outages;
+    this.#clock = clock;
     this.#db = db;
     this.names = topicNames(settings.topic);
     this.description = `embedded file ${topicsFile(settings.stateDir)}`;
     this.#log = new EmbeddedLog(db);
     this.deadLetters = new EmbeddedDeadLetters(db, topicsFile(settings.stateDir));
-    this.#retention = setInterval(() => void this.#dropOld(), RETENTION_EVERY_MS);
-    this.#retention.unref();
+    void this.#keepDroppingOld();
   }
 
   /** @throws UnavailableError when the file can not be used. */
-  static open(settings: TopicSettings, logger: Logger, outages: Outages): EmbeddedTopics {
-    return new EmbeddedTopics(settings, logger, outages, openFile(settings.stateDir));
+  static open(
+    settings: TopicSettings,
+    logger: Logger,
+    outages: Outages,
+    clock = systemClock,
+  ): EmbeddedTopics {
+    return new EmbeddedTopics(settings, logger, outages, clock, openFile(settings.stateDir));
   }
 
   ensureTopics(): Promise<void> {
@@ -72,7 +83,13 @@ export class EmbeddedTopics implements Topics {
   publisher(): Promise<Publisher> {
     const file = topicsFile(this.#settings.stateDir);
     return Promise.resolve(
-      new EmbeddedPublisher(this.#log, file, this.#outages, () => this.#wake()),
+      new EmbeddedPublisher({
+        log: this.#log,
+        file,
+        clock: this.#clock,
+        outages: this.#outages,
+        onAppended: () => this.#wake(),
+      }),
     );
   }
 
@@ -92,6 +109,7 @@ export class EmbeddedTopics implements Topics {
         handlers,
         mark,
         nextAppend: (timeoutMs) => this.#nextAppend(timeoutMs),
+        clock: this.#clock,
         outages: this.#outages,
         lock,
       });
@@ -133,7 +151,6 @@ export class EmbeddedTopics implements Topics {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#retention);
     this.#closing.abort();
     this.#wake();
     this.#db.close();
@@ -147,13 +164,13 @@ export class EmbeddedTopics implements Topics {
   #nextAppend(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
-        clearTimeout(timer);
+        timer.cancel();
         resolve();
       };
-      const timer = setTimeout(() => {
+      const timer = this.#clock.timer(timeoutMs, () => {
         this.#waiters = this.#waiters.filter((waiter) => waiter !== wake);
         resolve();
-      }, timeoutMs);
+      });
       this.#waiters.push(wake);
     });
   }
@@ -167,19 +184,25 @@ export class EmbeddedTopics implements Topics {
     }
   }
 
+  /** Until the topics are closed. */
+  async #keepDroppingOld(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await this.#clock.sleep(RETENTION_EVERY_MS, signal).catch(() => undefined);
+      if (!signal.aborted) await this.#dropOld();
+    }
+  }
+
   async #dropOld(): Promise<void> {
-    if (this.#isDropping) return;
-    this.#isDropping = true;
     try {
-      const beforeMs = Date.now() - RETENTION_MS;
-      const { dropped, unread } = await dropAllOld(this.#log, beforeMs, this.#closing.signal);
+      const beforeMs = this.#clock.epochMs() - RETENTION_MS;
+      const { signal } = this.#closing;
+      const { dropped, unread } = await dropAllOld(this.#log, beforeMs, signal, this.#clock);
       if (dropped > 0) this.#logger.debug({ dropped }, 'dropped old messages');
       if (unread > 0)
         this.#logger.warn({ unread }, 'dropped old messages that were never delivered');
     } catch (error) {
       this.#logger.debug({ err: error }, 'old messages could not be dropped now');
-    } finally {
-      this.#isDropping = false;
     }
   }
 }

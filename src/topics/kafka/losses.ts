@@ -1,20 +1,4 @@
-import type { Position } from './positions.ts';
-
-/** What kafkajs commits where it asked for messages that aren't there (ConsumerGroup.setDefaultOffset). */
-const RESET = -2;
-
-export const isKnownGroup = (positions: readonly Position[]): boolean =>
-  positions.some(({ saved }) => saved >= 0);
-
-/**
- * Whether messages went that a group had not read: retention took them, the log was cut, or the
- * topic was made anew (Kafka forgets a group's offsets with the topic). A group without any offset
- * is a new one. Pure.
- */
-export function isLost({ saved, low, high }: Position, isKnown: boolean): boolean {
-  if (saved >= 0) return saved < low || saved > high;
-  return isKnown || saved === RESET || low > 0;
-}
+import type { Position } from '../group-position.ts';
 
 /** Finds logs that became shorter while they were looked at. */
 export class Ends {

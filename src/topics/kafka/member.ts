@@ -1,23 +1,30 @@
 import type { EachBatchPayload, Kafka } from 'kafkajs';
 import type { Logger } from '../../observe/logger.ts';
+import {
+  LOST_MARK,
+  type Position,
+  beginOf,
+  isFresh,
+  isKnownGroup,
+  isLost,
+  lagOf,
+  savedOf,
+} from '../group-position.ts';
+import { keyOf } from '../key-of.ts';
 import type { GroupMember, MemberHandlers, TopicOffset, TopicPartition, Wait } from '../port.ts';
 import { beating, isLater } from './beating.ts';
 import { GroupConsumer, HEARTBEAT_MS, SESSION_MS } from './consumer.ts';
 import { crashOf } from './grants.ts';
 import { HandedOver } from './handed-over.ts';
 import { HeardClock } from './heard-clock.ts';
-import { Ends, isKnownGroup, isLost } from './losses.ts';
-import { type Position, beginOf, isFresh, savedOf } from './positions.ts';
+import { Ends } from './losses.ts';
 import { Reading } from './reading.ts';
 import { Watch } from './watch.ts';
-import { keyOf } from '../key-of.ts';
 import { type Fetched, fetchedOf } from './wire/group-fetch.ts';
 import type { Inside } from './wire/inside.ts';
 import { Witness } from './witness.ts';
 
 const LAG_CACHE_MS = 1_000;
-/** Nobody's fingerprint: beside an offset whose loss has not been made good. */
-const LOST_MARK = 'lost';
 /** Heard of longer ago than this, the group may have given our partitions to another member. */
 const CURRENT_MS = SESSION_MS - 2 * HEARTBEAT_MS;
 const CHECK_RETRY_MS = 500;
@@ -154,11 +161,7 @@ export class KafkaMember implements GroupMember {
   }
 
   async lag(): Promise<ReadonlyMap<string, number>> {
-    const value = new Map<string, number>(this.#deps.topics.map((topic) => [topic, 0]));
-    for (const { topic, saved, low, high } of await this.#witness.recent(LAG_CACHE_MS)) {
-      value.set(topic, (value.get(topic) ?? 0) + Math.max(0, high - Math.max(saved, low)));
-    }
-    return value;
+    return lagOf(this.#deps.topics, await this.#witness.recent(LAG_CACHE_MS));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Position } from './positions.ts';
+import type { Position } from '../group-position.ts';
 import type { Reach } from './watch.ts';
 
 const SENT_BACK_MAX = 3;

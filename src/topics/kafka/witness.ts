@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
 import { UnavailableError } from '../../errors.ts';
-import { type Position, readPositions } from './positions.ts';
+import type { Position } from '../group-position.ts';
+import { readPositions } from './positions.ts';
 
 const ANSWER_MS_MAX = 5_000;
 

@@ -1,19 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
+import type { TopicSettings } from '../../src/settings/types.ts';
+import type { Topics } from '../../src/topics/port.ts';
+import { adminOf } from '../support/kafka-admin.ts';
 import { until } from '../support/program.ts';
-import { freshTopicPrefix, injectServices } from '../support/services.ts';
-import { Reader, message, open, settingsFor } from '../support/topics.ts';
+import { freshTopicPrefix } from '../support/services.ts';
+import {
+  Reader,
+  type TopicsKind,
+  memoryBroker,
+  message,
+  open,
+  settingsFor,
+} from '../support/topics.ts';
 
-async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
-  const brokers = [...injectServices().kafkaBrokers];
-  const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
-  try {
-    return await work(admin);
-  } finally {
-    await admin.disconnect();
-  }
+/** Deletes the topic and makes it again, empty. */
+async function makeAnew(kind: TopicsKind, settings: TopicSettings, topics: Topics): Promise<void> {
+  const { pageViews } = topics.names;
+  if (kind === 'memory') return memoryBroker.makeAnew(pageViews);
+  const admin = await adminOf(settings);
+  await admin.deleteTopics({ topics: [pageViews] });
+  await until('it is gone', async () => !(await admin.listTopics()).includes(pageViews));
+  await admin.disconnect();
+  await topics.ensureTopics();
 }
 
 /** Takes everything in and commits it. */
@@ -25,11 +34,13 @@ class Committer extends Reader {
   }
 }
 
-describe.concurrent('a group that two projects share', () => {
+const KINDS = ['Kafka', 'memory'] as const;
+
+describe.concurrent.each(KINDS)('a group on %s topics that two projects share', (kind) => {
   it('gives each all of its own messages, whoever leads, and the rate of its own share', async () => {
     const group = freshTopicPrefix();
-    await using one = await open(settingsFor('Kafka'));
-    await using other = await open({ ...settingsFor('Kafka'), partitions: 4 });
+    await using one = await open(settingsFor(kind));
+    await using other = await open({ ...settingsFor(kind), partitions: 4 });
     const readers = [await new Reader().join(one, group), await new Reader().join(other, group)];
     const third = await new Reader().join(other, group);
     const shares = (): (number | undefined)[] =>
@@ -62,11 +73,11 @@ describe.concurrent('a group that two projects share', () => {
   });
 });
 
-describe.concurrent('a group whose topic was', () => {
+describe.concurrent.each(KINDS)('a group on %s topics, one of which was', (kind) => {
   it.each(['cut while it reads', 'made anew while it was away'])(
     '%s learns of the loss, once',
     async (how) => {
-      const settings = settingsFor('Kafka');
+      const settings = settingsFor(kind);
       await using topics = await open(settings);
       await using publisher = await topics.publisher();
       const { pageViews, userChanges } = topics.names;
@@ -86,11 +97,7 @@ describe.concurrent('a group whose topic was', () => {
         ),
       );
       if (how !== 'cut while it reads') await reader.leave();
-      await withAdmin((admin) => admin.deleteTopics({ topics: [pageViews] }));
-      await until('it is gone', async () =>
-        withAdmin(async (admin) => !(await admin.listTopics()).includes(pageViews)),
-      );
-      await topics.ensureTopics();
+      await makeAnew(kind, settings, topics);
       await publish(3);
       const again =
         how === 'cut while it reads' ? reader : await new Committer().join(topics, group);
