@@ -10,7 +10,7 @@ export interface ConnectionTrouble {
 const CODES: Readonly<Record<string, readonly [TroubleKind, string]>> = {
   ECONNREFUSED: ['refused', 'nothing listens there'],
   ENOTFOUND: ['name', 'this name is not known'],
-  EAI_AGAIN: ['name', 'the name can not be looked up'],
+  EAI_AGAIN: ['name', 'the name cannot be looked up'],
   ETIMEDOUT: ['route', 'no answer'],
   UND_ERR_CONNECT_TIMEOUT: ['route', 'no answer'],
   EHOSTUNREACH: ['route', 'no way there'],

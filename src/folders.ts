@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
  * Makes a folder and those above it that are missing, one by one. Node's recursive mkdir never
  * returns where the system says of a folder below an existing one that there is no such thing
  * (under /proc).
- * @throws the system's error for the first that can not be made, and where something that is no
+ * @throws the system's error for the first that cannot be made, and where something that is no
  * folder is in the way.
  */
 export function makeFolder(path: string, mode?: number): void {

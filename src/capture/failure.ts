@@ -3,11 +3,11 @@ import type { Publisher } from '../topics/port.ts';
 
 const AGAIN = 'When that is done, start it again';
 
-/** The saved position can not be read now; the topics were reached once, so that it is waited for. */
+/** The saved position cannot be read now; the topics were reached once, so that it is waited for. */
 export class TopicsAwayError extends Error {
   constructor(cause: unknown) {
     const { message } = cause instanceof Error ? cause : new Error(String(cause));
-    super(`the saved place can not be read from the topics (${message})`, { cause });
+    super(`the saved place cannot be read from the topics (${message})`, { cause });
   }
 }
 
@@ -44,13 +44,13 @@ export function noteFailures(publisher: Publisher): {
 /** A loss that ends the stream. */
 export const refusedLoss = (sentence: string): UnavailableError =>
   new UnavailableError(
-    `capture can not go on: ${sentence}. ${AGAIN}: it begins with a look at all eligible users`,
+    `capture cannot go on: ${sentence}. ${AGAIN}: it begins with a look at all eligible users`,
   );
 
 /** An error that ends a stream which ran: whoever mends it has to know that nobody tries again. */
 export function endingStream(error: UnavailableError): UnavailableError {
   if (error.message.includes(AGAIN)) return error;
-  const message = error.message.replace(/^capture can not start/, 'capture can not go on');
+  const message = error.message.replace(/^capture cannot start/, 'capture cannot go on');
   return new UnavailableError(`${message}. ${AGAIN}: it goes on from where it was`, {
     cause: error,
   });

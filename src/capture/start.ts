@@ -56,7 +56,7 @@ export async function findStart(options: StartOptions): Promise<Start | null> {
   const resumption: Resumption =
     checkpoint === null ? { kind: 'unreadable' } : await source.resume(checkpoint.position);
   if (saved !== null && resumption.kind === 'unreadable')
-    logger.warn('capture: the saved checkpoint can not be read');
+    logger.warn('capture: the saved checkpoint cannot be read');
   const start = decideStart(checkpoint, resumption, startFrom);
   if (start.kind === 'resume') return start;
   if (start.because !== null) {

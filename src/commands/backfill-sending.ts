@@ -76,7 +76,7 @@ async function sendAll(
       outages.set('resume file', 'backfill', null);
     } catch (error) {
       const { message } = error as Error;
-      const sentence = `how far it is can not be saved (${message}); trying again`;
+      const sentence = `how far it is cannot be saved (${message}); trying again`;
       outages.set('resume file', 'backfill', sentence);
     }
   };
@@ -113,7 +113,7 @@ function finisher(run: Run, finish: () => void, before: Delivery | null = null):
     const isPassedOver = outcome === 'ineligible' || outcome === 'superseded';
     if (isPassedOver && before !== null) {
       const { batch } = run;
-      // Where it can not be recorded, the batch gives up, and the user is not done.
+      // Where it cannot be recorded, the batch gives up, and the user is not done.
       return void batch.sendBeside(batch.record([before])).then(finish, () => undefined);
     }
     finish();

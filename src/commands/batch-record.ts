@@ -12,7 +12,7 @@ export class BatchRecord implements Disposable {
   #totals: Totals = NO_TOTALS;
   readonly #unverified = new Map<string, Delivery>();
 
-  /** @throws UsageError when the folder can not be written. */
+  /** @throws UsageError when the folder cannot be written. */
   constructor(resultsDir: string) {
     this.#results = new ResultsFile(resultsDir);
   }
@@ -62,7 +62,7 @@ export class BatchRecord implements Disposable {
     for (const userId of this.#unverified.keys()) this.verified(userId);
   }
 
-  /** @throws Error naming the folder when it can not be written; what is left remains pending. */
+  /** @throws Error naming the folder when it cannot be written; what is left remains pending. */
   flush(): void {
     this.#results.flush(this.#totals);
   }

@@ -111,7 +111,7 @@ function isExpected(error: unknown): error is Error {
   return error instanceof UsageError || error instanceof UnavailableError;
 }
 
-/** 2 for wrong use or configuration, 3 for something that can not be reached, 1 for a defect. */
+/** 2 for wrong use or configuration, 3 for something that cannot be reached, 1 for a defect. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return 2;
   return error instanceof UnavailableError ? 3 : 1;

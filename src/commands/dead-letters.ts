@@ -136,7 +136,7 @@ export async function retryDeadLetters(
     await retried.removed();
   }
   if (unreadable > 0)
-    say(`Can not be retried (unreadable messages): ${unreadable}; discard them`, { unreadable });
+    say(`Cannot be retried (unreadable messages): ${unreadable}; discard them`, { unreadable });
   const exitCode = batch.exitCode(finished);
   return unreadable > 0 ? Math.max(exitCode, 1) : exitCode;
 }

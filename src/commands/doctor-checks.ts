@@ -55,7 +55,7 @@ async function embeddedChecks(stateDir: string): Promise<ReportLine[]> {
     } catch (error) {
       const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
       if (isMissing && dirname(folder) !== folder) continue;
-      return [fails(name, `${folder} can not be written`, 'make it writable, or set STATE_DIR')];
+      return [fails(name, `${folder} cannot be written`, 'make it writable, or set STATE_DIR')];
     }
   }
 }

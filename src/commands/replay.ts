@@ -118,7 +118,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
     })();
     finished = await untilStopped(work, batch.fatal, signal);
   } finally {
-    // Users not attempted can not be counted without the rule: what is left are messages.
+    // Users not attempted cannot be counted without the rule: what is left are messages.
     const unfinishedUsers = batch.reconciler.usersUnfinished;
     await batch.end(() => (finished ? 0 : unfinishedUsers));
     if (!finished) {

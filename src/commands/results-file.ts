@@ -46,7 +46,7 @@ export class ResultsFile implements Disposable {
   #records = 0;
   #pending: string[] = [];
 
-  /** @throws UsageError when the folder can not be written. */
+  /** @throws UsageError when the folder cannot be written. */
   constructor(directory: string) {
     this.#directory = directory;
     try {
@@ -89,7 +89,7 @@ export class ResultsFile implements Disposable {
 
   /**
    * Writes what is pending. Totals count also what could not be.
-   * @throws Error naming the folder when it can not be written; what is left remains pending.
+   * @throws Error naming the folder when it cannot be written; what is left remains pending.
    */
   flush(totals: Totals): void {
     if (this.#pending.length === 0) return;
@@ -126,7 +126,7 @@ export class ResultsFile implements Disposable {
   }
 
   #explained(error: unknown): string {
-    return `RESULTS_DIR ${this.#directory} can not be written: ${(error as Error).message}`;
+    return `RESULTS_DIR ${this.#directory} cannot be written: ${(error as Error).message}`;
   }
 }
 

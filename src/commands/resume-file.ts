@@ -37,7 +37,7 @@ export class ResumeFile {
 
   /**
    * For a run that begins after this user id: what an earlier one left is no longer true.
-   * @throws UsageError when STATE_DIR can not be written.
+   * @throws UsageError when STATE_DIR cannot be written.
    */
   begin(afterUserId: string): void {
     const folder = dirname(this.#path);
@@ -45,7 +45,7 @@ export class ResumeFile {
       makeFolder(folder, 0o700);
       this.save(afterUserId);
     } catch (error) {
-      throw new UsageError(`STATE_DIR ${folder} can not be written: ${(error as Error).message}`);
+      throw new UsageError(`STATE_DIR ${folder} cannot be written: ${(error as Error).message}`);
     }
   }
 

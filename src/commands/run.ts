@@ -33,7 +33,7 @@ const DATABASE_PROBE = { everyMs: 2_000, lateMs: 3_000, late: 'the database does
 /** Together with the grace of an outage: it is said within two seconds. */
 const KAFKA_PROBE = { everyMs: 500, lateMs: 500 };
 
-/** `run`, `capture` and `deliver`: until a signal, or until it can not go on. */
+/** `run`, `capture` and `deliver`: until a signal, or until it cannot go on. */
 export async function runStream(context: CommandContext, parts: Parts): Promise<number> {
   const { settings, logger, outages, signal } = context;
   const topicsPart: TopicsPart = settings.topics.kafka === null ? 'topics file' : 'Kafka';

@@ -43,7 +43,7 @@ function explanation(error: DatabaseError, db: DatabaseSettings): [what: string,
   const trouble = connectionTrouble(error);
   const todo = trouble === null ? null : ROUTES[trouble.kind];
   if (trouble !== null && todo !== null)
-    return [`${where} can not be reached (${trouble.why})`, todo];
+    return [`${where} cannot be reached (${trouble.why})`, todo];
   switch (code) {
     case 'ER_ACCESS_DENIED_ERROR':
       return [

@@ -36,7 +36,7 @@ export interface Session {
 
 export interface Database extends AsyncDisposable {
   /**
-   * One statement, on any connection. Rejects with UnavailableError where the database can not be
+   * One statement, on any connection. Rejects with UnavailableError where the database cannot be
    * reached or refuses, or takes too long.
    */
   query: Query;

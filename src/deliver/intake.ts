@@ -227,7 +227,7 @@ export class Intake {
       id: `${topic}-${partition}-${offset}`,
       userId: null,
       pageViewId: null,
-      reason: `the message can not be read: ${problem}`,
+      reason: `the message cannot be read: ${problem}`,
       status: null,
       code: null,
       time: new Date(this.#deps.nowEpoch()).toISOString(),

@@ -15,10 +15,10 @@ export interface Visibility {
   views: VisibleViews;
   /**
    * Whether the trigger's transaction is visible. `held`: somebody has its row locked, so that it
-   * may not be; null: the server can not say.
+   * may not be; null: the server cannot say.
    */
   hasExecuted: (trigger: Trigger) => boolean | 'held' | null;
-  /** How long it may take until it is visible, where the server can not say; SETTLE_MS if left out. */
+  /** How long it may take until it is visible, where the server cannot say; SETTLE_MS if left out. */
   settleMs?: number;
 }
 

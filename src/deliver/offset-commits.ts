@@ -65,7 +65,7 @@ export class OffsetCommits {
       progress.giveBack(moved);
       this.#failed += 1;
       const { message } = error as Error;
-      onTrouble(`the offsets can not be saved: ${message}`);
+      onTrouble(`the offsets cannot be saved: ${message}`);
     }
   }
 }

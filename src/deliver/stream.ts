@@ -145,7 +145,7 @@ export class DeliveryStream {
     });
   }
 
-  /** Rejects when the member can not go on. */
+  /** Rejects when the member cannot go on. */
   get failed(): Promise<never> {
     return this.#member?.failed ?? new Promise<never>(() => undefined);
   }
@@ -237,6 +237,6 @@ export class DeliveryStream {
   #resyncTrouble(error: unknown): void {
     const { onTrouble } = this.#deps;
     if (error === null) return onTrouble('resync', null);
-    onTrouble('resync', `a look at everyone can not be asked for: ${(error as Error).message}`);
+    onTrouble('resync', `a look at everyone cannot be asked for: ${(error as Error).message}`);
   }
 }

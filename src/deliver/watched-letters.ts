@@ -17,7 +17,7 @@ export function watchedLetters(store: Adding, onTrouble: (reason: string | null)
         await store.add(letters);
         onTrouble(null);
       } catch (error) {
-        onTrouble(`letters can not be kept: ${(error as Error).message}`);
+        onTrouble(`letters cannot be kept: ${(error as Error).message}`);
         throw error;
       } finally {
         clearTimeout(late);

@@ -1,7 +1,7 @@
 import { COLUMNS, OUR_TABLES, type OurTable, roleText, rolesOf } from './columns.ts';
 import { type ColumnNames, DEFAULT_MODEL, type FieldSetting, isSameColumn } from './data-model.ts';
 
-/** A value, or why it can not be one; a sentence without the setting's name. */
+/** A value, or why it cannot be one; a sentence without the setting's name. */
 export type Parsed<T = unknown> = { value: T } | { problem: string };
 
 /** As MySQL and MariaDB have it: https://dev.mysql.com/doc/refman/9.4/en/identifiers.html */
@@ -31,7 +31,7 @@ function readParts(raw: string, separator: '=' | ':'): Parsed<Part[]> {
   for (;;) {
     const found = name.exec(raw);
     if (found === null) {
-      const problem = `${shown(raw.slice(partAt).trim())} can not be read: a name with a comma, ${JSON.stringify(separator)} or a backtick at its start stands in backticks`;
+      const problem = `${shown(raw.slice(partAt).trim())} cannot be read: a name with a comma, ${JSON.stringify(separator)} or a backtick at its start stands in backticks`;
       return { problem };
     }
     const [, inQuotes, bare = '', end = ''] = found;
@@ -84,7 +84,7 @@ function roleOf(text: string): { table: OurTable; role: string } | { problem: st
   return { problem: `both tables have the role ${only.role}: say ${both}` };
 }
 
-/** Why one part of COLUMN_NAMES can not be; else its role and name are in `given`. */
+/** Why one part of COLUMN_NAMES cannot be; else its role and name are in `given`. */
 function takeName({ source, names }: Part, given: Map<string, string>): string | null {
   const part = shown(source);
   const [role, name] = names;

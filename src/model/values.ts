@@ -31,7 +31,7 @@ export const kindOfType = (dataType: string): ValueKind => KINDS[dataType.toLowe
 
 /** `YYYY-MM-DD HH:MM:SS`: fractions are cut off. */
 const TIME_CHARACTERS = 19;
-/** Numbers from here on have neighbours that a double can not tell apart. */
+/** Numbers from here on have neighbours that a double cannot tell apart. */
 const EXACT_MAX = 2n ** 53n;
 
 /**

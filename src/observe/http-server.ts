@@ -31,7 +31,7 @@ const HEADERS = {
 
 /**
  * Whether the Host header names this server as it was bound: a page of another site whose name
- * was rebound to 127.0.0.1 sends its own name. A server bound to all addresses can not tell.
+ * was rebound to 127.0.0.1 sends its own name. A server bound to all addresses cannot tell.
  */
 export function isExpectedHost(header: string | undefined, boundHost: string): boolean {
   if (boundHost === '0.0.0.0' || boundHost === '::') return true;
@@ -114,7 +114,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const isTaken = error.code === 'EADDRINUSE';
-      const problem = isTaken ? 'is taken' : `can not be used (${error.code})`;
+      const problem = isTaken ? 'is taken' : `cannot be used (${error.code})`;
       const message = `HTTP_PORT ${port} on ${host} ${problem}; choose another one, 0 for any free one, or off`;
       reject(isTaken ? new PortTakenError(message) : new UnavailableError(message));
     });

@@ -134,7 +134,7 @@ function openFile(path: string, say: (text: string) => void): ReturnType<typeof 
     makeFolder(dirname(path));
     closeSync(openSync(path, 'a', 0o600));
   } catch (error) {
-    throw new UsageError(`LOG_FILE ${path} can not be written: ${(error as Error).message}`);
+    throw new UsageError(`LOG_FILE ${path} cannot be written: ${(error as Error).message}`);
   }
   const stream = createStream(basename(path), {
     path: dirname(path),

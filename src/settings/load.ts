@@ -6,7 +6,7 @@ import { type SettingProblem, type Sources, readSources } from './sources.ts';
 import { SETTINGS_TABLE, type SettingKind, type SettingName, type SettingRow } from './table.ts';
 import type { KafkaCompression, Settings } from './types.ts';
 
-/** Which settings a command can not do without. */
+/** Which settings a command cannot do without. */
 export type Need = 'all' | 'database' | 'none';
 
 export interface LoadOptions {
@@ -154,7 +154,7 @@ const adviceFor = (directory: string): { what: string; todo: string } => ({
   todo: '"iterable-sync init" makes one, or copy .env.example',
 });
 
-/** As `readSettings`, for commands that can not go on with a problem: throws one UsageError. */
+/** As `readSettings`, for commands that cannot go on with a problem: throws one UsageError. */
 export function loadSettings(options: LoadOptions): Settings {
   const { settings, problems, strangers, advice } = readSettings(options);
   if (problems.length > 0) {
@@ -173,7 +173,7 @@ export function loadSettings(options: LoadOptions): Settings {
 }
 
 function group(values: ReadonlyMap<string, unknown>): Settings {
-  // What the table's kinds say, the compiler can not see: each setting is read as its kind.
+  // What the table's kinds say, the compiler cannot see: each setting is read as its kind.
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
   const get = <T>(name: SettingName): T => values.get(name) as T;
   const text = (name: SettingName): string => get<string | null>(name) ?? '';

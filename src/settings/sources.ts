@@ -34,7 +34,7 @@ function readText(path: string): string | null {
     return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new UsageError(`${path} can not be read: ${(error as Error).message}`);
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
   }
 }
 
@@ -82,7 +82,7 @@ function readSecret(path: string, directory: string): { value: string } | { sent
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException;
     return {
-      sentence: `the file ${path} can not be read (${code}); check the path, and that this user may read it`,
+      sentence: `the file ${path} cannot be read (${code}); check the path, and that this user may read it`,
     };
   }
 }

@@ -40,7 +40,7 @@ export function dotEnvText(values: ReadonlyMap<string, string>): string {
     const written = dotEnvValue(value);
     if (written === null) {
       throw new UsageError(
-        `the value of ${row.name} can not be written into a .env file: it has a line break or every kind of quotes; set it in the environment`,
+        `the value of ${row.name} cannot be written into a .env file: it has a line break or every kind of quotes; set it in the environment`,
       );
     }
     if (row.group !== group) lines.push('', `# ${row.group}`);
@@ -65,7 +65,7 @@ export async function writePrivately(path: string, text: string, replace: boolea
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') throw alreadyThere(path);
-    throw new UsageError(`${path} can not be written: ${message}`, { cause: error });
+    throw new UsageError(`${path} cannot be written: ${message}`, { cause: error });
   } finally {
     await rm(draft, { force: true });
   }

@@ -19,7 +19,7 @@ export type Id = number | string;
 export interface ChangedRows {
   /** How many there were so far. */
   readonly count: number;
-  /** Goes to the next one; false after the last. @throws Error where they can not be read. */
+  /** Goes to the next one; false after the last. @throws Error where they cannot be read. */
   next(): boolean;
   /** After the change; of a deleted row, what it was. */
   id(): Id | null;

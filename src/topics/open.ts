@@ -5,7 +5,7 @@ import type { Topics } from './port.ts';
 
 /**
  * The topics that the settings ask for: Kafka's when brokers are named, else the embedded file.
- * @throws UnavailableError when the embedded file can not be used. Kafka is reached by the first
+ * @throws UnavailableError when the embedded file cannot be used. Kafka is reached by the first
  * call that needs it.
  */
 export async function openTopics(

@@ -144,7 +144,7 @@ export interface GroupMember extends AsyncDisposable {
   commit(offsets: readonly TopicOffset[]): Promise<void>;
   /** Messages after the group's committed offsets, for each topic (its lag). */
   lag(): Promise<ReadonlyMap<string, number>>;
-  /** Rejects when the member can not go on (the process should exit 3); never resolves. */
+  /** Rejects when the member cannot go on (the process should exit 3); never resolves. */
   readonly failed: Promise<never>;
   /**
    * Whether the partitions can still be ours: false once the group has not been heard of for nearly

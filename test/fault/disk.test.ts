@@ -57,7 +57,7 @@ describe.runIf(canMount)(`a full disk (seed ${SEED})`, () => {
       const env = { ...on.env, RESULTS_DIR: disk.path };
       const { code, stdout, stderr } = await runToEnd(['backfill'], env);
       expect(code, stderr).toBe(3);
-      expect(stderr).toMatch(/"msg":"RESULTS_DIR \S+ can not be written: ENOSPC/);
+      expect(stderr).toMatch(/"msg":"RESULTS_DIR \S+ cannot be written: ENOSPC/);
       expect(stderr).toContain('--resume');
       expect(stderr).not.toContain('unexpected');
       expect(stdout).toMatch(/Not attempted: +[1-9]/);

@@ -194,14 +194,14 @@ describe('backfill', () => {
   });
 
   it.each(['RESULTS_DIR', 'STATE_DIR'])(
-    'sends nothing where %s can not be written, and says so',
+    'sends nothing where %s cannot be written, and says so',
     async (name) => {
       await using on = await stage();
       const env = { ...on.env, [name]: join(on.env['LOG_FILE'] ?? '', 'below a file') };
       await runToEnd(['doctor'], on.env); // The log file is there.
       const { code, stderr } = await runToEnd(['backfill'], env);
       expect(code, stderr).toBe(2);
-      expect(stderr).toContain(`"msg":"${name} ${env[name]} can not be written`);
+      expect(stderr).toContain(`"msg":"${name} ${env[name]} cannot be written`);
       expect(on.simulator.stats().state.users).toBe(0);
     },
   );

@@ -96,7 +96,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       await expect(first.done).rejects.toThrow(sentence);
       await expect(first.done).rejects.toBeInstanceOf(UnavailableError);
       await expect(first.done).rejects.toThrow(
-        /^capture can not go on: .*\. When that is done, start it again: it begins with a look at all/,
+        /^capture cannot go on: .*\. When that is done, start it again: it begins with a look at all/,
       );
       expect(publisher.views).toHaveLength(1);
       await using second = startCapture(database.settings, publisher, {
@@ -133,7 +133,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
       );
       for (const { id } of rows as { id: number }[]) await query(`KILL ${id}`);
       await expect(capture.done).rejects.toThrow(
-        'capture can not go on: binlog_row_image=MINIMAL: set binlog_row_image=FULL on the server. When that is done, start it again: it goes on from where it was',
+        'capture cannot go on: binlog_row_image=MINIMAL: set binlog_row_image=FULL on the server. When that is done, start it again: it goes on from where it was',
       );
     } finally {
       await query("SET GLOBAL binlog_row_image = 'FULL'");
@@ -204,7 +204,7 @@ describe.each(DATABASES)('capture on %s', (flavour) => {
     expect(await refusal(empty.settings)).toContain('page_views.device');
   });
 
-  test('says in one sentence, without the password, why it can not log in', async () => {
+  test('says in one sentence, without the password, why it cannot log in', async () => {
     const message = await refusal({ ...database.settings, user: 'nobody', password: 'hunter2' });
     expect(message).toContain('DB_USER');
     expect(message).not.toContain('hunter2');

@@ -65,7 +65,7 @@ describe('run', () => {
 describe('the command line', () => {
   // Below a folder of the system that takes no other: Node's own mkdir never returns there.
   it.each(['LOG_FILE', 'RESULTS_DIR', 'STATE_DIR'])(
-    'ends with one error where %s can not be written',
+    'ends with one error where %s cannot be written',
     async (name) => {
       await using on = await stage();
       await using program = new Program(['backfill'], { ...on.env, [name]: '/proc/no/such' });
@@ -73,7 +73,7 @@ describe('the command line', () => {
       const { code, stderr } = await program.ended;
       expect(code).toBe(2);
       expect(stderr).toContain(`"msg":"${name} /proc/no`);
-      expect(stderr).toContain('can not be written');
+      expect(stderr).toContain('cannot be written');
       expect(on.simulator.stats().state.users).toBe(0);
     },
   );
@@ -99,7 +99,7 @@ describe('the command line', () => {
     ]);
   });
 
-  it('exits 3 with one sentence when the database can not be reached', async () => {
+  it('exits 3 with one sentence when the database cannot be reached', async () => {
     await using on = await stage();
     const { code, stderr } = await runToEnd(['backfill'], {
       ...on.env,
@@ -108,7 +108,7 @@ describe('the command line', () => {
     });
     expect(code).toBe(3);
     expect(stderr).toContain(
-      '"msg":"the database at 127.0.0.1:1 can not be reached (nothing listens there, ECONNREFUSED); check DB_HOST and DB_PORT, and that it runs"}\n',
+      '"msg":"the database at 127.0.0.1:1 cannot be reached (nothing listens there, ECONNREFUSED); check DB_HOST and DB_PORT, and that it runs"}\n',
     );
     expect(stderr).toMatch(
       /"level":"warn",.*there is no setting RULE_PAGE; did you mean RULE_PAGES\?/,

@@ -131,12 +131,11 @@ describe('doctor', () => {
     });
     expect(away.code).toBe(3);
     expect(away.named('database').at(0)).toMatchObject({
-      detail:
-        'the database at 127.0.0.1:1 can not be reached (nothing listens there, ECONNREFUSED)',
+      detail: 'the database at 127.0.0.1:1 cannot be reached (nothing listens there, ECONNREFUSED)',
       fix: 'check DB_HOST and DB_PORT, and that it runs',
     });
     expect(away.named('topics: Kafka').at(0)).toMatchObject({
-      detail: 'Kafka at 127.0.0.1:1 can not be reached (nothing listens there, ECONNREFUSED)',
+      detail: 'Kafka at 127.0.0.1:1 cannot be reached (nothing listens there, ECONNREFUSED)',
       fix: expect.stringMatching(/^check KAFKA_BROKERS, and that it runs/) as string,
     });
     expect(away.named('Iterable: reachable').at(0)).toMatchObject({

@@ -58,7 +58,7 @@ test('init writes nothing where something is missing (2) or refused (3), and rep
     [2, ['--set', secret], '--set takes NAME=VALUE'],
     [2, [...sets(on.env), '--set', `DB_HOTS=${secret}`], 'did you mean DB_HOST?'],
     [2, wrong({ DB_PORT: 'x', DB_PASSWORD: secret }), 'DB_PORT: must be a whole number'],
-    [3, wrong({ DB_PORT: '1', DB_PASSWORD: secret }), 'can not be reached'],
+    [3, wrong({ DB_PORT: '1', DB_PASSWORD: secret }), 'cannot be reached'],
     [3, wrong({ DB_PASSWORD: secret }), 'refuses the user'],
     [3, wrong({ ITERABLE_API_KEY: secret }), 'refused with HTTP 401'],
   ];

@@ -52,7 +52,7 @@ describe('with JSON logs,', () => {
         [['setup-db', '--reset'], {}, /Created customers/, both],
         [['deliver'], {}, /STATE_DIR/],
         [['capture'], {}, /KAFKA_BROKERS: is not set/],
-        [['backfill'], { DB_PORT: '1' }, /can not be reached/],
+        [['backfill'], { DB_PORT: '1' }, /cannot be reached/],
         [['backfil'], {}, /Did you mean backfill/],
         [['doctor'], {}, /^$/],
       ];

@@ -97,7 +97,7 @@ describe.each(['mysql', 'mariadb'] as const)('with DB_SSL=true on %s', (flavour)
   });
 
   // Guards isCertificateError in isTransient: no waiting mends a certificate.
-  test('capture does not try a certificate again that it can not accept', async () => {
+  test('capture does not try a certificate again that it cannot accept', async () => {
     await using database = await freshDatabase(server);
     await using capture = startCapture({ ...database.settings, ssl: true }, new MemoryPublisher());
     await expect(capture.done).rejects.toThrow('NODE_EXTRA_CA_CERTS');

@@ -103,7 +103,7 @@ describe('hostile values', () => {
     const list = async (...flags: string[]): Promise<string> =>
       (await runToEnd(['dead-letters', 'list', ...flags], env)).stdout;
     await until(
-      'all that can not be sent is listed',
+      'all that cannot be sent is listed',
       async () => (await list()).split('\n').length >= UNUSABLE.length + 3,
     );
     await expectExact(good);

@@ -161,7 +161,7 @@ describe('the embedded topics', () => {
   });
 });
 
-describe('a topics file that can not be used', () => {
+describe('a topics file that cannot be used', () => {
   const log = pino({ level: 'silent' });
 
   it('is named, with the way out, when it is no database', async () => {
@@ -213,7 +213,7 @@ describe('a topics file that can not be used', () => {
     const all = (async () => readAll(topics, await topics.bounds([pageViews])))();
     await expect(all).rejects.toThrow(UnavailableError);
     const reader = await new Reader().join(topics, 'g');
-    await expect(reader.member!.failed).rejects.toThrow(/can not be read.*restore it from a copy/);
+    await expect(reader.member!.failed).rejects.toThrow(/cannot be read.*restore it from a copy/);
     await reader.leave();
     await using publisher = await topics.publisher();
     const much = Array.from({ length: 500 }, (_, i) => message(pageViews, i, 'y'));
@@ -242,7 +242,7 @@ describe.runIf(canMount)('a full disk under the embedded topics', () => {
     expect((await topics.bounds([pageViews])).every(({ end }) => end === 0)).toBe(true);
     const errors = lines.filter(({ level }) => level >= 40);
     expect(errors.map(({ msg }) => msg)).toEqual([
-      expect.stringMatching(/can not be written .*free disk space under STATE_DIR/),
+      expect.stringMatching(/cannot be written .*free disk space under STATE_DIR/),
     ]);
     rmSync(ballast);
     await done;

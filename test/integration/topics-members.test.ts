@@ -122,7 +122,7 @@ describe.each(['Kafka', 'memory'] as const)('members of a group on %s topics', (
     await second.leave();
   });
 
-  it('can not commit what they have lost', async () => {
+  it('cannot commit what they have lost', async () => {
     const settings = settingsFor(kind);
     const group = freshTopicPrefix();
     await using topics = await open(settings);

@@ -307,12 +307,12 @@ describe.concurrent.each(['Kafka', 'memory'] as const)('%s topics', (kind) => {
 });
 
 describe.concurrent('Kafka topics', () => {
-  it('that can not be reached are said to be so, with what to check', async () => {
+  it('that cannot be reached are said to be so, with what to check', async () => {
     const settings = settingsFor('Kafka');
     const away = {
       ...settings,
       kafka: { brokers: ['127.0.0.1:1'], clientId: 'test', ssl: false, sasl: null },
     };
-    await expect(open(away)).rejects.toThrow(/can not be reached.*KAFKA_BROKERS/);
+    await expect(open(away)).rejects.toThrow(/cannot be reached.*KAFKA_BROKERS/);
   });
 });

@@ -246,7 +246,7 @@ export class Story {
     }
   }
 
-  /** A group that has saved nothing yet can not tell that a topic was another one before. */
+  /** A group that has saved nothing yet cannot tell that a topic was another one before. */
   #hasBegun(): boolean {
     const positions = this.world.broker.group('g').positions(['views.user_changes']);
     return positions.every(({ saved }) => saved >= 0);

@@ -110,7 +110,7 @@ describe('Batch', () => {
   });
 
   // Guards the order in `record`: what counts as done is not looked at again.
-  it('counts a refusal once its dead letter is kept, and gives up where it can not be', async () => {
+  it('counts a refusal once its dead letter is kept, and gives up where it cannot be', async () => {
     const world = new World(1_500);
     world.storeIsAway = true;
     const kept = world.batch.record([REFUSED]);

@@ -126,7 +126,7 @@ describe('a checkpoint', () => {
     expect(JSON.parse(saved)).toEqual(checkpoint);
   });
 
-  // Guards the order in parseCheckpoint: such a position can not be gone on from.
+  // Guards the order in parseCheckpoint: such a position cannot be gone on from.
   test('that owes a look and begins anew begins anew', () => {
     const text = JSON.stringify({ ...common, gtidSet: '', lost: 'why', everyone: 'a RENAME' });
     expect(parseCheckpoint(text)?.pending).toEqual({ because: 'why', isAnew: true });

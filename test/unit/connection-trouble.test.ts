@@ -36,12 +36,9 @@ describe('a connection that does not come about', () => {
   });
 
   it.each([
-    [
-      'ECONNREFUSED',
-      /db:3306 can not be reached \(nothing listens there, .*; check DB_HOST and DB/,
-    ],
-    ['ENOTFOUND', /db:3306 can not be reached \(this name is not known, .*; check DB_HOST, and/],
-    ['ETIMEDOUT', /db:3306 can not be reached \(no answer, .*; check DB_HOST and DB_PORT/],
+    ['ECONNREFUSED', /db:3306 cannot be reached \(nothing listens there, .*; check DB_HOST and DB/],
+    ['ENOTFOUND', /db:3306 cannot be reached \(this name is not known, .*; check DB_HOST, and/],
+    ['ETIMEDOUT', /db:3306 cannot be reached \(no answer, .*; check DB_HOST and DB_PORT/],
     ['ER_ACCESS_DENIED_ERROR', /db:3306 refuses the user me; check DB_USER and DB_PASSWORD/],
     ['ER_BAD_DB_ERROR', /no database shop at db:3306; check DB_NAME, or run setup-db/],
     ['ER_TABLEACCESS_DENIED_ERROR', /; run GRANT SELECT ON `shop`\.\* TO 'me'@'%'$/],
@@ -62,7 +59,7 @@ describe('a connection that does not come about', () => {
   ])('to Kafka (%s) does too', (code, advice) => {
     const error = new Error('Connection error', { cause: coded(code, 'SSL routines:x.c:78:\n') });
     const { message } = explainKafkaError(error, KAFKA);
-    expect(message).toMatch(/^Kafka at k1:9092,k2:9092 can not be reached \(/);
+    expect(message).toMatch(/^Kafka at k1:9092,k2:9092 cannot be reached \(/);
     expect(message).toContain(code);
     expect(message).toMatch(advice);
     expect(message).not.toContain('x.c');

@@ -83,7 +83,7 @@ describe('Intake', () => {
   }, 60_000);
 
   // Guards #scan and the two clocks of #arrival.
-  it('passes over what can not change the answer, and finishes it in its order', async () => {
+  it('passes over what cannot change the answer, and finishes it in its order', async () => {
     const DAY = 86_400_000;
     const NOW = Date.UTC(2026, 0, 31);
     const triggers: Trigger[] = [];

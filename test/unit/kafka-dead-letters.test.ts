@@ -23,7 +23,7 @@ describe('dead letters in Kafka', () => {
   it('go in batches that brokers take, however many there are', async () => {
     const brokers = new StandInBrokers([1]);
     brokers.batchBytesMax = BATCH_BYTES_MAX;
-    const reason = `the message can not be read: ${'x'.repeat(300)}`;
+    const reason = `the message cannot be read: ${'x'.repeat(300)}`;
     await storeOn(brokers).add(
       Array.from({ length: 20_000 }, (_, i) =>
         letter(`page_views-0-${i}`, new Date(0).toISOString(), reason),

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LogFailures } from '../../src/source/mysql/log-failures.ts';
 
-describe('a log that can not be read', () => {
+describe('a log that cannot be read', () => {
   const gone = Object.assign(new Error('I/O error reading log event'), { errno: 1236 });
   const odd = new Error('a column of a kind unknown');
   const cut = Object.assign(new Error('cut'), { code: 'PROTOCOL_CONNECTION_LOST' });

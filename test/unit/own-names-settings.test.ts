@@ -41,7 +41,7 @@ describe('the settings of names and fields', () => {
     [{ EVENT_FIELDS: 'page,page' }, 'EVENT_FIELDS', /names the field "page" a second time/],
     [{ CUSTOMERS_TABLE: 'x'.repeat(65) }, 'CUSTOMERS_TABLE', /longer than the 64 characters/],
     [{ CUSTOMERS_TABLE: 'Page_Views' }, 'PAGE_VIEWS_TABLE', /another table than CUSTOMERS_TABLE/],
-  ])('that can not be are named: %o', (env, name, sentence) => {
+  ])('that cannot be are named: %o', (env, name, sentence) => {
     expect(readSettings(options(env)).problems).toEqual([
       { name, sentence: expect.stringMatching(sentence) as string },
     ]);

@@ -65,7 +65,7 @@ describe('COLUMN_NAMES', () => {
     ['=tier', 'there is no role ""'],
     ['plan_type', '"plan_type" is not role=name'],
     ['plan_type=a=b', '"plan_type=a=b" is not role=name'],
-    ['plan_type=`a', '"plan_type=`a" can not be read'],
+    ['plan_type=`a', '"plan_type=`a" cannot be read'],
     [',', 'none is named'],
     ['email=Plan_Type', 'customers.email and customers.plan_type have one name, "plan_type"'],
     ['device=x,browser=X', 'page_views.device and page_views.browser have one name, "X"'],

@@ -122,7 +122,7 @@ describe('the store of dead letters, as it is watched', () => {
     await expect(store.add([LETTER])).rejects.toThrow('full');
     isAway = false;
     await store.add([LETTER]);
-    expect(told).toEqual(['letters can not be kept: full', null]);
+    expect(told).toEqual(['letters cannot be kept: full', null]);
   });
 });
 

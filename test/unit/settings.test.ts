@@ -203,7 +203,7 @@ describe('settings', () => {
       {
         name: 'KAFKA_SASL_PASSWORD_FILE',
         sentence:
-          'the file /no/such/file can not be read (ENOENT); check the path, and that this user may read it',
+          'the file /no/such/file cannot be read (ENOENT); check the path, and that this user may read it',
       },
       { name: 'ITERABLE_API_KEY_FILE', sentence: 'the file empty is empty' },
     ]);

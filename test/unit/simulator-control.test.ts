@@ -138,7 +138,7 @@ describe('pages of other sites', () => {
     '127.0.0.1.evil.example',
     'a@localhost',
     'localhost:1',
-  ])('can not reach the control API under the name %j', async (name) => {
+  ])('cannot reach the control API under the name %j', async (name) => {
     for (const path of ['/', '/simulator/state', '/simulator/stats']) {
       expect(await statusFor(path, { Host: `${name}:${port()}` })).toBe(403);
     }
@@ -146,7 +146,7 @@ describe('pages of other sites', () => {
     expect(await statusFor('/simulator/reset', { Host }, 'POST')).toBe(403);
   });
 
-  test('can not send forms to it', async () => {
+  test('cannot send forms to it', async () => {
     const Host = `127.0.0.1:${port()}`;
     for (const Origin of ['https://evil.example', 'null']) {
       expect(await statusFor('/simulator/reset', { Host, Origin }, 'POST')).toBe(403);

@@ -168,7 +168,7 @@ describe('the transaction buffer', () => {
     expect(t.position()).toBe(`${UUID}:1-2`);
   });
 
-  test('refuses rows as text and what can not be read, and leaves the position before them', () => {
+  test('refuses rows as text and what cannot be read, and leaves the position before them', () => {
     const t = buffering();
     t.handle(t.begin(1, 5_001), t.statement('BEGIN'));
     t.handle(t.statement('UPDATE customers SET a = 1'));

@@ -12,7 +12,7 @@ const odd = fc.stringMatching(/^[ #'"`\\n$=\t\r\nab]{0,12}$/);
 const value = fc.oneof(odd, fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' }));
 
 describe('a written .env', () => {
-  it('reads back exactly the same, or says of which setting it can not be', () => {
+  it('reads back exactly the same, or says of which setting it cannot be', () => {
     const names = SETTINGS_TABLE.map(({ name }) => name);
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...names), value), (given) => {

@@ -66,7 +66,7 @@ function isGiven(name: SettingName, value: string | undefined): value is string 
   return row?.mayBeEmpty === true || value.trim() !== '';
 }
 
-/** Why this value can not be, in a sentence; null: it can. */
+/** Why this value cannot be, in a sentence; null: it can. */
 export function problemOf(name: SettingName, value: string): string | null {
   const row = ROWS.find((other) => other.name === name);
   if (row === undefined) return null;

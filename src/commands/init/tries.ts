@@ -53,12 +53,12 @@ export async function tryUser(db: DatabaseSettings): Promise<Tried> {
 
 /** What the server has and what it still needs. */
 export interface Inspected extends ServerNeeds {
-  /** Why the database can not be used as it is, in a sentence; null: it can. */
+  /** Why the database cannot be used as it is, in a sentence; null: it can. */
   missing: string | null;
   checks: readonly Check[];
 }
 
-/** Looks at the server and its tables; rejects with UnavailableError where it can not be reached. */
+/** Looks at the server and its tables; rejects with UnavailableError where it cannot be reached. */
 export async function inspectDatabase(db: DatabaseSettings): Promise<Inspected> {
   const connection = await connect(db, OWN_QUERY_MS_MAX, { database: '' });
   try {

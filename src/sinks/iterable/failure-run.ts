@@ -11,7 +11,7 @@ export const FAILURES_IN_A_ROW = 5;
  * - `doubtful`: those that failed before fail again, and nobody has succeeded meanwhile: a few
  *   records that Iterable can't take, or Iterable itself; it has to be asked;
  * - `alone`: nothing yet.
- * A caller that has failed before can not say `down`, however often it fails.
+ * A caller that has failed before cannot say `down`, however often it fails.
  */
 export class FailureRun {
   readonly #callers = new Set<string>();

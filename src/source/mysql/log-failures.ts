@@ -74,7 +74,7 @@ export class LogFailures {
     return {
       kind: 'anew',
       sentence: isGone
-        ? `the server no longer has the binlog of the saved place, or can not read it (${message})`
+        ? `the server no longer has the binlog of the saved place, or cannot read it (${message})`
         : `reading the binlog failed ${this.#times} times at the same place (${message})`,
     };
   }

@@ -65,7 +65,7 @@ export class MysqlSource implements ChangeSource {
     const control = await connect(db);
     try {
       const refusal = refusalOf(await checkSource(control, db));
-      if (refusal !== null) throw new UnavailableError(`capture can not start: ${refusal}`);
+      if (refusal !== null) throw new UnavailableError(`capture cannot start: ${refusal}`);
       const facts = await readServerFacts(control);
       const lock = lockName(db.name, reader);
       if (await takeLock(control, lock, signal, onWaiting)) {

@@ -88,7 +88,7 @@ const DUMP_FAILED = 1236;
 const DUPLICATE_ID = /same server_(?:uu)?id/i;
 
 /**
- * Whether a dump failed because the server has not, or can not read, what was asked for: purged,
+ * Whether a dump failed because the server has not, or cannot read, what was asked for: purged,
  * removed by hand, cut short, overwritten, another file of the same name. The server has a hundred
  * sentences for it; none of them is mended by asking for the same position again.
  */

@@ -51,7 +51,7 @@ export function topicsFile(stateDir: string): string {
 /**
  * Opens the file, making it (mode 0600) and its directory (0700) where they are missing.
  * @throws UnavailableError for a file that is corrupt, another program's or a later version's,
- * or a directory that can not be written.
+ * or a directory that cannot be written.
  */
 export function openFile(stateDir: string): DatabaseSync {
   const file = topicsFile(stateDir);
@@ -69,7 +69,7 @@ export function openFile(stateDir: string): DatabaseSync {
     if (error instanceof UnavailableError) throw error;
     if (troubleOf(error) === 'broken') throw brokenFile(file, error);
     throw new UnavailableError(
-      `The topics file ${file} can not be opened (${(error as Error).message}): ` +
+      `The topics file ${file} cannot be opened (${(error as Error).message}): ` +
         'check STATE_DIR, its free space and who may write there.',
       { cause: error },
     );
@@ -82,7 +82,7 @@ function makeFile(stateDir: string, file: string): void {
     closeSync(openSync(file, 'a', 0o600));
   } catch (error) {
     throw new UnavailableError(
-      `STATE_DIR ${stateDir} can not be written (${(error as Error).message}): ` +
+      `STATE_DIR ${stateDir} cannot be written (${(error as Error).message}): ` +
         'make it writable for this user, or name another directory.',
       { cause: error },
     );

@@ -7,7 +7,7 @@ import { troubleOf } from './sqlite-error.ts';
 /**
  * Holds a group for this process: an exclusive transaction on a file of its own, which the
  * operating system gives up when the process dies, however it dies.
- * @throws UnavailableError when another process holds it, or the lock's file can not be used.
+ * @throws UnavailableError when another process holds it, or the lock's file cannot be used.
  */
 export function holdGroup(stateDir: string, groupId: string): Disposable {
   const name = createHash('sha256').update(groupId).digest('hex').slice(0, 16);
@@ -20,7 +20,7 @@ export function holdGroup(stateDir: string, groupId: string): Disposable {
     opened?.close();
     if (troubleOf(error) !== 'busy') {
       throw new UnavailableError(
-        `The lock ${file} can not be used (${(error as Error).message}): check STATE_DIR, its free space and who may write there.`,
+        `The lock ${file} cannot be used (${(error as Error).message}): check STATE_DIR, its free space and who may write there.`,
         { cause: error },
       );
     }

@@ -131,7 +131,7 @@ export class EmbeddedMember implements GroupMember {
     return found;
   }
 
-  /** Waits, and says so, while the file can not be read; nothing once the member has stopped. */
+  /** Waits, and says so, while the file cannot be read; nothing once the member has stopped. */
   async #read<T>(body: () => T[]): Promise<T[]> {
     const { file, clock, outages } = this.#deps;
     for (;;) {
@@ -145,7 +145,7 @@ export class EmbeddedMember implements GroupMember {
         outages.set(
           'topics file',
           'reading',
-          `the topics file ${file} can not be read (${message}); delivery waits and tries again`,
+          `the topics file ${file} cannot be read (${message}); delivery waits and tries again`,
         );
         await clock.sleep(RETRY_MS);
         if (this.#stopped) return [];

@@ -98,7 +98,7 @@ export class EmbeddedPublisher implements Publisher {
           outages.set(
             'topics file',
             'publishing',
-            `the topics file ${file} can not be written (${message}): free disk space under STATE_DIR; capture waits and loses nothing`,
+            `the topics file ${file} cannot be written (${message}): free disk space under STATE_DIR; capture waits and loses nothing`,
             { isAdvice: true },
           );
         }

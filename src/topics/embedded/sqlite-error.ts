@@ -15,7 +15,7 @@ const TROUBLES: Readonly<Record<number, SqliteTrouble>> = {
   10: 'space', // IOERR
   11: 'broken', // CORRUPT
   13: 'space', // FULL
-  14: 'space', // CANTOPEN: the -wal can not be made
+  14: 'space', // CANTOPEN: the -wal cannot be made
   26: 'broken', // NOTADB
 };
 
@@ -30,11 +30,11 @@ export function explained(file: string, error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** The sentence for a file that can not be read. */
+/** The sentence for a file that cannot be read. */
 export function brokenFile(file: string, cause: unknown): UnavailableError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new UnavailableError(
-    `The topics file ${file} can not be read (${why}): restore it from a copy, or move it and its ` +
+    `The topics file ${file} cannot be read (${why}): restore it from a copy, or move it and its ` +
       '-wal and -shm files away to begin anew (START_FROM=backfill sends again who is eligible).',
     { cause },
   );

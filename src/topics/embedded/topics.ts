@@ -63,7 +63,7 @@ export class EmbeddedTopics implements Topics {
     void this.#keepDroppingOld();
   }
 
-  /** @throws UnavailableError when the file can not be used. */
+  /** @throws UnavailableError when the file cannot be used. */
   static open(
     settings: TopicSettings,
     logger: Logger,

@@ -105,7 +105,7 @@ export function explainKafkaError(error: unknown, settings: KafkaSettings): Unav
   }
   const trouble = connectionTrouble(error) ?? closedBy(error);
   if (trouble !== null) {
-    return new UnavailableError(`${where} can not be reached (${trouble.why})`, {
+    return new UnavailableError(`${where} cannot be reached (${trouble.why})`, {
       cause: error,
       todo: ROUTES[trouble.kind],
     });
@@ -113,7 +113,7 @@ export function explainKafkaError(error: unknown, settings: KafkaSettings): Unav
   const isAway =
     /Connection|NumberOfRetriesExceeded|RequestTimeout|BrokerNotFound|NoBroker|NoAnswer/.test(name);
   return isAway
-    ? new UnavailableError(`${where} can not be reached (${message})`, {
+    ? new UnavailableError(`${where} cannot be reached (${message})`, {
         cause: error,
         todo: TRY_ADDRESS,
       })

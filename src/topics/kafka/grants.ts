@@ -45,10 +45,10 @@ function memberAdvice(error: unknown, groupId: string, topics: readonly string[]
   return isGroup ? `; grant this user Read on the group ${groupId} (${LISTED})` : '';
 }
 
-/** Why a member of the group can not go on, in one sentence. */
+/** Why a member of the group cannot go on, in one sentence. */
 export const crashOf = (error: Error, groupId: string, topics: readonly string[]) =>
   new UnavailableError(
-    `Kafka: the consumer can not go on: ${error.message}${memberAdvice(error, groupId, topics)}. When that is put right, start it again: it goes on from where it was`,
+    `Kafka: the consumer cannot go on: ${error.message}${memberAdvice(error, groupId, topics)}. When that is put right, start it again: it goes on from where it was`,
     { cause: error },
   );
 

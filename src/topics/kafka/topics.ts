@@ -27,7 +27,7 @@ import { keyOf } from '../key-of.ts';
 import { compressorFor } from './wire/compression.ts';
 import type { Wire } from './wire/wire.ts';
 
-/** About ten seconds until "can not be reached". */
+/** About ten seconds until "cannot be reached". */
 const QUESTION_RETRIES = 4;
 const CONNECT_MS_MAX = 15_000;
 const LASTING_RETRIES = 20;
@@ -212,7 +212,7 @@ export class KafkaTopics implements Topics {
     if (!isLate) return admin;
     void admin.disconnect().catch(() => undefined);
     throw new UnavailableError(
-      `${this.description} can not be reached (no answer in ${CONNECT_MS_MAX / 1000} s)`,
+      `${this.description} cannot be reached (no answer in ${CONNECT_MS_MAX / 1000} s)`,
       { todo: TRY_ADDRESS },
     );
   }

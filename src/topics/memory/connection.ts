@@ -69,7 +69,7 @@ export class Connection {
           continue;
         }
         const { message } = error as Error;
-        throw new UnavailableError(`the topics in memory can not be reached (${message})`, {
+        throw new UnavailableError(`the topics in memory cannot be reached (${message})`, {
           cause: error,
         });
       }

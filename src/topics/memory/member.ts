@@ -38,7 +38,7 @@ export class MemoryMember implements GroupMember {
     this.#memberId = this.#newId();
   }
 
-  /** Rejects with what a handler throws: nothing else befalls a member that it can not go on after. */
+  /** Rejects with what a handler throws: nothing else befalls a member that it cannot go on after. */
   get failed(): Promise<never> {
     return this.#failed.promise;
   }

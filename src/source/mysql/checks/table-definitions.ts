@@ -9,7 +9,7 @@ import { checkKinds } from './table-kinds.ts';
 export interface Definitions {
   /** Tables whose changes cascade into ours. */
   parents: readonly Parent[];
-  /** Why these tables can not be captured at all, in a sentence; null: they can. */
+  /** Why these tables cannot be captured at all, in a sentence; null: they can. */
   refusal: string | null;
   checks: readonly Check[];
 }

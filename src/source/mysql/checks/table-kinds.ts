@@ -41,7 +41,7 @@ export function unloggedKind(
       fix: `make ${name} a table as sql/database_setup.sql has it`,
     };
   }
-  // A table that can not be opened has none.
+  // A table that cannot be opened has none.
   if (engine === null || ENGINES.has(engine.toUpperCase())) return null;
   return {
     detail: `${name} has the engine ${engine}, whose changes are not all in the binlog`,

@@ -45,12 +45,12 @@ export interface Unreadable {
 }
 
 export const unreadableVector = (table: string, column: string | null): Unreadable => ({
-  detail: `${table} has a VECTOR column${column === null ? '' : ` (${column})`}, whose rows can not be read from the binlog`,
+  detail: `${table} has a VECTOR column${column === null ? '' : ` (${column})`}, whose rows cannot be read from the binlog`,
   fix: 'keep vectors in a table of their own',
 });
 
 export const unreadableGeometry = (table: string, column: string, text: string): Unreadable => ({
-  detail: `the column ${column} of ${table} comes before its texts, which can not be read then from a MariaDB binlog`,
+  detail: `the column ${column} of ${table} comes before its texts, which cannot be read then from a MariaDB binlog`,
   fix: `run ALTER TABLE ${shownName(table, 'page_views')} MODIFY ${quoted(column)} <its definition> AFTER ${quoted(text)}`,
 });
 

@@ -24,7 +24,7 @@ const SESSION_IDLE_S = 31_536_000;
 const SERVER_ID_MIN = 1_000_000_000;
 const SERVER_ID_MAX = 4_294_967_295;
 
-/** Row changes that zongji can not read, by event type; each with what to set. */
+/** Row changes that zongji cannot read, by event type; each with what to set. */
 const UNREADABLE: ReadonlyMap<number, string> = new Map([
   [39, 'the binlog has partial JSON updates; set binlog_row_value_options to the empty string'],
   [40, 'the binlog has compressed transactions; set binlog_transaction_compression=OFF'],

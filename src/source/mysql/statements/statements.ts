@@ -12,7 +12,7 @@ export type StatementKind =
   | { kind: 'savepoint'; name: string }
   | { kind: 'rollback-to'; name: string }
   | { kind: 'xa'; isCommitted: boolean; xid: string }
-  /** Rows of our tables written as SQL text (STATEMENT format): they can not be captured. */
+  /** Rows of our tables written as SQL text (STATEMENT format): they cannot be captured. */
   | { kind: 'rows-as-text'; table: string }
   | { kind: 'truncate'; table: string }
   /** `mayChangeRows`: whether the rule may find other values than before. */

@@ -34,7 +34,7 @@ export class OpenTransaction {
     this.#savepoints.set(name, this.#changes.undecided);
   }
 
-  /** Drops what came after the savepoint. False where that can not be told: nothing is dropped. */
+  /** Drops what came after the savepoint. False where that cannot be told: nothing is dropped. */
   rollBackTo(name: string): boolean {
     const kept = this.#savepoints.get(name);
     if (kept === undefined) return false;

@@ -10,7 +10,7 @@ import { Stamp, ViewHeaders } from './stamp.ts';
 import { type Watched, readStatement } from '../statements/statements.ts';
 import { XaTransactions } from './xa-transactions.ts';
 
-/** Row changes that can not be had from the log: what happened, and what to do (see Gap). */
+/** Row changes that cannot be had from the log: what happened, and what to do (see Gap). */
 export interface Loss {
   sentence: string;
   isFatal: boolean;

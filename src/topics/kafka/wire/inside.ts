@@ -154,7 +154,7 @@ function isInside(found: Record<keyof Inside, unknown>): found is Inside & typeo
 
 function unusable(why: string, cause?: unknown): UnavailableError {
   return new UnavailableError(
-    `The library kafkajs can not be used (${why}): exactly version ${VERSION} is needed; install the packages again with npm ci`,
+    `The library kafkajs cannot be used (${why}): exactly version ${VERSION} is needed; install the packages again with npm ci`,
     { cause },
   );
 }
