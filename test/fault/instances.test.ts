@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { Arrivals } from '../support/arrivals.ts';
 import { Pipeline, SEED } from '../support/pipeline.ts';
 import { Program, until } from '../support/program.ts';
 import { Proxy } from '../support/proxy.ts';
@@ -11,18 +12,16 @@ const TAKEOVER_MS_MAX = 10_000;
 /** Low, so that these customers are enough to reach it all the time. */
 const UPDATES_PER_SECOND = 40;
 const CUSTOMERS = 1_500;
-/** What a machine with few cores adds to the way of a call, which the server counts. */
-const JITTER_MS = 50;
 
 /** All of the customers have looked at a page that counts; about half of them are pro. */
-async function withBacklog(arrivals: number[]): Promise<Pipeline> {
+async function withBacklog(arrivals: Arrivals): Promise<Pipeline> {
   const pipeline = await Pipeline.open({
     database: injectServices().mysql,
     topics: 'Kafka',
     customers: CUSTOMERS,
     env: { ITERABLE_USERS_UPDATE_PER_SECOND: String(UPDATES_PER_SECOND) },
-    onArrival: (endpoint, at) => {
-      if (endpoint === 'users/update') arrivals.push(at);
+    onArrival: (endpoint) => {
+      if (endpoint === 'users/update') arrivals.note();
     },
   });
   const { connection, workload } = pipeline;
@@ -31,17 +30,6 @@ async function withBacklog(arrivals: number[]): Promise<Pipeline> {
   );
   await workload.goOn(connection);
   return pipeline;
-}
-
-/** The most arrivals in any window of this length, however it is laid. */
-function peak(times: readonly number[], windowMs: number): number {
-  let most = 0;
-  let first = 0;
-  for (const [last, time] of times.entries()) {
-    while ((times[first] ?? 0) <= time - windowMs) first += 1;
-    most = Math.max(most, last - first + 1);
-  }
-  return most;
 }
 
 async function capturing(program: Program): Promise<void> {
@@ -96,7 +84,7 @@ describe(`several instances of deliver (seed ${SEED})`, () => {
     'killed, stopped and added under load, keep the limit and lose nothing',
     async () => {
       const random = randomFrom(SEED);
-      const arrivals: number[] = [];
+      using arrivals = new Arrivals();
       await using pipeline = await withBacklog(arrivals);
       await using capture = pipeline.start('capture');
       await capturing(capture);
@@ -119,8 +107,8 @@ describe(`several instances of deliver (seed ${SEED})`, () => {
       await pipeline.settle(await Promise.all(running.map((program) => program.ready())), 90_000);
       const options = { changesHands: true };
       expect(await pipeline.problems(options), running.at(-1)?.stderr).toEqual([]);
-      const most = peak(arrivals, 1_000 - JITTER_MS);
-      process.stderr.write(`instances: ${arrivals.length} updates, at most ${most} in a second\n`);
+      const most = arrivals.peak();
+      process.stderr.write(`instances: ${arrivals.count} updates, at most ${most} in a second\n`);
       expect(most).toBeLessThanOrEqual(UPDATES_PER_SECOND);
       expect(most, 'there was enough to send').toBeGreaterThan(UPDATES_PER_SECOND * 0.7);
     },
@@ -131,7 +119,7 @@ describe(`several instances of deliver (seed ${SEED})`, () => {
   it.concurrent(
     'one of them frozen for longer than its session, keep the limit and the order',
     async () => {
-      const arrivals: number[] = [];
+      using arrivals = new Arrivals();
       await using pipeline = await withBacklog(arrivals);
       await using capture = pipeline.start('capture');
       await capturing(capture);
@@ -150,7 +138,7 @@ describe(`several instances of deliver (seed ${SEED})`, () => {
       await stopWriting();
       await pipeline.settle([url, await other.ready()], 90_000);
       expect(await pipeline.problems({ changesHands: true }), frozen.stderr).toEqual([]);
-      const most = peak(arrivals, 1_000 - JITTER_MS);
+      const most = arrivals.peak();
       process.stderr.write(`instances: frozen: at most ${most} updates in a second\n`);
       expect(most).toBeLessThanOrEqual(UPDATES_PER_SECOND);
       expect(most, 'there was enough to send').toBeGreaterThan(UPDATES_PER_SECOND * 0.7);
