@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { UnavailableError } from '../errors.ts';
+import type { Clock, Timer } from '../model/clock.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Outages, TopicsPart } from '../observe/outages.ts';
 import type { StartFrom } from '../settings/types.ts';
@@ -25,6 +25,7 @@ export interface CaptureDependencies {
   eligibleUserIds: EligibleUserIds;
   logger: Logger;
   outages: Outages;
+  clock: Clock;
   signal: AbortSignal;
   /** Called when the state changes; the object stays the same and is always up to date. */
   onStatus?: (status: CaptureStatus) => void;
@@ -59,14 +60,14 @@ const AWAY: readonly Away[] = ['capture', 'database', 'Kafka', 'topics file'];
  * would lose rows.
  */
 export async function runCapture(dependencies: CaptureDependencies): Promise<void> {
-  const { logger, outages, signal } = dependencies;
-  const status = new LiveStatus((now) => dependencies.onStatus?.(now));
+  const { logger, outages, clock, signal } = dependencies;
+  const status = new LiveStatus(clock, (now) => dependencies.onStatus?.(now));
   const topics = noteFailures(dependencies.publisher);
   status.change('reconnecting', status.reason);
   let failures = 0;
   while (!signal.aborted) {
     const heardBefore = status.newestMs;
-    using limit = stopLimit(signal);
+    using limit = stopLimit(clock, signal);
     const cycle = await Promise.race([
       runCycle({ ...dependencies, publisher: topics.publisher }, status, topics.failed),
       limit.passed,
@@ -87,23 +88,23 @@ export async function runCapture(dependencies: CaptureDependencies): Promise<voi
       outages.set(away, 'capture', `${because}; capture waits and tries again`, noticed);
     }
     status.change('reconnecting', because);
-    await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+    await clock.sleep(waitMs * (0.5 + Math.random() / 2), signal).catch(() => undefined);
   }
 }
 
 /** Whatever hangs (a server that takes connections and says nothing), a stop ends in time. */
-function stopLimit(signal: AbortSignal): Disposable & { passed: Promise<Cycle> } {
+function stopLimit(clock: Clock, signal: AbortSignal): Disposable & { passed: Promise<Cycle> } {
   const passed = Promise.withResolvers<Cycle>();
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer | null = null;
   const onStop = (): void => {
-    timer = setTimeout(() => passed.resolve({ kind: 'stopped' }), STOP_MS_MAX);
+    timer = clock.timer(STOP_MS_MAX, () => passed.resolve({ kind: 'stopped' }));
   };
   signal.addEventListener('abort', onStop, { once: true });
   return {
     passed: passed.promise,
     [Symbol.dispose]: () => {
       signal.removeEventListener('abort', onStop);
-      clearTimeout(timer);
+      timer?.cancel();
     },
   };
 }
@@ -133,7 +134,8 @@ async function runCycle(
 
 /** Opens the source, and streams until something ends that. */
 async function captureOnce(dependencies: CaptureDependencies, status: LiveStatus): Promise<Cycle> {
-  const { publisher, names, logger, outages, signal, eligibleUserIds, onResync } = dependencies;
+  const { publisher, names, logger, outages, clock, signal } = dependencies;
+  const { eligibleUserIds, onResync } = dependencies;
   const onWaiting = (): void => {
     works(outages);
     logger.info('capture: another one is active; standing by');
@@ -147,6 +149,7 @@ async function captureOnce(dependencies: CaptureDependencies, status: LiveStatus
     checkpointSource: `${dependencies.source.name}.${names.pageViews}`,
     eligibleUserIds,
     encoder,
+    clock,
     status,
   };
   const start = await findStart({

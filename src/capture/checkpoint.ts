@@ -17,7 +17,7 @@ export interface Checkpoint {
 export function checkpointText(
   position: SourcePosition,
   pending: PendingResync | null,
-  nowMs = Date.now(),
+  nowMs: number,
 ): string {
   const owed = pending === null ? {} : { [pending.isAnew ? 'lost' : 'everyone']: pending.because };
   return JSON.stringify({ ...position.saved, at: new Date(nowMs).toISOString(), ...owed });

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../model/clock.ts';
 import type { Changes, Gap, ResyncNeeded, SourceItem, SourcePosition } from '../source/port.ts';
 import type { OutgoingBatch, Publisher } from '../topics/port.ts';
 import { type PendingResync, checkpointText } from './checkpoint.ts';
@@ -17,6 +18,7 @@ export interface PublishQueueOptions {
   onPublished: (rows: ReadonlyMap<string, number>) => void;
   /** Publishing failed for good: the items are to end. */
   onFailed: () => void;
+  clock: Clock;
   /** Cuts short the publishing too. */
   signal: AbortSignal;
 }
@@ -28,10 +30,11 @@ export interface PublishQueueOptions {
  */
 export class PublishQueue {
   readonly #options: PublishQueueOptions;
+  readonly #clock: Clock;
   #position: () => SourcePosition;
   #hasUnsaved = false;
   #savedMs = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | null = null;
   #saving: Promise<void> = Promise.resolve();
   #isClosed = false;
   /** Whether an item is under way. */
@@ -44,6 +47,7 @@ export class PublishQueue {
 
   constructor(options: PublishQueueOptions) {
     this.#options = options;
+    this.#clock = options.clock;
     this.#position = () => options.start;
   }
 
@@ -59,7 +63,7 @@ export class PublishQueue {
 
   /** How long the publish that is under way has taken so far; 0 when none is. */
   get publishingMs(): number {
-    return this.#underWay === 0 ? 0 : performance.now() - this.#underWaySinceMs;
+    return this.#underWay === 0 ? 0 : this.#clock.now() - this.#underWaySinceMs;
   }
 
   /**
@@ -121,20 +125,17 @@ export class PublishQueue {
   /** While no item comes: one that is under way saves the position itself, or has it saved after. */
   #saveLater(): void {
     if (this.#isClosed) return;
-    this.#timer ??= setTimeout(
-      () => {
-        this.#timer = undefined;
-        if (!this.#hasUnsaved || this.#isPublishing) return;
-        // What it fails with ends `run`.
-        this.#saving = this.#saveNow().catch(() => undefined);
-      },
-      Math.max(0, this.#dueInMs()),
-    );
+    this.#timer ??= this.#clock.timer(Math.max(0, this.#dueInMs()), () => {
+      this.#timer = null;
+      if (!this.#hasUnsaved || this.#isPublishing) return;
+      // What it fails with ends `run`.
+      this.#saving = this.#saveNow().catch(() => undefined);
+    });
   }
 
   async #close(iterator: AsyncIterator<SourceItem>): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     try {
       await this.#saving;
       if (this.#failure !== null) throw this.#failure.error;
@@ -145,7 +146,7 @@ export class PublishQueue {
   }
 
   #dueInMs(): number {
-    return this.#savedMs + CHECKPOINT_INTERVAL_MS - performance.now();
+    return this.#savedMs + CHECKPOINT_INTERVAL_MS - this.#clock.now();
   }
 
   #saveNow(): Promise<void> {
@@ -155,11 +156,11 @@ export class PublishQueue {
   async #send(messages: OutgoingBatch, isSaving: boolean): Promise<void> {
     const { publisher, source, pending, signal } = this.#options;
     const checkpoint = isSaving
-      ? { source, value: checkpointText(this.#position(), pending()) }
+      ? { source, value: checkpointText(this.#position(), pending(), this.#clock.epochMs()) }
       : undefined;
     // What changes from here on is saved by the next one.
     if (isSaving) this.#hasUnsaved = false;
-    if (this.#underWay === 0) this.#underWaySinceMs = performance.now();
+    if (this.#underWay === 0) this.#underWaySinceMs = this.#clock.now();
     this.#underWay += 1;
     try {
       await publisher.publish(messages, checkpoint, signal);
@@ -169,8 +170,8 @@ export class PublishQueue {
       throw error;
     } finally {
       this.#underWay -= 1;
-      this.#underWaySinceMs = performance.now();
+      this.#underWaySinceMs = this.#clock.now();
     }
-    if (isSaving) this.#savedMs = performance.now();
+    if (isSaving) this.#savedMs = this.#clock.now();
   }
 }

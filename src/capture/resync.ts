@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../model/clock.ts';
 import type { ChangeEncoder } from '../source/port.ts';
 import type { UserChangeCause } from '../topics/messages.ts';
 import type { OutgoingBatch, Publisher } from '../topics/port.ts';
@@ -21,6 +21,7 @@ export interface LookOptions {
   encoder: Pick<ChangeEncoder, 'looks'>;
   /** Publishes the messages that `fill` pushes; they are durable when it resolves. */
   publish: (fill: (to: OutgoingBatch) => void) => Promise<void>;
+  clock: Clock;
   signal: AbortSignal;
 }
 
@@ -35,13 +36,13 @@ export function publishingTo(publisher: Publisher, signal: AbortSignal): LookOpt
 
 /** Asks for a look at every eligible user; how many there were when `signal` came or all had. */
 export async function askEveryone(
-  { eligibleUserIds, encoder, publish, signal }: LookOptions,
+  { eligibleUserIds, encoder, publish, clock, signal }: LookOptions,
   cause: UserChangeCause,
 ): Promise<number> {
   let users = 0;
   for await (const ids of eligibleUserIds()) {
     if (signal.aborted) break;
-    const nowMs = Date.now();
+    const nowMs = clock.epochMs();
     await publish((to) => encoder.looks(ids, cause, nowMs, to));
     users += ids.length;
   }
@@ -70,7 +71,7 @@ export class Resync {
   #done = 0;
   #isRunning = false;
   #waiting: PromiseWithResolvers<void> | null = null;
-  /** `performance.now()` before which no other look begins. */
+  /** The clock's `now()` before which no other look begins. */
   #pauseEndMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ResyncOptions) {
@@ -102,22 +103,22 @@ export class Resync {
   /** Never rejects, and asks for nobody once `signal` has aborted. */
   async #run(): Promise<void> {
     this.#isRunning = true;
-    const { onError, signal, refresh } = this.#options;
+    const { onError, clock, signal, refresh } = this.#options;
     while (this.#done < this.#requests && !signal.aborted) {
       try {
         const requests = await this.#quiet();
-        const startMs = performance.now();
+        const startMs = clock.now();
         await refresh();
         await askEveryone(this.#options, 'ddl');
         if (signal.aborted) break;
         this.#done = requests;
-        const endMs = performance.now();
+        const endMs = clock.now();
         this.#pauseEndMs = endMs + Math.max(PAUSE_MS_MIN, (endMs - startMs) * PAUSE_FACTOR);
         if (this.#requests === requests) this.#settle();
       } catch (error) {
         if (signal.aborted) break;
         onError(error);
-        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+        await clock.sleep(RETRY_MS, signal).catch(() => undefined);
       }
     }
     this.#isRunning = false;
@@ -136,11 +137,12 @@ export class Resync {
    * migrations come in rows, and for the end of the pause.
    */
   async #quiet(): Promise<number> {
-    const latestMs = Math.max(performance.now() + SETTLING_MS_MAX, this.#pauseEndMs);
+    const { clock, signal } = this.#options;
+    const latestMs = Math.max(clock.now() + SETTLING_MS_MAX, this.#pauseEndMs);
     for (;;) {
       const requests = this.#requests;
-      await sleep(COMMIT_GAP_MS, undefined, { signal: this.#options.signal });
-      const nowMs = performance.now();
+      await clock.sleep(COMMIT_GAP_MS, signal);
+      const nowMs = clock.now();
       if (nowMs < this.#pauseEndMs) continue;
       if (requests === this.#requests || nowMs >= latestMs) return requests;
     }

@@ -50,7 +50,7 @@ export interface Start {
 
 /** Finds it, after a look at everyone where that is called for; null: `signal` came first. */
 export async function findStart(options: StartOptions): Promise<Start | null> {
-  const { source, publisher, checkpointSource, startFrom, logger, signal } = options;
+  const { source, publisher, checkpointSource, startFrom, logger, clock, signal } = options;
   const saved = await publisher.loadCheckpoint(checkpointSource);
   const checkpoint = saved === null ? null : parseCheckpoint(saved);
   const resumption: Resumption =
@@ -65,7 +65,7 @@ export async function findStart(options: StartOptions): Promise<Start | null> {
   if (start.from === 'backfill') return await beginVisible(start.because, options);
   const position = await source.positionAt(start.from);
   // At once: what is written while capture is down, before it has seen anything, counts as well.
-  const value = checkpointText(position, null);
+  const value = checkpointText(position, null, clock.epochMs());
   await publisher.publish([], { source: checkpointSource, value }, signal);
   return { position, owed: null };
 }
@@ -75,7 +75,7 @@ export async function findStart(options: StartOptions): Promise<Start | null> {
  * when that is durable, so a crash before begins it again.
  */
 async function beginVisible(because: string | null, options: StartOptions): Promise<Start | null> {
-  const { source, publisher, checkpointSource, logger, status, signal } = options;
+  const { source, publisher, checkpointSource, logger, status, clock, signal } = options;
   const position = await source.positionAt('visible');
   status.change('bootstrapping', because);
   options.onResync(because === null ? 'first-start' : 'log-lost');
@@ -85,7 +85,7 @@ async function beginVisible(because: string | null, options: StartOptions): Prom
   const publish = publishingTo(publisher, signal);
   const users = await askEveryone({ ...options, publish }, 'backfill');
   if (signal.aborted) return null;
-  const value = checkpointText(position, null);
+  const value = checkpointText(position, null, clock.epochMs());
   await publisher.publish([], { source: checkpointSource, value }, signal);
   logger.info(`capture: asked for a look at ${users} ${users === 1 ? 'user' : 'users'}`);
   return { position, owed: null };

@@ -1,3 +1,4 @@
+import type { Clock } from '../model/clock.ts';
 import type { ChangeReading } from '../source/port.ts';
 import type { PublishQueue } from './publish-queue.ts';
 
@@ -45,9 +46,11 @@ export class LiveStatus implements CaptureStatus {
   #watched: Watched | null = null;
   /** Of what was watched before. */
   #newestBeforeMs: number | null = null;
+  readonly #clock: Clock;
   readonly #onChange: (status: CaptureStatus) => void;
 
-  constructor(onChange: (status: CaptureStatus) => void) {
+  constructor(clock: Clock, onChange: (status: CaptureStatus) => void) {
+    this.#clock = clock;
     this.#onChange = onChange;
   }
 
@@ -79,7 +82,7 @@ export class LiveStatus implements CaptureStatus {
     // Who stands by hears nothing of the log.
     const { newestMs, state } = this;
     if (newestMs === null || state === 'waiting for lock') return null;
-    return Math.max(0, (Date.now() - newestMs) / 1000);
+    return Math.max(0, (this.#clock.epochMs() - newestMs) / 1000);
   }
 
   change(state: CaptureState, reason: string | null): void {

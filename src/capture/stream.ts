@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../model/clock.ts';
 import type { ChangeReading, Gap } from '../source/port.ts';
 import { PublishQueue, type PublishQueueOptions } from './publish-queue.ts';
 import { Resync, type LookOptions } from './resync.ts';
@@ -8,7 +9,9 @@ import type { LiveStatus } from './status.ts';
 const CLOSING_MS_MAX = 5_000;
 
 export interface StreamOptions
-  extends Pick<PublishQueueOptions, 'publisher'>, Pick<LookOptions, 'eligibleUserIds' | 'encoder'> {
+  extends
+    Pick<PublishQueueOptions, 'publisher' | 'clock'>,
+    Pick<LookOptions, 'eligibleUserIds' | 'encoder'> {
   checkpointSource: string;
   start: Start;
   reading: ChangeReading;
@@ -29,8 +32,8 @@ export interface StreamOptions
  * failed with.
  */
 export async function stream(options: StreamOptions): Promise<Gap | null> {
-  const { publisher, start, reading, status, signal, onResync } = options;
-  using closing = closingLimit(signal);
+  const { publisher, start, reading, status, clock, signal, onResync } = options;
+  using closing = closingLimit(clock, signal);
   const ended = new AbortController();
   const queue: PublishQueue = new PublishQueue({
     publisher,
@@ -42,6 +45,7 @@ export async function stream(options: StreamOptions): Promise<Gap | null> {
         status.capturedRows[kind] = (status.capturedRows[kind] ?? 0) + count;
     },
     onFailed: options.stopReading,
+    clock,
     signal: closing.signal,
   });
   const resync = new Resync({
@@ -52,6 +56,7 @@ export async function stream(options: StreamOptions): Promise<Gap | null> {
     refresh: () => reading.refresh(),
     onSettled: () => queue.save(),
     onError: options.onLookFailed,
+    clock,
     signal: AbortSignal.any([signal, ended.signal]),
   });
   const request = (because: string, times: number): void => {
@@ -77,11 +82,11 @@ export async function stream(options: StreamOptions): Promise<Gap | null> {
 }
 
 /** Its signal cuts publishing short, CLOSING_MS_MAX after `signal`: what is left comes again. */
-function closingLimit(signal: AbortSignal): Disposable & { signal: AbortSignal } {
+function closingLimit(clock: Clock, signal: AbortSignal): Disposable & { signal: AbortSignal } {
   const closing = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer | null = null;
   const limit = (): void => {
-    timer = setTimeout(() => closing.abort(), CLOSING_MS_MAX);
+    timer = clock.timer(CLOSING_MS_MAX, () => closing.abort());
   };
   if (signal.aborted) limit();
   else signal.addEventListener('abort', limit, { once: true });
@@ -89,7 +94,7 @@ function closingLimit(signal: AbortSignal): Disposable & { signal: AbortSignal }
     signal: closing.signal,
     [Symbol.dispose]: () => {
       signal.removeEventListener('abort', limit);
-      clearTimeout(timer);
+      timer?.cancel();
     },
   };
 }

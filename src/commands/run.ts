@@ -2,6 +2,7 @@ import { openDatabase } from '../database/open.ts';
 import { runCapture } from '../capture/capture.ts';
 import { RowMessages } from '../capture/messages.ts';
 import { askEveryone, publishingTo } from '../capture/resync.ts';
+import { systemClock } from '../model/clock.ts';
 import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
 import { MysqlSource } from '../source/mysql/source.ts';
@@ -115,7 +116,10 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         if (to === null) return;
         const publish = publishingTo(to, stopping);
         const encoder = new RowMessages(topics.names);
-        await askEveryone({ eligibleUserIds, encoder, publish, signal: stopping }, cause);
+        await askEveryone(
+          { eligibleUserIds, encoder, publish, clock: systemClock, signal: stopping },
+          cause,
+        );
       },
     });
     state.watch(stream, sink, topics.deadLetters);
@@ -126,6 +130,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
     capture = runCapture({
       source: new MysqlSource({
         db: settings.db,
+        clock: systemClock,
         say: {
           warn: (sentence) => logger.warn(`capture: ${sentence}`),
           debug: (error, sentence) => logger.debug({ err: error }, `capture: ${sentence}`),
@@ -138,6 +143,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       eligibleUserIds,
       logger,
       outages,
+      clock: systemClock,
       signal: stopCapture,
       onStatus: (status) => state.captureStatus(status),
       onResync: (reason) => metrics.resyncs.inc({ reason }),

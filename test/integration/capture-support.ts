@@ -4,6 +4,7 @@ import {
   type CaptureStatus,
   runCapture,
 } from '../../src/capture/capture.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { Outages } from '../../src/observe/outages.ts';
 import type { DatabaseSettings } from '../../src/settings/types.ts';
 import { MysqlSource } from '../../src/source/mysql/source.ts';
@@ -119,6 +120,7 @@ export function startCapture(
   const done = runCapture({
     source: new MysqlSource({
       db,
+      clock: systemClock,
       say: {
         warn: (sentence) => logger.warn(`capture: ${sentence}`),
         debug: () => undefined,
@@ -134,6 +136,7 @@ export function startCapture(
     logger,
     outages: new Outages(logger),
     topicsPart: 'topics file',
+    clock: systemClock,
     signal: stopping.signal,
     onStatus: (now) => {
       status = now;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { RowMessages } from '../../src/capture/messages.ts';
 import { Resync } from '../../src/capture/resync.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { topicNames } from '../../src/topics/names.ts';
 import { MessageList } from '../../src/topics/message-list.ts';
 
@@ -19,6 +20,7 @@ function looking(refresh: () => Promise<void> = () => Promise.resolve()) {
     refresh,
     onSettled: () => (saves += 1),
     onError: () => undefined,
+    clock: systemClock,
     signal: stopping.signal,
   });
   return {

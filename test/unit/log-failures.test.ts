@@ -10,7 +10,7 @@ describe('a log that cannot be read', () => {
 
   test('is given up at the third failure at one position, and at once when the position is gone', () => {
     const kinds = (positions: string[], error: Error): string[] => {
-      const failures = new LogFailures(() => 0);
+      const failures = new LogFailures({ now: () => 0 });
       return positions.map((position) => failures.judge(error, position).kind);
     };
     expect(kinds(['a', 'a', 'a'], odd)).toEqual(['again', 'again', 'anew']);
@@ -25,7 +25,7 @@ describe('a log that cannot be read', () => {
   });
 
   test('is told from a link that breaks, however often', () => {
-    const failures = new LogFailures(() => 0);
+    const failures = new LogFailures({ now: () => 0 });
     for (let i = 0; i < 20; i += 1) {
       expect(failures.judge(cut, 'a').kind).toBe('again');
       expect(failures.judge(ended, 'a').kind).toBe('again');
@@ -34,7 +34,7 @@ describe('a log that cannot be read', () => {
 
   test('makes no more than one look at everyone a minute', () => {
     let nowMs = 5_000;
-    const failures = new LogFailures(() => nowMs);
+    const failures = new LogFailures({ now: () => nowMs });
     let anew = 0;
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 9_000 }), { maxLength: 200 }), (waits) => {

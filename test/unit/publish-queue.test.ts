@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { PendingResync } from '../../src/capture/checkpoint.ts';
 import { PublishQueue } from '../../src/capture/publish-queue.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import type { SourcePosition } from '../../src/source/port.ts';
 import {
   BUFFER_BYTES_HIGH,
@@ -58,6 +59,7 @@ function queueWith(publish: (published: Published) => Promise<void>) {
     pending: () => pending,
     onPublished: () => undefined,
     onFailed: () => buffer.close(),
+    clock: systemClock,
     signal: new AbortController().signal,
   });
   const iterator = {

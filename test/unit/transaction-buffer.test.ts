@@ -56,7 +56,7 @@ function buffering() {
       mark: (action) => published(queue.mark(action)),
       end: (end) => published(queue.end(end)),
     },
-    nowMs: () => 5_500,
+    clock: { epochMs: () => 5_500 },
     onLoss: (loss) => losses.push(loss),
     onResync: (because) => everyone.push(because),
     onWarning: (sentence) => warnings.push(sentence),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
+import type { Clock } from '../../model/clock.ts';
 import { rowsOf } from './server.ts';
 
 /** One wait for the lock; a stop is noticed this late at most. */
@@ -60,16 +60,14 @@ export interface LockGuard extends Disposable {
 }
 
 /** Sees that the lock is still held, and keeps its session alive by that. */
-export function guardLock(control: Connection, lock: string): LockGuard {
+export function guardLock(control: Connection, lock: string, clock: Clock): LockGuard {
   const broken = new AbortController();
   const ended = new AbortController();
   const onLost = (error: unknown): void => broken.abort(error);
   control.on('error', onLost);
   void (async () => {
     for (;;) {
-      await sleep(LOCK_CHECK_INTERVAL_MS, undefined, { signal: ended.signal }).catch(
-        () => undefined,
-      );
+      await clock.sleep(LOCK_CHECK_INTERVAL_MS, ended.signal).catch(() => undefined);
       if (ended.signal.aborted) return;
       if (!(await holdsLock(control, lock))) throw new Error('another capture has taken the lock');
     }

@@ -1,3 +1,4 @@
+import type { Clock } from '../../model/clock.ts';
 import { isPositionGone } from './start.ts';
 
 /** Server errors that end a connection, whatever it was used for: they say nothing of the log. */
@@ -49,14 +50,13 @@ export type LogVerdict =
  * it is a start anew, one in ANEW_INTERVAL_MS at most. Broken links are none of it.
  */
 export class LogFailures {
-  readonly #nowMs: () => number;
+  readonly #clock: Pick<Clock, 'now'>;
   #failure = '';
   #times = 0;
   #anewMs = Number.NEGATIVE_INFINITY;
 
-  /** `nowMs`: any clock that does not go back. */
-  constructor(nowMs: () => number) {
-    this.#nowMs = nowMs;
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock;
   }
 
   /** `readTo`: how far the log was read. */
@@ -68,9 +68,9 @@ export class LogFailures {
     this.#times = failure === this.#failure ? this.#times + 1 : 1;
     this.#failure = failure;
     if (!isGone && this.#times < FAILURES_MAX) return { kind: 'again' };
-    const waitMs = this.#anewMs + ANEW_INTERVAL_MS - this.#nowMs();
+    const waitMs = this.#anewMs + ANEW_INTERVAL_MS - this.#clock.now();
     if (waitMs > 0) return { kind: 'later', waitMs };
-    this.#anewMs = this.#nowMs();
+    this.#anewMs = this.#clock.now();
     return {
       kind: 'anew',
       sentence: isGone

@@ -1,4 +1,5 @@
 import { isPast } from '../../database/log-position.ts';
+import type { Clock, Timer } from '../../model/clock.ts';
 import type { DatabaseSettings } from '../../settings/types.ts';
 import { type ChangeReading, type ReadOptions, type SourceItem, StuckError } from '../port.ts';
 import { type Audit, type Unlogged, rangesText } from './audit/audit.ts';
@@ -34,6 +35,7 @@ export interface MysqlReadingOptions extends ReadOptions {
   audit: Audit;
   logFailures: LogFailures;
   say: Say;
+  clock: Clock;
   /** Aborts when something beside the log broke (the lock), with the error as its reason. */
   broken: AbortSignal;
   /** What an error is in a sentence. */
@@ -46,6 +48,7 @@ type End = { kind: 'ended' } | { kind: 'broken'; error: unknown; isOfLog: boolea
 /** The binlog from a position on, until it ends (see ChangeReading). */
 export class MysqlReading implements ChangeReading {
   readonly #options: MysqlReadingOptions;
+  readonly #clock: Clock;
   readonly #tracker: PositionTracker;
   readonly #buffer: ChangeBuffer;
   readonly #transactions: TransactionBuffer;
@@ -61,7 +64,7 @@ export class MysqlReading implements ChangeReading {
   /** Whether its end was told. */
   #isOver = false;
   #closed: Promise<void> | null = null;
-  #watch: NodeJS.Timeout | undefined;
+  #watch: Timer | null = null;
   readonly #onStop = (): void => this.#finish({ kind: 'ended' });
   readonly #onBroken = (): void => {
     const error: unknown = this.#options.broken.reason;
@@ -71,6 +74,7 @@ export class MysqlReading implements ChangeReading {
   constructor(options: MysqlReadingOptions) {
     const { db, facts, from, encoder, audit, say } = options;
     this.#options = options;
+    this.#clock = options.clock;
     this.#watched = { database: db.name, model: db.model, parents: [] };
     this.#tracker = new PositionTracker(facts.flavour, from);
     this.#buffer = new ChangeBuffer({
@@ -87,7 +91,7 @@ export class MysqlReading implements ChangeReading {
       onRow: (table, id) => audit.note(table, id),
       tracker: this.#tracker,
       changes: this.#buffer,
-      nowMs: Date.now,
+      clock: options.clock,
       onLoss: (loss) => this.#lose(loss),
       onResync: (because) => this.#buffer.resync(because),
       onWarning: say.warn,
@@ -133,14 +137,15 @@ export class MysqlReading implements ChangeReading {
 
   #open(): void {
     const { db, facts, from, audit, say } = this.#options;
-    this.#quietSinceMs = performance.now();
-    this.#watch = setInterval(() => this.#listen(), WATCH_INTERVAL_MS);
+    this.#quietSinceMs = this.#clock.now();
+    this.#listenLater();
     const binlog = openBinlog({
       db,
       start: from,
       flavour: facts.flavour,
       tables: tablesOf(facts, db),
       parents: this.#parents,
+      clock: this.#clock,
       onEvent: (event) => this.#handle(event),
       onError: (error) => this.#finish({ kind: 'broken', error, isOfLog: true }),
     });
@@ -150,6 +155,7 @@ export class MysqlReading implements ChangeReading {
       hasPassed: (position) => !this.#buffer.isFull && isPast(binlog.reached, position),
       onUnlogged: (found) => this.#addUnlogged(found),
       onError: (error) => say.debug(error, 'the audit is put off'),
+      clock: this.#clock,
       signal: this.#besides.signal,
     });
   }
@@ -157,9 +163,9 @@ export class MysqlReading implements ChangeReading {
   #handle(event: CaptureEvent): void {
     // What follows a loss is read again, or made good otherwise.
     if (this.#isLost) return;
-    if (event.kind === 'heartbeat') this.#newestMs = Date.now();
+    if (event.kind === 'heartbeat') this.#newestMs = this.#clock.epochMs();
     else if (event.kind === 'begin') {
-      this.#newestMs = event.commitMs ?? estimateCommitMs(Date.now(), event.seconds);
+      this.#newestMs = event.commitMs ?? estimateCommitMs(this.#clock.epochMs(), event.seconds);
     }
     this.#transactions.handle(event);
   }
@@ -179,14 +185,21 @@ export class MysqlReading implements ChangeReading {
   }
 
   #resume(): void {
-    this.#quietSinceMs = performance.now();
+    this.#quietSinceMs = this.#clock.now();
     this.#binlog?.resume();
+  }
+
+  #listenLater(): void {
+    this.#watch = this.#clock.timer(WATCH_INTERVAL_MS, () => {
+      this.#listenLater();
+      this.#listen();
+    });
   }
 
   /** Ends a link that is silent for too long. */
   #listen(): void {
     if (this.#buffer.isFull || this.#binlog === null) return;
-    const silentMs = performance.now() - Math.max(this.#binlog.lastHeardMs, this.#quietSinceMs);
+    const silentMs = this.#clock.now() - Math.max(this.#binlog.lastHeardMs, this.#quietSinceMs);
     if (silentMs < SILENCE_MS_MAX) return;
     const error = new Error(`the server was silent for ${Math.round(silentMs / 1000)} s`);
     this.#finish({ kind: 'broken', error, isOfLog: false });
@@ -201,7 +214,7 @@ export class MysqlReading implements ChangeReading {
   async #close(): Promise<void> {
     // Not in the midst of an event, or of opening the log.
     await Promise.resolve();
-    clearInterval(this.#watch);
+    this.#watch?.cancel();
     this.#options.signal.removeEventListener('abort', this.#onStop);
     this.#options.broken.removeEventListener('abort', this.#onBroken);
     await this.#binlog?.[Symbol.asyncDispose]();
@@ -233,7 +246,7 @@ export class MysqlReading implements ChangeReading {
     say.warn(
       `${ids.length} rows of ${db.model.tables[table]} are not in the binlog (ids ${rangesText(ids)}): written with sql_log_bin=0, or past a filter? Their users are looked at again; let every session write to the binlog`,
     );
-    const nowMs = Date.now();
+    const nowMs = this.#clock.epochMs();
     this.#buffer.add((to) => encoder.looks(userIds, 'audit', nowMs, to), {
       kind: `${table}.audit`,
       rows: ids.length,

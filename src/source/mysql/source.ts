@@ -2,6 +2,7 @@ import type { Connection } from 'mysql2/promise';
 import { connect } from '../../database/connect.ts';
 import { explainDatabaseError } from '../../database/explain.ts';
 import { UnavailableError } from '../../errors.ts';
+import type { Clock } from '../../model/clock.ts';
 import type { DatabaseSettings } from '../../settings/types.ts';
 import type {
   Beginning,
@@ -27,6 +28,7 @@ import { askAbout, decideResume } from './start.ts';
 export interface MysqlSourceOptions {
   db: DatabaseSettings;
   say: Say;
+  clock: Clock;
   /** Between two looks for rows that are not in the log; AUDIT_INTERVAL_MS by default. */
   auditIntervalMs?: number;
 }
@@ -35,6 +37,7 @@ export interface MysqlSourceOptions {
 interface Kept {
   db: DatabaseSettings;
   say: Say;
+  clock: Clock;
   audit: Audit;
   logFailures: LogFailures;
   sentenceOf: (error: unknown) => string;
@@ -45,13 +48,14 @@ export class MysqlSource implements ChangeSource {
   readonly name: string;
   readonly #kept: Kept;
 
-  constructor({ db, say, auditIntervalMs = AUDIT_INTERVAL_MS }: MysqlSourceOptions) {
+  constructor({ db, say, clock, auditIntervalMs = AUDIT_INTERVAL_MS }: MysqlSourceOptions) {
     this.name = db.name;
     this.#kept = {
       db,
       say,
+      clock,
       audit: new Audit(db, auditIntervalMs),
-      logFailures: new LogFailures(() => performance.now()),
+      logFailures: new LogFailures(clock),
       sentenceOf: (error) => this.explain(error).error.message,
     };
   }
@@ -61,7 +65,7 @@ export class MysqlSource implements ChangeSource {
     signal: AbortSignal,
     onWaiting: () => void,
   ): Promise<OpenSource | null> {
-    const { db } = this.#kept;
+    const { db, clock } = this.#kept;
     const control = await connect(db);
     try {
       const refusal = refusalOf(await checkSource(control, db));
@@ -69,7 +73,7 @@ export class MysqlSource implements ChangeSource {
       const facts = await readServerFacts(control);
       const lock = lockName(db.name, reader);
       if (await takeLock(control, lock, signal, onWaiting)) {
-        return new OpenMysql(control, guardLock(control, lock), facts, this.#kept);
+        return new OpenMysql(control, guardLock(control, lock, clock), facts, this.#kept);
       }
     } catch (error) {
       control.destroy();
@@ -105,7 +109,7 @@ class OpenMysql implements OpenSource {
   async resume(saved: SavedPosition): Promise<Resumption> {
     const position = parsePosition(saved);
     if (position === null) return { kind: 'unreadable' };
-    const facts = await askAbout(this.#control, this.#facts, position);
+    const facts = await askAbout(this.#control, this.#facts, position, this.#kept.clock);
     const decision = decideResume(position, facts);
     if (decision.kind === 'gone') return decision;
     return { kind: 'resume', position: sourcePosition(this.#facts, decision.position) };

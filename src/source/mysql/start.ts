@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
+import type { Clock } from '../../model/clock.ts';
 import type { LogPosition, ServerPosition } from './position.ts';
 import {
   type LogFile,
@@ -66,6 +66,7 @@ export async function askAbout(
   connection: Connection,
   source: ServerFacts,
   saved: ServerPosition,
+  clock: Clock,
 ): Promise<PositionFacts> {
   if (source.flavour === 'mariadb') return { source };
   if (!('gtidSet' in saved)) return { source, logFiles: await readLogFiles(connection) };
@@ -74,7 +75,7 @@ export async function askAbout(
     isSubset(connection, saved.gtidSet, await readExecuted(connection));
   let isOfThisServer = await isExecuted();
   for (let tries = 1; !isOfThisServer && tries < EXECUTED_TRIES; tries += 1) {
-    await sleep(EXECUTED_WAIT_MS);
+    await clock.sleep(EXECUTED_WAIT_MS);
     isOfThisServer = await isExecuted();
   }
   const isStillThere = await isSubset(connection, await readPurged(connection), saved.gtidSet);

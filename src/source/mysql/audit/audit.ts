@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { connect } from '../../../database/connect.ts';
 import type { FilePosition } from '../../../database/log-position.ts';
+import type { Clock } from '../../../model/clock.ts';
 import { nameOf, quoted } from '../../../model/data-model.ts';
 import type { DatabaseSettings } from '../../../settings/types.ts';
 import { CapturedIds, WORD_IDS, isAbove } from './captured-ids.ts';
@@ -34,6 +34,7 @@ export interface AuditedStream {
   hasPassed: (position: FilePosition) => boolean;
   onUnlogged: (found: Unlogged) => void;
   onError: (error: unknown) => void;
+  clock: Clock;
   signal: AbortSignal;
 }
 
@@ -94,7 +95,7 @@ export class Audit {
   /** Looks at intervals, until the signal. Never rejects: what fails now is done next time. */
   async run(stream: AuditedStream): Promise<void> {
     let waitMs = Math.min(FIRST_LOOK_MS, this.#intervalMs);
-    while (await elapsed(waitMs, stream.signal)) {
+    while (await elapsed(waitMs, stream)) {
       waitMs = this.#intervalMs;
       try {
         await Promise.race([this.#lookOnce(stream), aborted(stream.signal)]);
@@ -175,7 +176,7 @@ async function unlogged(
   connection: Connection,
   { name, id, captured }: Look,
   range: readonly [Id, Id],
-  { hasPassed, signal }: AuditedStream,
+  stream: AuditedStream,
 ): Promise<Id[]> {
   const words = await rowsOf(
     connection,
@@ -188,7 +189,7 @@ async function unlogged(
   if (missing().length === 0) return [];
   // A row is in the log before it is visible, so all that was seen above is before this position.
   const end = await readLogEnd(connection);
-  while (!hasPassed(end)) if (!(await elapsed(WAIT_MS, signal))) return [];
+  while (!stream.hasPassed(end)) if (!(await elapsed(WAIT_MS, stream))) return [];
   return missing();
 }
 
@@ -209,8 +210,11 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** Whether the time has passed without the signal. */
-async function elapsed(ms: number, signal: AbortSignal): Promise<boolean> {
-  return await sleep(ms, true, { signal }).catch(() => false);
+function elapsed(ms: number, { clock, signal }: AuditedStream): Promise<boolean> {
+  return clock.sleep(ms, signal).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** For people: `101 to 105, 200`. */

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import ZongJi from '@vlasky/zongji';
 import { connectionOptions } from '../../../database/connect.ts';
 import { preamble } from '../../../database/preamble.ts';
+import type { Clock } from '../../../model/clock.ts';
 import type { DatabaseSettings } from '../../../settings/types.ts';
 import { COLLATION_QUERIES, type Charsets, TEXTS_QUERY } from '../decode/charsets.ts';
 import { readEventType, readLogPosition } from './commit-time.ts';
@@ -54,6 +55,7 @@ export interface BinlogOptions {
   /** As the server spells them. */
   tables: readonly NamedTable[];
   parents: ParentWatch;
+  clock: Clock;
   /** Called in the order of the log, synchronously; it must not throw. */
   onEvent: (event: CaptureEvent) => void;
   /** At most once; then nothing more comes. */
@@ -65,7 +67,7 @@ export interface Binlog extends AsyncDisposable {
   /** Events stop soon, not at once: what the socket has delivered already still comes. */
   pause(): void;
   resume(): void;
-  /** Whether the server is heard at all: `performance.now()` of its last packet, which may be as late as the question. */
+  /** Whether the server is heard at all: the clock's `now()` of its last packet, which may be as late as the question. */
   readonly lastHeardMs: number;
   /** Everything before this position of the log was handed on. */
   readonly reached: { file: string; position: number };
@@ -80,7 +82,7 @@ interface RawZongji {
 
 /** Starts reading at `start`. Failures come by `onError`, those of connecting too. */
 export function openBinlog(options: BinlogOptions): Binlog {
-  const { db, start, onEvent } = options;
+  const { db, start, clock, onEvent } = options;
   let isOver = false;
   const onError = (error: unknown): void => {
     if (isOver) return;
@@ -131,7 +133,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
   });
   if (!('gtidSet' in start)) translator.file = start.file;
   const { connection } = inside;
-  let lastHeardMs = performance.now();
+  let lastHeardMs = clock.now();
   let reached = { file: '', position: 0 };
   const onHandled = ({ buffer, offset, end }: Packet): void => {
     const { file } = translator;
@@ -181,7 +183,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
     pause: () => connection.pause(),
     resume: () => connection.resume(),
     get lastHeardMs() {
-      if (isHeard) lastHeardMs = performance.now();
+      if (isHeard) lastHeardMs = clock.now();
       isHeard = false;
       return lastHeardMs;
     },
@@ -190,7 +192,7 @@ export function openBinlog(options: BinlogOptions): Binlog {
     },
     [Symbol.asyncDispose]: async () => {
       isOver = true;
-      await stop(zongji, settled.promise);
+      await stop(zongji, settled.promise, clock);
     },
   };
 }
@@ -242,22 +244,20 @@ function readCharsets(
 }
 
 /** zongji kills its dump thread on the server by the other connection; that may not answer. */
-async function stop(zongji: ZongJi, settled: Promise<void>): Promise<void> {
+async function stop(zongji: ZongJi, settled: Promise<void>, clock: Clock): Promise<void> {
   zongji.on('error', () => undefined);
   // Stopped in the midst of connecting, mysql2 complains on the console.
-  await withinMs(settled, 1_000);
+  await withinMs(settled, 1_000, clock);
   const stopped = new Promise<void>((resolve) => {
     zongji.once('stopped', () => resolve());
   });
   zongji.stop();
-  await withinMs(stopped, 2_000);
+  await withinMs(stopped, 2_000, clock);
 }
 
-async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, limit]);
-  clearTimeout(timer);
+async function withinMs(promise: Promise<void>, ms: number, clock: Clock): Promise<void> {
+  const limit = Promise.withResolvers<void>();
+  const timer = clock.timer(ms, limit.resolve);
+  await Promise.race([promise, limit.promise]);
+  timer.cancel();
 }

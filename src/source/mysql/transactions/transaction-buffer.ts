@@ -1,3 +1,4 @@
+import type { Clock } from '../../../model/clock.ts';
 import { estimateCommitMs } from '../dump/commit-time.ts';
 import type { CaptureEvent, TransactionEnd } from '../dump/events.ts';
 import { HeldRows } from './held-rows.ts';
@@ -29,7 +30,7 @@ export interface TransactionBufferOptions {
     ChangeBuffer,
     'begin' | 'rows' | 'undecided' | 'takeBack' | 'decide' | 'add' | 'mark' | 'end'
   >;
-  nowMs: () => number;
+  clock: Pick<Clock, 'epochMs'>;
   onLoss: (loss: Loss) => void;
   /** All eligible users are to be looked at again, beside what the log says. */
   onResync: (because: string) => void;
@@ -105,7 +106,8 @@ export class TransactionBuffer {
     this.#release();
     this.#close();
     this.#begun = event;
-    this.#commitMs = event.commitMs ?? estimateCommitMs(this.#options.nowMs(), event.seconds);
+    this.#commitMs =
+      event.commitMs ?? estimateCommitMs(this.#options.clock.epochMs(), event.seconds);
     this.#stamp = null;
     this.#isOpen = event.isOpen;
     if (event.isXa) this.#held = new HeldRows();
