@@ -2,6 +2,7 @@ import { openDatabase } from '../database/open.ts';
 import { runCapture } from '../capture/capture.ts';
 import { RowMessages } from '../capture/messages.ts';
 import { askEveryone, publishingTo } from '../capture/resync.ts';
+import { systemClock } from '../model/clock.ts';
 import { ruleFingerprint } from '../rule/fingerprint.ts';
 import { Rule } from '../rule/rule.ts';
 import { MysqlSource } from '../source/mysql/source.ts';
@@ -61,6 +62,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         metrics,
         outages,
         connectionsMax: CONNECTIONS_MAX,
+        clock: systemClock,
         mayStart: () => stream?.isCurrent ?? true,
         onTroubleChange: (trouble) => state.set('iterable', 'breaker', trouble?.detail ?? null),
       })
@@ -105,6 +107,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       sink,
       metrics,
       logger,
+      clock: systemClock,
       onTrouble: (part, reason) => {
         state.set(part, 'delivery', reason);
         outages.set(part === 'topics' ? topicsPart : part, 'delivery', reason);
