@@ -8,6 +8,7 @@ import { watchedLetters } from '../deliver/watched-letters.ts';
 import { SentMemory } from '../deliver/sent-memory.ts';
 import { type Delivery, StoppedError } from '../deliver/sink.ts';
 import { lookAt } from '../deliver/visibility.ts';
+import { systemClock } from '../model/clock.ts';
 import type { Rule } from '../rule/rule.ts';
 import { IterableSink } from '../sinks/iterable/sink.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
@@ -70,14 +71,17 @@ export class Batch implements AsyncDisposable {
       iterable: settings.iterable,
       sink: () => this.sink,
     });
-    this.#letters = watchedLetters(options.deadLetters, (reason) =>
-      outages.set('dead letters', 'store', reason),
+    this.#letters = watchedLetters(
+      options.deadLetters,
+      (reason) => outages.set('dead letters', 'store', reason),
+      systemClock,
     );
     this.rule = options.rule;
     this.sink = new IterableSink({
       settings: settings.iterable,
       outages,
       connectionsMax: RECONCILER_DEFAULTS.deliveriesMax,
+      clock: systemClock,
       onTroubleChange: (trouble) => this.#givingUp.sinkTrouble(trouble),
     });
     // Others that have ended by then have sent nothing since this process began.
@@ -99,8 +103,7 @@ export class Batch implements AsyncDisposable {
         },
         onVerified: (userId) => this.#record.verified(userId),
         onTrouble: (error) => this.#databaseTrouble(error),
-        now: () => performance.now(),
-        nowEpoch: () => Date.now(),
+        clock: systemClock,
       },
       {
         ...RECONCILER_DEFAULTS,
@@ -169,7 +172,7 @@ export class Batch implements AsyncDisposable {
     const { signal } = this.#context;
     const patience = AbortSignal.any([signal, AbortSignal.timeout(this.#giveUpMs)]);
     try {
-      await keepDeadLetters(this.#letters, letters, patience);
+      await keepDeadLetters(this.#letters, letters, patience, systemClock);
     } catch (error) {
       if (!signal.aborted) this.#givingUp.letterNotKept(error as Error);
       throw new StoppedError();

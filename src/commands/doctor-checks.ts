@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import pino from 'pino';
+import { systemClock } from '../model/clock.ts';
 import { checkSource } from '../source/mysql/checks/checks.ts';
 import { checkReplica } from '../source/mysql/checks/replica-check.ts';
 import { connect } from '../database/connect.ts';
@@ -143,7 +144,7 @@ export async function iterableChecks(
   iterable: IterableSettings,
   keyTrouble: string | null,
 ): Promise<ReportLine[]> {
-  await using http = new IterableHttp({ ...iterable, connectionsMax: 1 });
+  await using http = new IterableHttp({ ...iterable, connectionsMax: 1, clock: systemClock });
   return iterableLines(await http.checkKey(), iterable.baseUrl, keyTrouble);
 }
 

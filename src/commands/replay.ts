@@ -2,6 +2,7 @@ import { openDatabase } from '../database/open.ts';
 import { Intake } from '../deliver/intake.ts';
 import { readMessage } from '../deliver/read-message.ts';
 import { UsageError } from '../errors.ts';
+import { systemClock } from '../model/clock.ts';
 import { Rule } from '../rule/rule.ts';
 import { openTopics } from '../topics/open.ts';
 import type { PartitionBounds, Topics } from '../topics/port.ts';
@@ -106,8 +107,7 @@ export async function replay(context: CommandContext, options: ReplayOptions): P
       deadLetters: { add: (letters) => batch.keep(letters) },
       onOutcome: (_outcome, messages) => void (finishedMessages += messages),
       onUnreadable: (letter) => logger.warn({ id: letter.id }, letter.reason),
-      now: () => performance.now(),
-      nowEpoch: () => Date.now(),
+      clock: systemClock,
     });
     const work = (async () => {
       for await (const messages of topics.read(wanted, signal)) {

@@ -62,6 +62,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
         metrics,
         outages,
         connectionsMax: CONNECTIONS_MAX,
+        clock: systemClock,
         mayStart: () => stream?.isCurrent ?? true,
         onTroubleChange: (trouble) => state.set('iterable', 'breaker', trouble?.detail ?? null),
       })
@@ -106,6 +107,7 @@ export async function runStream(context: CommandContext, parts: Parts): Promise<
       sink,
       metrics,
       logger,
+      clock: systemClock,
       onTrouble: (part, reason) => {
         state.set(part, 'delivery', reason);
         outages.set(part === 'topics' ? topicsPart : part, 'delivery', reason);

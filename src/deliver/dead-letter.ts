@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../model/clock.ts';
 import type { DeadLetter, DeadLetterStore } from '../topics/port.ts';
 import { SET_ASIDE } from './delivery.ts';
 import type { Delivery } from './sink.ts';
@@ -33,12 +33,13 @@ export async function keepDeadLetters(
   store: Pick<DeadLetterStore, 'add'>,
   letters: readonly DeadLetter[],
   signal: AbortSignal,
+  clock: Clock,
 ): Promise<void> {
   for (;;) {
     try {
       return await store.add(letters);
     } catch (error) {
-      await sleep(KEEP_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      await clock.sleep(KEEP_RETRY_MS, signal).catch(() => undefined);
       if (signal.aborted) throw error;
     }
   }

@@ -1,3 +1,4 @@
+import type { Clock } from '../model/clock.ts';
 import type { DataModel } from '../model/data-model.ts';
 import { Prefilter, type PrefilterOptions, isBefore } from '../rule/prefilter.ts';
 import type { TopicFormat } from '../settings/types.ts';
@@ -18,8 +19,7 @@ export interface IntakeDeps extends PrefilterOptions {
   /** Told of so many messages that came to this. */
   onOutcome: (outcome: TriggerOutcome, messages: number) => void;
   onUnreadable: (letter: DeadLetter) => void;
-  now: () => number;
-  nowEpoch: () => number;
+  clock: Pick<Clock, 'now' | 'epochMs'>;
 }
 
 /** With the row that a change of our own form is about, where that can tell if it is visible. */
@@ -112,12 +112,12 @@ export class Intake {
   }
 
   #arrival(messages: readonly ReceivedMessage[]): Arrival {
-    const { now, nowEpoch } = this.#deps;
+    const { clock } = this.#deps;
     for (const { timestampMs } of messages) {
       if (timestampMs > this.#newestMs) this.#newestMs = timestampMs;
     }
-    const nowMs = Math.min(nowEpoch(), this.#newestMs);
-    return { seenAtMs: now(), oldest: this.#prefilter.oldest(nowMs) };
+    const nowMs = Math.min(clock.epochMs(), this.#newestMs);
+    return { seenAtMs: clock.now(), oldest: this.#prefilter.oldest(nowMs) };
   }
 
   /** Takes a view of our own form, without parsing it; false where it is to be parsed. */
@@ -230,7 +230,7 @@ export class Intake {
       reason: `the message cannot be read: ${problem}`,
       status: null,
       code: null,
-      time: new Date(this.#deps.nowEpoch()).toISOString(),
+      time: new Date(this.#deps.clock.epochMs()).toISOString(),
       source: { topic, partition, offset },
     };
   }

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../model/clock.ts';
 import { type LookAnswer, isGivenUp } from './looks.ts';
 import { type Trigger, askedFor } from './trigger.ts';
 
@@ -10,9 +11,7 @@ const STEP_MS = 1_000;
 
 export interface LateLooksDeps {
   accept: (triggers: readonly Trigger[]) => void;
-  /** Monotonic ms. */
-  now: () => number;
-  nowEpoch: () => number;
+  clock: Clock;
 }
 
 /**
@@ -25,7 +24,7 @@ export class LateLooks {
   readonly #deps: LateLooksDeps;
   /** When each is due, monotonic ms, in that order. */
   readonly #dueMs = new Map<string, number>();
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
 
   constructor(deps: LateLooksDeps) {
     this.#deps = deps;
@@ -37,8 +36,8 @@ export class LateLooks {
 
   /** Notes the users of triggers that are given up by this answer. */
   note(triggers: readonly Trigger[], { rows, visibility }: LookAnswer): void {
-    const nowMs = this.#deps.now();
-    const nowEpochMs = this.#deps.nowEpoch();
+    const nowMs = this.#deps.clock.now();
+    const nowEpochMs = this.#deps.clock.epochMs();
     const chosen = new Map(rows.map(({ userId, pageViewId }) => [userId, pageViewId]));
     for (const trigger of triggers) {
       const { userId } = trigger;
@@ -53,20 +52,20 @@ export class LateLooks {
   /** Forgets them all: nobody looks any more. */
   clear(): void {
     this.#dueMs.clear();
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = null;
   }
 
   #wait(ms: number): void {
-    this.#timer ??= setTimeout(() => {
+    this.#timer ??= this.#deps.clock.timer(ms, () => {
       this.#timer = null;
       this.#look();
-    }, ms);
+    });
   }
 
   #look(): void {
-    const nowMs = this.#deps.now();
-    const now = { ms: nowMs, epochMs: this.#deps.nowEpoch() };
+    const nowMs = this.#deps.clock.now();
+    const now = { ms: nowMs, epochMs: this.#deps.clock.epochMs() };
     const triggers: Trigger[] = [];
     for (const [userId, dueMs] of this.#dueMs) {
       if (dueMs > nowMs) break;

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../model/clock.ts';
 import type { GroupMember } from '../topics/port.ts';
 import type { TopicProgress } from './topic-progress.ts';
 
@@ -11,12 +12,13 @@ export interface OffsetCommitsDeps {
   isHeld: () => boolean;
   /** Told why offsets can't be saved, and with null when they are again. */
   onTrouble: (reason: string | null) => void;
+  clock: Clock;
 }
 
 /** Saves how far the group's partitions are finished, ten times a second. */
 export class OffsetCommits {
   readonly #deps: OffsetCommitsDeps;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #committing: Promise<void> = Promise.resolve();
   #isCommitting = false;
   #failed = 0;
@@ -26,14 +28,15 @@ export class OffsetCommits {
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
+    this.#timer = this.#deps.clock.timer(COMMIT_EVERY_MS, () => {
+      this.start();
       if (!this.#isCommitting) void this.#commit();
-    }, COMMIT_EVERY_MS);
+    });
   }
 
   /** The last commit; resolves when it has ended, saved or not. */
   stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer?.cancel();
     return this.#commit();
   }
 

@@ -15,7 +15,6 @@ export interface ReconcilerDeps extends SendingDeps {
   ) => void;
   /** Told when a look fails (the database), and with null when one works again. */
   onTrouble: (error: unknown) => void;
-  nowEpoch: () => number;
 }
 
 export interface ReconcilerOptions extends SendingOptions {

@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import type { Timer } from '../model/clock.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import { AddressOrder } from './address-order.ts';
 import { Conditions } from './conditions.ts';
@@ -36,7 +37,7 @@ interface Moment {
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #options: ReconcilerOptions;
-  readonly #queue = new UserQueue(() => this.#schedule());
+  readonly #queue: UserQueue;
   readonly #sending: Sending;
   readonly #addresses = new AddressOrder();
   readonly #limit;
@@ -47,12 +48,13 @@ export class Reconciler {
   #retries = 0;
   #unfinished = 0;
   #stopped = false;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   readonly #conditions = new Conditions();
 
   constructor(deps: ReconcilerDeps, options: ReconcilerOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#queue = new UserQueue(() => this.#schedule(), deps.clock);
     this.#sending = new Sending(deps, options);
     this.#limit = pLimit(options.deliveriesMax);
     this.#turns = new LookTurns(options.looksMax);
@@ -105,7 +107,7 @@ export class Reconciler {
    */
   stop(): void {
     this.#stopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#queue.clear();
     this.#conditions.check();
   }
@@ -124,7 +126,7 @@ export class Reconciler {
 
   #schedule(): void {
     while (!this.#stopped && this.#queue.queued + this.#queue.queuedBehind > 0) {
-      if (this.#turns.isPaused(this.#deps.now())) return this.#scheduleLater();
+      if (this.#turns.isPaused(this.#deps.clock.now())) return this.#scheduleLater();
       const load = this.#load();
       const room = placesForUsers(load, this.#options);
       const behind = placesBehind(load, this.#options);
@@ -154,26 +156,26 @@ export class Reconciler {
   /** How long it is better to let more users come together; 0 where there are enough. */
   #gatherMs(): number {
     if (this.#queue.queued >= enoughForALook(this.#options)) return 0;
-    return this.#turns.gatherMs(this.#deps.now());
+    return this.#turns.gatherMs(this.#deps.clock.now());
   }
 
   #scheduleLater(delayMs = SCHEDULE_MS): void {
-    this.#timer ??= setTimeout(() => {
+    this.#timer ??= this.#deps.clock.timer(delayMs, () => {
       this.#timer = null;
       this.#schedule();
-    }, delayMs);
+    });
   }
 
   async #look(taken: readonly TakenUser[], generation: number): Promise<void> {
     if (taken.length === 0) return;
-    const beganMs = this.#deps.now();
+    const beganMs = this.#deps.clock.now();
     this.#turns.begin(beganMs);
     try {
       const { visibility, rows } = await this.#deps.look(
         taken.map((user) => user.userId),
         taken.flatMap((user) => user.triggers),
       );
-      if (this.#turns.answered(this.#deps.now() - beganMs)) this.#deps.onTrouble(null);
+      if (this.#turns.answered(this.#deps.clock.now() - beganMs)) this.#deps.onTrouble(null);
       const byUser = new Map(rows.map((row) => [row.userId, row]));
       const moment = { generation, beganMs, visibility };
       for (const user of taken) this.#decide(user, byUser.get(user.userId) ?? null, moment);
@@ -187,7 +189,7 @@ export class Reconciler {
   }
 
   #lookFailed(taken: readonly TakenUser[], generation: number, error: unknown): void {
-    const delayMs = this.#turns.failed(this.#deps.now());
+    const delayMs = this.#turns.failed(this.#deps.clock.now());
     for (const user of taken) this.#giveBack(user, generation, user.triggers, delayMs);
     this.#deps.onTrouble(error);
   }
@@ -195,9 +197,9 @@ export class Reconciler {
   #decide(user: TakenUser, row: EligibleUser | null, moment: Moment): void {
     const { generation, visibility } = moment;
     if (generation !== this.#generation) return this.#giveBack(user, generation, [], 0);
-    const { now, nowEpoch, memory } = this.#deps;
+    const { clock, memory } = this.#deps;
     const chosen = row === null ? null : row.pageViewId;
-    const judged = judgeAll(user.triggers, chosen, visibility, now(), nowEpoch());
+    const judged = judgeAll(user.triggers, chosen, visibility, clock.now(), clock.epochMs());
     const { unsure, seen } = judged;
     if (seen.length + unsure.length === 0) return this.#again(user, generation, judged, []);
     if (row === null || memory.holds(row)) {
@@ -233,7 +235,7 @@ export class Reconciler {
     this.#deliveries += 1;
     const { again, delayMs } = await this.#limit(() => this.#sending.send(errand));
     this.#deliveries -= 1;
-    this.#addresses.end(row, this.#deps.now());
+    this.#addresses.end(row, this.#deps.clock.now());
     if (delayMs === null) this.#again(user, generation, judged, again);
     else this.#defer(user, generation, [...early, ...again], delayMs);
     this.#schedule();

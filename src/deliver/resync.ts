@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../model/clock.ts';
 import type { Logger } from '../observe/logger.ts';
 import { keyOf } from '../topics/key-of.ts';
 import type { TopicOffset } from '../topics/port.ts';
@@ -21,6 +21,7 @@ export interface ResyncDeps {
   /** Told of each try that failed, and with null when one has worked after that. */
   onTrouble: (error: unknown) => void;
   logger: Logger;
+  clock: Clock;
 }
 
 interface Owed {
@@ -84,7 +85,7 @@ export class Resync {
         if (signal.aborted) continue;
         hasFailed = true;
         this.#deps.onTrouble(error);
-        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+        await this.#deps.clock.sleep(RETRY_MS, signal).catch(() => undefined);
       }
     }
     if (hasFailed) this.#deps.onTrouble(null);

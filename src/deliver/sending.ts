@@ -1,3 +1,4 @@
+import type { Clock } from '../model/clock.ts';
 import type { EligibleUser } from '../rule/eligible-user.ts';
 import { isKnownToSink, isSent, setAside } from './delivery.ts';
 import { FailingUsers, type Patience } from './failing-users.ts';
@@ -31,7 +32,7 @@ export interface SendingDeps {
   /** Told when the look after a delivery (`verifies`) found nothing to send any more. */
   onVerified?: (userId: string) => void;
   onTrouble: (error: unknown) => void;
-  now: () => number;
+  clock: Clock;
 }
 
 export interface SendingOptions {
@@ -110,11 +111,11 @@ export class Sending {
   }
 
   #wantedFor({ isOurs, isCurrent, hasNews }: Errand): IsWanted {
-    const { now, sink } = this.#deps;
-    const lookedMs = now();
+    const { clock, sink } = this.#deps;
+    const lookedMs = clock.now();
     const holdUpsBefore = sink.pace.holdUps;
     const isStale = (attempt: number): boolean =>
-      now() - lookedMs > STALE_MS &&
+      clock.now() - lookedMs > STALE_MS &&
       (attempt > 1 || sink.pace.holdUps !== holdUpsBefore) &&
       hasNews();
     // A stop leaves out the look after a delivery: what began then would not be finished by it.

@@ -1,5 +1,6 @@
 import type { Database } from '../database/open.ts';
 import type { Query } from '../database/open.ts';
+import type { Clock } from '../model/clock.ts';
 import { Rule, type RuleDatabase } from '../rule/rule.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -50,6 +51,7 @@ export interface StreamDeps {
   sink: Sink;
   metrics: Metrics;
   logger: Logger;
+  clock: Clock;
   /** Told what keeps a part of delivery from moving, or null. */
   onTrouble: (part: StreamPart, reason: string | null) => void;
   /** Asks for a look at every eligible user, durably; returns early once `signal` has aborted. */
@@ -77,31 +79,35 @@ export class DeliveryStream {
     this.#deps = deps;
     const rule = new Rule(deps.query, deps.rule, deps.db);
     const lines = new DeliveryLines(deps.logger);
-    const clocks = { now: () => performance.now(), nowEpoch: () => Date.now() };
-    const deadLetters = watchedLetters(deps.topics.deadLetters, (reason) =>
-      deps.onTrouble('dead letters', reason),
+    const { clock } = deps;
+    const deadLetters = watchedLetters(
+      deps.topics.deadLetters,
+      (reason) => deps.onTrouble('dead letters', reason),
+      clock,
     );
     this.#resync = new Resync({
       lookAtEveryone: deps.lookAtEveryone,
       commit: async (places) => await this.#member?.commit(places),
       onTrouble: (error) => this.#resyncTrouble(error),
       logger: deps.logger,
+      clock,
     });
     this.#commits = new OffsetCommits({
       member: () => this.#member,
       progress: () => this.#intake.progress,
       isHeld: () => this.#resync.isOwed,
       onTrouble: (reason) => deps.onTrouble('topics', reason),
+      clock,
     });
     const keep = (letters: Parameters<typeof keepDeadLetters>[1]): Promise<void> =>
-      keepDeadLetters(deadLetters, letters, this.#stop.signal);
+      keepDeadLetters(deadLetters, letters, this.#stop.signal, clock);
     this.#late = new LateLooks({
-      ...clocks,
+      clock,
       accept: (triggers) => this.#reconciler.accept(triggers),
     });
     this.#reconciler = new Reconciler(
       {
-        ...clocks,
+        clock,
         look: async (ids, triggers) => {
           const answer = await deps.session((session) => lookAt(rule, session, ids, triggers));
           this.#late.note(triggers, answer);
@@ -113,7 +119,7 @@ export class DeliveryStream {
         onFailed: (failed, newest) => lines.failed(failed, newest),
         onPassedOver: (...look) => lines.passedOver(...look),
         onDelivery: async (delivery, newest) => {
-          const now = Date.now();
+          const now = clock.epochMs();
           lines.delivered(delivery, newest);
           const letter = deadLetterOf(delivery, now);
           if (letter !== null) {
@@ -128,7 +134,7 @@ export class DeliveryStream {
       options,
     );
     this.#intake = new Intake({
-      ...clocks,
+      clock,
       reconciler: this.#reconciler,
       format: deps.format,
       model: deps.db.model,
@@ -219,10 +225,10 @@ export class DeliveryStream {
     this.#stop.abort();
     this.#resync.stop();
     // A broker that is away must not hold up the stop: what is not committed comes again.
-    await within(this.#commits.stop(), STOP_STEP_MS_MAX);
+    await within(this.#commits.stop(), STOP_STEP_MS_MAX, this.#deps.clock);
     this.#leaving.resolve();
     const leaving = this.#member?.[Symbol.asyncDispose]();
-    await within(Promise.resolve(leaving), STOP_STEP_MS_MAX);
+    await within(Promise.resolve(leaving), STOP_STEP_MS_MAX, this.#deps.clock);
   }
 
   #resyncOf(places: readonly TopicOffset[], reason: ResyncCause): void {

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../model/clock.ts';
 import type { Trigger } from './trigger.ts';
 
 /** More triggers of one user than this are looked at in turns: a look is bounded. */
@@ -14,13 +15,15 @@ const TRIGGERS_A_LOOK_MAX = 1_000;
 export class UserQueue {
   readonly #users = new Map<string, Entry>();
   readonly #onRested: () => void;
+  readonly #clock: Clock;
   readonly #rested = new Line();
   readonly #first = new Line();
   readonly #behind = new Line();
 
   /** `onRested` is told when a user who rested is queued again. */
-  constructor(onRested: () => void) {
+  constructor(onRested: () => void, clock: Clock) {
     this.#onRested = onRested;
+    this.#clock = clock;
   }
 
   /** Users that could be taken now, without those that failed. */
@@ -92,10 +95,10 @@ export class UserQueue {
     entry.attempts += 1;
     if (isNews || delayMs <= 0) return this.#enqueue(entry, this.#rested);
     entry.state = 'resting';
-    entry.timer = setTimeout(() => {
+    entry.timer = this.#clock.timer(delayMs, () => {
       this.#enqueue(entry, this.#rested);
       this.#onRested();
-    }, delayMs);
+    });
   }
 
   /** Gives the triggers of a failed try back: behind the others, and not before `delayMs`. */
@@ -113,7 +116,7 @@ export class UserQueue {
     this.#first.clear();
     this.#behind.clear();
     for (const entry of this.#users.values()) {
-      if (entry.timer !== null) clearTimeout(entry.timer);
+      entry.timer?.cancel();
       entry.timer = null;
       entry.triggers = [];
       if (entry.state !== 'busy') this.#users.delete(entry.userId);
@@ -139,7 +142,7 @@ export class UserQueue {
   }
 
   #enqueue(entry: Entry, line = this.#first): void {
-    if (entry.timer !== null) clearTimeout(entry.timer);
+    entry.timer?.cancel();
     entry.timer = null;
     entry.state = 'queued';
     (entry.isBehind ? this.#behind : line).push(entry);
@@ -162,7 +165,7 @@ interface Entry {
   attempts: number;
   /** Its last try failed. */
   isBehind: boolean;
-  timer: NodeJS.Timeout | null;
+  timer: Timer | null;
 }
 
 /** First in, first out; taking the first costs the same however long it is. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../model/clock.ts';
 import type { DeadLetterStore } from '../topics/port.ts';
 
 /** An add that takes longer is one that the store does not take. */
@@ -6,12 +7,15 @@ const KEEPING_MS_MAX = 5_000;
 type Adding = Pick<DeadLetterStore, 'add'>;
 
 /** The same store; `onTrouble` is told why it takes no letters, and null when it has taken one. */
-export function watchedLetters(store: Adding, onTrouble: (reason: string | null) => void): Adding {
+export function watchedLetters(
+  store: Adding,
+  onTrouble: (reason: string | null) => void,
+  clock: Clock,
+): Adding {
   return {
     async add(letters) {
-      const late = setTimeout(
-        () => onTrouble(`a letter is not kept after ${KEEPING_MS_MAX / 1000} s`),
-        KEEPING_MS_MAX,
+      const late = clock.timer(KEEPING_MS_MAX, () =>
+        onTrouble(`a letter is not kept after ${KEEPING_MS_MAX / 1000} s`),
       );
       try {
         await store.add(letters);
@@ -20,7 +24,7 @@ export function watchedLetters(store: Adding, onTrouble: (reason: string | null)
         onTrouble(`letters cannot be kept: ${(error as Error).message}`);
         throw error;
       } finally {
-        clearTimeout(late);
+        late.cancel();
       }
     },
   };

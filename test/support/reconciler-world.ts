@@ -10,6 +10,7 @@ import {
   StoppedError,
 } from '../../src/deliver/sink.ts';
 import type { Trigger, TriggerOutcome } from '../../src/deliver/trigger.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 import { callsOf } from './deliveries.ts';
 import { triggerFor } from './triggers.ts';
@@ -75,8 +76,7 @@ export class World {
           return Promise.resolve();
         },
         onTrouble: () => undefined,
-        now: () => performance.now() + this.aheadMs,
-        nowEpoch: () => Date.now(),
+        clock: { ...systemClock, now: () => performance.now() + this.aheadMs },
       },
       { ...RECONCILER_DEFAULTS, ...options },
     );

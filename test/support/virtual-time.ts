@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { type Clock, systemClock } from '../../src/model/clock.ts';
 
 interface Timer {
   dueMs: number;
@@ -15,6 +16,8 @@ export class VirtualTime implements Disposable {
   nowMs = 0;
   readonly #timers = new Map<number, Timer>();
   readonly #real = { setTimeout, clearTimeout, now: Date.now.bind(Date) };
+  /** The same time, for what has its clock passed in. */
+  readonly clock: Clock = { ...systemClock, now: () => this.nowMs };
   #seq = 0;
 
   constructor() {

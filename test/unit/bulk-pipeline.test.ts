@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BulkPipeline } from '../../src/commands/bulk-pipeline.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { callSized } from '../../src/sinks/iterable/call-sized.ts';
 import type { EligibleUser } from '../../src/rule/eligible-user.ts';
 import { user } from '../support/reconciler-world.ts';
@@ -96,7 +97,7 @@ describe('callSized', () => {
   it('keeps users and order, sends the first as they are, and fills the calls after it', async () => {
     const pages: (readonly EligibleUser[])[] = [];
     const sizes = [300, ...Array.from({ length: 9 }, () => 400)];
-    for await (const page of callSized(source(sizes))) pages.push(page);
+    for await (const page of callSized(source(sizes), systemClock)) pages.push(page);
     expect(pages.map(({ length }) => length)).toEqual([300, 1000, 1000, 1000, 600]);
     const ids = pages.flat().map(({ userId }) => Number(userId));
     expect(ids).toEqual(Array.from({ length: 3_900 }, (_, i) => i + 1));
@@ -108,7 +109,7 @@ describe('callSized', () => {
     const all = async function* (): AsyncGenerator<EligibleUser[]> {
       yield Array.from({ length: 8 }, () => wide);
     };
-    for await (const page of callSized(all())) pages.push(page.length);
+    for await (const page of callSized(all(), systemClock)) pages.push(page.length);
     expect(pages).toEqual([3, 3, 2]);
   });
 });

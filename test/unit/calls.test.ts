@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/model/clock.ts';
 import { CircuitBreaker } from '../../src/sinks/iterable/circuit-breaker.ts';
 import { StoppedError } from '../../src/deliver/sink.ts';
 import { IterableCalls } from '../../src/sinks/iterable/calls.ts';
@@ -24,7 +25,7 @@ class World {
   answers: Reply[] = [];
   keyAnswers: KeyAnswer[] = [];
   readonly breaker = new CircuitBreaker({
-    now: () => performance.now(),
+    clock: systemClock,
     random: Math.random,
     onChange: () => undefined,
   });
@@ -32,7 +33,7 @@ class World {
 
   constructor() {
     const limiter = (): RateLimiter => {
-      const one = new RateLimiter({ limitPerSecond: 500, now: () => performance.now() });
+      const one = new RateLimiter({ limitPerSecond: 500, clock: systemClock });
       one.setShare(1);
       const take = one.take.bind(one);
       one.take = async (...asked): Promise<Start | null> => {
@@ -62,6 +63,7 @@ class World {
         '/api/users/bulkUpdate': limiter(),
         '/api/events/trackBulk': limiter(),
       },
+      clock: systemClock,
       random: () => 0,
       onAnswer: () => undefined,
     });

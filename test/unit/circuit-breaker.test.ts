@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/model/clock.ts';
 import { CircuitBreaker } from '../../src/sinks/iterable/circuit-breaker.ts';
 import type { Reply } from '../../src/sinks/iterable/read-response.ts';
 
@@ -9,8 +10,9 @@ const OK: Reply = { kind: 'ok', status: 200, body: {} };
 
 describe('CircuitBreaker', () => {
   let nowMs = 0;
+  const clock = { ...systemClock, now: () => nowMs };
   const newBreaker = (): CircuitBreaker =>
-    new CircuitBreaker({ now: () => nowMs, random: () => 0, onChange: () => undefined });
+    new CircuitBreaker({ clock, random: () => 0, onChange: () => undefined });
 
   // Guards the count in #close: a delivery that began while it was open has waited as well.
   it('counts an outage when it is over, for those who came before and during it', async () => {

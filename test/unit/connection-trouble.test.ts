@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/model/clock.ts';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import { connectionTrouble } from '../../src/connection-trouble.ts';
 import { explainDatabaseError } from '../../src/database/explain.ts';
@@ -72,7 +73,7 @@ describe('a connection that does not come about', () => {
     await new Promise((resolve) => server.close(resolve));
     const said = async (baseUrl: string, proxy: { url: string; except: string } | null) => {
       const options = { apiKey: 'planted-key', timeoutMs: 5_000, connectionsMax: 1 };
-      await using http = new IterableHttp({ ...options, baseUrl, proxy });
+      await using http = new IterableHttp({ ...options, baseUrl, proxy, clock: systemClock });
       const reply = await http.checkKey();
       return reply.kind === 'retry' ? reply.message : reply.kind;
     };

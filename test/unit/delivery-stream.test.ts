@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/model/clock.ts';
 import { DEFAULT_MODEL } from '../../src/model/data-model.ts';
 import type { Sink } from '../../src/deliver/sink.ts';
 import { DeliveryStream } from '../../src/deliver/stream.ts';
@@ -67,6 +68,7 @@ class World {
       } as unknown as Sink,
       metrics: createMetrics(),
       logger: pino({ level: 'silent' }),
+      clock: systemClock,
       onTrouble: () => undefined,
       lookAtEveryone: () => this.looked.promise,
     });

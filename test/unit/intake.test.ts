@@ -42,7 +42,7 @@ function message(offset: number): ReceivedMessage {
 /** Of pricing views; what is to be looked at goes to `triggers`, and there is always room. */
 function intakeFor(
   triggers: Trigger[],
-  more: Partial<Pick<IntakeDeps, 'onOutcome' | 'onUnreadable' | 'nowEpoch'>> = {},
+  more: Partial<Pick<IntakeDeps, 'onOutcome' | 'onUnreadable' | 'clock'>> = {},
 ): Intake {
   return new Intake({
     reconciler: {
@@ -57,8 +57,7 @@ function intakeFor(
     deadLetters: { add: () => Promise.resolve() },
     onOutcome: () => undefined,
     onUnreadable: () => undefined,
-    now: () => 0,
-    nowEpoch: () => 0,
+    clock: { now: () => 0, epochMs: () => 0 },
     ...more,
   });
 }
@@ -91,7 +90,7 @@ describe('Intake', () => {
     let nowMs = NOW;
     const intake = intakeFor(triggers, {
       onOutcome: (outcome, messages) => told.push([outcome, messages]),
-      nowEpoch: () => nowMs,
+      clock: { now: () => 0, epochMs: () => nowMs },
     });
     let offset = 0;
     const view = (page: string, viewedMs: number, timestampMs = NOW): ReceivedMessage => {
@@ -191,7 +190,7 @@ describe('Intake', () => {
       const intake = intakeFor(triggers, {
         onOutcome: (outcome, messages) => told.push([outcome, messages]),
         onUnreadable: ({ reason }) => letters.push(reason),
-        nowEpoch: () => NOW,
+        clock: { now: () => 0, epochMs: () => NOW },
       });
       const headers = { position: 'p' };
       const at = { topic: 'views', partition: 0, offset: 7, timestampMs: NOW };

@@ -1,6 +1,7 @@
 import { type AddressInfo } from 'node:net';
 import { type ServerResponse, createServer } from 'node:http';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/model/clock.ts';
 import { IterableHttp } from '../../src/sinks/iterable/http.ts';
 
 async function serving(
@@ -13,7 +14,14 @@ async function serving(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    http: (timeoutMs) => new IterableHttp({ apiKey: 'key', baseUrl, timeoutMs, connectionsMax: 2 }),
+    http: (timeoutMs) =>
+      new IterableHttp({
+        apiKey: 'key',
+        baseUrl,
+        timeoutMs,
+        connectionsMax: 2,
+        clock: systemClock,
+      }),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { deadLetterOf } from '../../src/deliver/dead-letter.ts';
 import { setAside } from '../../src/deliver/delivery.ts';
 import type { Delivery, FailedDelivery } from '../../src/deliver/sink.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { Outages } from '../../src/observe/outages.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
 import { IterableSink } from '../../src/sinks/iterable/sink.ts';
@@ -23,6 +24,7 @@ function sinkTo(baseUrl: string): IterableSink {
     },
     outages: new Outages(pino({ level: 'silent' })),
     connectionsMax: 2,
+    clock: systemClock,
   });
   sink.setShare(1, Number.NEGATIVE_INFINITY);
   return sink;

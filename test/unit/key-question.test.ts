@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/model/clock.ts';
 import { KeyQuestion } from '../../src/sinks/iterable/key-question.ts';
 import type { KeyReply } from '../../src/sinks/iterable/read-response.ts';
 
@@ -9,7 +10,7 @@ const AWAY: KeyReply = { kind: 'retry', status: 503, message: '', retryAfterMs: 
 describe('KeyQuestion', () => {
   it('answers in three words', async () => {
     const answers = [ACCEPTED, REFUSED, AWAY];
-    const question = new KeyQuestion(() => Promise.resolve(answers.shift() ?? AWAY));
+    const question = new KeyQuestion(() => Promise.resolve(answers.shift() ?? AWAY), systemClock);
     expect(await question.ask()).toBe('accepted');
     expect(await question.ask()).toBe('refused');
     expect(await question.ask()).toBe('unanswered');
@@ -26,7 +27,7 @@ describe('KeyQuestion', () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       out -= 1;
       return ACCEPTED;
-    });
+    }, systemClock);
     await Promise.all(Array.from({ length: 100 }, () => question.ask()));
     expect([asked, most]).toEqual([1, 1]);
   });
@@ -35,7 +36,7 @@ describe('KeyQuestion', () => {
   it('gives nobody an answer to a question that began before it was asked', async () => {
     const first = Promise.withResolvers<KeyReply>();
     const answers = [first.promise, Promise.resolve(REFUSED)];
-    const question = new KeyQuestion(() => answers.shift() ?? Promise.resolve(AWAY));
+    const question = new KeyQuestion(() => answers.shift() ?? Promise.resolve(AWAY), systemClock);
     const before = question.ask();
     await new Promise((resolve) => setImmediate(resolve));
     const after = question.ask();

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LATE_MS, LateLooks } from '../../src/deliver/late-looks.ts';
 import type { Visibility } from '../../src/deliver/looks.ts';
 import { type Trigger, viewInserted } from '../../src/deliver/trigger.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { triggerFor } from '../support/triggers.ts';
 
 const NOBODY_KNOWS: Visibility = { views: new Set(), hasExecuted: () => null };
@@ -13,8 +14,7 @@ function world() {
   const accepted: Trigger[] = [];
   const late = new LateLooks({
     accept: (triggers) => void accepted.push(...triggers),
-    now: () => performance.now(),
-    nowEpoch: () => Date.now(),
+    clock: systemClock,
   });
   /** A view that was waited for in vain. */
   const waited = (userId: string): Trigger =>

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/model/clock.ts';
 import { RateLimiter } from '../../src/sinks/iterable/rate-limiter.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 
@@ -67,9 +68,7 @@ async function backlog(
   using time = new VirtualTime();
   const server = new StrictServer(time, servers);
   const all = parts.reduce((sum, part) => sum + part, 0);
-  const limiters = parts.map(
-    () => new RateLimiter({ limitPerSecond: LIMIT, now: () => time.nowMs }),
-  );
+  const limiters = parts.map(() => new RateLimiter({ limitPerSecond: LIMIT, clock: time.clock }));
   for (const [i, limiter] of limiters.entries()) {
     limiter.setShare((parts[i] ?? 0) / all);
     server.call(limiter, LIMIT * (seconds + 2));
@@ -83,7 +82,7 @@ async function backlog(
 describe('RateLimiter', () => {
   // Guards the loop over unwanted waiters in #pump.
   it('spends nothing on who is not wanted any more when the turn comes', async () => {
-    const limiter = new RateLimiter({ limitPerSecond: 1, now: () => performance.now() });
+    const limiter = new RateLimiter({ limitPerSecond: 1, clock: systemClock });
     const unwanted = Array.from({ length: 1000 }, () => limiter.take(() => false));
     const wanted = limiter.take();
     limiter.setShare(1);
@@ -93,14 +92,14 @@ describe('RateLimiter', () => {
   });
 
   it('lets calls through where the share is less than one a second', async () => {
-    const limiter = new RateLimiter({ limitPerSecond: 5, now: () => performance.now() });
+    const limiter = new RateLimiter({ limitPerSecond: 5, clock: systemClock });
     limiter.setShare(0.1);
     expect(await limiter.take()).not.toBeNull();
     limiter.close(new Error('over'));
   });
 
   it('gives those behind only what the others leave', async () => {
-    const limiter = new RateLimiter({ limitPerSecond: 200, now: () => performance.now() });
+    const limiter = new RateLimiter({ limitPerSecond: 200, clock: systemClock });
     const order: string[] = [];
     const take = async (name: 'first' | 'behind'): Promise<void> => {
       await limiter.take(() => true, name === 'behind');
@@ -148,7 +147,7 @@ describe('RateLimiter', () => {
     ]);
     using time = new VirtualTime();
     const server = new StrictServer(time);
-    const limiter = new RateLimiter({ limitPerSecond: LIMIT, now: () => time.nowMs });
+    const limiter = new RateLimiter({ limitPerSecond: LIMIT, clock: time.clock });
     limiter.setShare(1);
     const waits: number[] = [];
     let asked = 0;
@@ -191,7 +190,7 @@ describe('RateLimiter', () => {
       fc.asyncProperty(changes, stalls(6, 50), async (rebalances, pauses) => {
         using time = new VirtualTime();
         const server = new StrictServer(time);
-        const options = { limitPerSecond: LIMIT, now: () => time.nowMs };
+        const options = { limitPerSecond: LIMIT, clock: time.clock };
         const limiters = [new RateLimiter(options), new RateLimiter(options)] as const;
         limiters[0].setShare(1);
         for (const limiter of limiters) server.call(limiter, 4_000);

@@ -3,6 +3,7 @@ import type { CaptureState, CaptureStatus } from '../../src/capture/status.ts';
 import { LiveState } from '../../src/commands/live-state.ts';
 import type { DeliveryStream } from '../../src/deliver/stream.ts';
 import { watchedLetters } from '../../src/deliver/watched-letters.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { Figure } from '../../src/observe/figure.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { Readiness } from '../../src/observe/readiness.ts';
@@ -118,7 +119,7 @@ describe('the store of dead letters, as it is watched', () => {
     const told: (string | null)[] = [];
     let isAway = true;
     const add = () => (isAway ? Promise.reject(new Error('full')) : Promise.resolve());
-    const store = watchedLetters({ add }, (reason) => told.push(reason));
+    const store = watchedLetters({ add }, (reason) => told.push(reason), systemClock);
     await expect(store.add([LETTER])).rejects.toThrow('full');
     isAway = false;
     await store.add([LETTER]);

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it, vi } from 'vitest';
 import { Resync } from '../../src/deliver/resync.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import type { TopicOffset } from '../../src/topics/port.ts';
 
 const place = (partition: number, offset = 5): TopicOffset => ({
@@ -26,6 +27,7 @@ class World {
     },
     onTrouble: (error) => this.troubles.push(error),
     logger: pino({ level: 'silent' }),
+    clock: systemClock,
   });
 
   async looksAre(count: number): Promise<void> {

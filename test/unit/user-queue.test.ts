@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Trigger } from '../../src/deliver/trigger.ts';
 import { UserQueue } from '../../src/deliver/user-queue.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { triggerFor } from '../support/triggers.ts';
 
 const trigger = (userId: string, nth = 1): Trigger => triggerFor(userId, { seenAtMs: nth });
@@ -8,7 +9,7 @@ const trigger = (userId: string, nth = 1): Trigger => triggerFor(userId, { seenA
 describe('UserQueue', () => {
   it('keeps those that failed in a line of their own, with all that comes for them meanwhile', async () => {
     const rested = Promise.withResolvers<void>();
-    const queue = new UserQueue(() => rested.resolve());
+    const queue = new UserQueue(() => rested.resolve(), systemClock);
     queue.add(trigger('1'));
     const [one] = queue.take(1);
     queue.defer('1', one?.triggers ?? [], 5);
@@ -27,7 +28,7 @@ describe('UserQueue', () => {
   });
 
   it('looks at one user with very many triggers in turns', () => {
-    const queue = new UserQueue(() => undefined);
+    const queue = new UserQueue(() => undefined, systemClock);
     for (let nth = 1; nth <= 2_500; nth++) queue.add(trigger('1', nth));
     const seen: number[] = [];
     for (let [one] = queue.take(1); one !== undefined; [one] = queue.take(1)) {

@@ -6,6 +6,7 @@ import type {
   Failure,
   Outcome,
 } from '../../deliver/sink.ts';
+import type { Clock } from '../../model/clock.ts';
 import type { EligibleUser } from '../../rule/eligible-user.ts';
 import { callSized, chunks } from './call-sized.ts';
 import type { Caller } from './caller.ts';
@@ -59,13 +60,15 @@ class Page {
 /** Sends users by users/bulkUpdate and, after it, events/trackBulk. */
 export class IterableBulk implements BulkSink {
   readonly #calls: Pick<IterableCalls, 'call' | 'backOff'>;
+  readonly #clock: Clock;
 
-  constructor(calls: Pick<IterableCalls, 'call' | 'backOff'>) {
+  constructor(calls: Pick<IterableCalls, 'call' | 'backOff'>, clock: Clock) {
     this.#calls = calls;
+    this.#clock = clock;
   }
 
   pages(source: AsyncIterable<readonly EligibleUser[]>): AsyncIterable<readonly EligibleUser[]> {
-    return callSized(source);
+    return callSized(source, this.#clock);
   }
 
   async deliver(

@@ -1,3 +1,4 @@
+import type { Clock } from '../../model/clock.ts';
 import type { DataFields, EligibleUser } from '../../rule/eligible-user.ts';
 import { type Deliverable, hasUsableEmail, trackedEvent, userUpdate } from './payloads.ts';
 
@@ -64,6 +65,7 @@ export function chunks(users: readonly Deliverable[]): Deliverable[][] {
 /** The same users in the same order, in pages for one call each; the first one goes as it is. */
 export async function* callSized(
   source: AsyncIterable<readonly EligibleUser[]>,
+  clock: Clock,
 ): AsyncGenerator<readonly EligibleUser[]> {
   let page = new CallSized<EligibleUser>();
   let yieldedMs = Number.NEGATIVE_INFINITY;
@@ -71,13 +73,13 @@ export async function* callSized(
     for (const user of users) {
       if (page.add(user)) continue;
       yield page.users;
-      yieldedMs = performance.now();
+      yieldedMs = clock.now();
       page = new CallSized();
       page.add(user);
     }
-    if (page.users.length === 0 || performance.now() - yieldedMs < FILL_MS_MAX) continue;
+    if (page.users.length === 0 || clock.now() - yieldedMs < FILL_MS_MAX) continue;
     yield page.users;
-    yieldedMs = performance.now();
+    yieldedMs = clock.now();
     page = new CallSized();
   }
   if (page.users.length > 0) yield page.users;

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Failure, type IsWanted, type Outcome, StoppedError } from '../../deliver/sink.ts';
+import type { Clock } from '../../model/clock.ts';
 import { CALL_RETRIES, retryDelayMs } from '../../retry-schedule.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import { ANYBODY, type Caller } from './caller.ts';
@@ -17,6 +17,7 @@ export interface CallsOptions {
   breaker: CircuitBreaker;
   key: Pick<KeyQuestion, 'ask'>;
   limiters: Readonly<Record<Endpoint, RateLimiter>>;
+  clock: Clock;
   random: () => number;
   /** Told of every answer: `status` is the HTTP status, or `error` when there was none. */
   onAnswer: (endpoint: Endpoint, status: number | 'error') => void;
@@ -71,7 +72,7 @@ export class IterableCalls {
   async backOff(tries: number, retryAfterMs: number | null): Promise<void> {
     const ms = retryDelayMs(CALL_RETRIES, tries, this.#options.random(), retryAfterMs);
     try {
-      await sleep(ms, undefined, { signal: this.#stop.signal });
+      await this.#options.clock.sleep(ms, this.#stop.signal);
     } catch {
       throw new StoppedError();
     }
@@ -91,12 +92,12 @@ export class IterableCalls {
     caller: Caller,
     isWanted: () => boolean,
   ): Promise<{ reply: Reply; ms: number }> {
-    const { breaker, limiters, http, onAnswer, onRetry } = this.#options;
+    const { breaker, limiters, http, clock, onAnswer, onRetry } = this.#options;
     const { probe, start } = await this.#admitted(limiters[endpoint], caller, isWanted);
     this.#inFlight += 1;
-    const beganMs = performance.now();
+    const beganMs = clock.now();
     const answer = await http.post(endpoint, body);
-    const ms = performance.now() - beganMs;
+    const ms = clock.now() - beganMs;
     this.#inFlight -= 1;
     if (answer.status !== null) limiters[endpoint].answered(start);
     onAnswer(endpoint, answer.status ?? 'error');

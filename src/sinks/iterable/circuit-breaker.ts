@@ -1,4 +1,5 @@
 import type { SinkTrouble } from '../../deliver/sink.ts';
+import type { Clock, Timer } from '../../model/clock.ts';
 import { type RetrySchedule, retryDelayMs } from '../../retry-schedule.ts';
 import { ANYBODY, type Caller } from './caller.ts';
 import { FailureRun } from './failure-run.ts';
@@ -20,8 +21,7 @@ export const PROBES: RetrySchedule = { firstMs: 250, factor: 2, maxMs: 3_000 };
 const SLOW_DOWNS: RetrySchedule = { firstMs: 60, factor: 2, maxMs: 3_000 };
 
 export interface CircuitBreakerOptions {
-  /** Monotonic, in milliseconds. */
-  now: () => number;
+  clock: Clock;
   random: () => number;
   /** Told when it opens, when it is open for another reason, and with null when it closes. */
   onChange: (trouble: SinkTrouble | null) => void;
@@ -52,12 +52,12 @@ export class CircuitBreaker {
   #probesLeft = 0;
   #closedAtMs: number;
   #closedMs = 0;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #stopped: Error | null = null;
 
   constructor(options: CircuitBreakerOptions) {
     this.#options = options;
-    this.#closedAtMs = options.now();
+    this.#closedAtMs = options.clock.now();
   }
 
   /** How often it was open and has closed again: whoever came before has waited then. */
@@ -67,7 +67,7 @@ export class CircuitBreaker {
 
   /** How long, in ms, it has been closed in all: a clock that stands still while Iterable is down. */
   get closedMs(): number {
-    return this.#closedMs + (this.isOpen ? 0 : this.#options.now() - this.#closedAtMs);
+    return this.#closedMs + (this.isOpen ? 0 : this.#options.clock.now() - this.#closedAtMs);
   }
 
   /** Why it is open; null while it is closed. */
@@ -77,7 +77,7 @@ export class CircuitBreaker {
 
   /** How long, in ms, until a call goes through as a probe; 0 while closed. */
   get probesInMs(): number {
-    return this.isOpen ? Math.max(0, this.#probesAtMs - this.#options.now()) : 0;
+    return this.isOpen ? Math.max(0, this.#probesAtMs - this.#options.clock.now()) : 0;
   }
 
   get isOpen(): boolean {
@@ -89,7 +89,7 @@ export class CircuitBreaker {
     for (;;) {
       if (this.#stopped !== null) throw this.#stopped;
       if (!this.isOpen) return false;
-      const isTurn = this.#probesLeft > 0 && this.#options.now() >= this.#probesAtMs;
+      const isTurn = this.#probesLeft > 0 && this.#options.clock.now() >= this.#probesAtMs;
       if (isTurn && !(isRetry && this.#first.length > 0)) {
         this.#probesLeft -= 1;
         return true;
@@ -112,7 +112,7 @@ export class CircuitBreaker {
     }
     if (this.isOpen && !probe) return false;
     // Another probe of the same time has failed already.
-    if (this.isOpen && this.#options.now() < this.#probesAtMs) return false;
+    if (this.isOpen && this.#options.clock.now() < this.#probesAtMs) return false;
     const detail = detailOf(reply);
     if (reply.kind === 'unauthorised') {
       this.#open('key-refused', detail, KEY_RETRY_MS);
@@ -156,7 +156,7 @@ export class CircuitBreaker {
   /** Rejects everyone who waits, and whoever comes later. */
   stop(reason: Error): void {
     this.#stopped = reason;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     for (const waiter of this.#takeWaiters(Number.POSITIVE_INFINITY)) waiter.stop(reason);
   }
 
@@ -165,7 +165,7 @@ export class CircuitBreaker {
     this.#trips = 0;
     if (!this.isOpen) return;
     this.#holdUps += 1;
-    this.#closedAtMs = this.#options.now();
+    this.#closedAtMs = this.#options.clock.now();
     this.#set(null);
     for (const waiter of this.#takeWaiters(Number.POSITIVE_INFINITY)) waiter.go();
   }
@@ -177,7 +177,7 @@ export class CircuitBreaker {
   }
 
   #open(reason: SinkTrouble['reason'], detail: string, delayMs: number): void {
-    const now = this.#options.now();
+    const now = this.#options.clock.now();
     if (!this.isOpen) this.#closedMs += now - this.#closedAtMs;
     this.#probesAtMs = now + delayMs;
     this.#probesLeft =
@@ -201,11 +201,11 @@ export class CircuitBreaker {
   #wakeLater(): void {
     if (this.#timer !== null || this.#probesLeft === 0 || this.#stopped !== null) return;
     const delayMs = Math.max(1, Math.ceil(this.probesInMs));
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#options.clock.timer(delayMs, () => {
       this.#timer = null;
       if (this.probesInMs > 0) return this.#wakeLater();
       for (const waiter of this.#takeWaiters(this.#probesLeft)) waiter.go();
-    }, delayMs);
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { type TroubleKind, connectionTrouble } from '../../connection-trouble.ts';
 import { secretRemover } from '../../plain-text.ts';
+import type { Clock } from '../../model/clock.ts';
 import type { ProxySettings } from '../../settings/types.ts';
 import { Exchange } from './exchange.ts';
 import {
@@ -26,6 +27,8 @@ export interface IterableHttpOptions {
   timeoutMs: number;
   connectionsMax: number;
   proxy?: ProxySettings | null;
+  /** For a Retry-After that is a date; a call's time limit is on the machine's clock. */
+  clock: Pick<Clock, 'epochMs'>;
 }
 
 /** Never through a proxy: it would look for them on its own machine. */
@@ -115,7 +118,7 @@ export class IterableHttp implements AsyncDisposable {
       const { status, headers, text } = await exchange.answer;
       const retryAfter = headers['retry-after'];
       const header = typeof retryAfter === 'string' ? retryAfter : null;
-      return read(status, header, this.#withoutKey(text), Date.now());
+      return read(status, header, this.#withoutKey(text), this.#options.clock.epochMs());
     } catch (error) {
       return { kind: 'retry', status: null, message: this.#reason(error), retryAfterMs: null };
     }

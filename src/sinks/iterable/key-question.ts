@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../model/clock.ts';
 import type { KeyReply } from './read-response.ts';
 
 /**
@@ -18,12 +18,14 @@ const APART_MS = 500;
  */
 export class KeyQuestion {
   readonly #check: () => Promise<KeyReply>;
+  readonly #clock: Clock;
   #current: Promise<unknown> = Promise.resolve();
   #next: Promise<KeyAnswer> | null = null;
 
   /** `check` must never reject (IterableHttp.checkKey). */
-  constructor(check: () => Promise<KeyReply>) {
+  constructor(check: () => Promise<KeyReply>, clock: Clock) {
     this.#check = check;
+    this.#clock = clock;
   }
 
   /** Never rejects. */
@@ -32,7 +34,8 @@ export class KeyQuestion {
     const answer = this.#current.then(async () => {
       this.#next = null;
       const reply = this.#check();
-      this.#current = Promise.all([reply, sleep(APART_MS, undefined, { ref: false })]);
+      const apart = this.#clock.sleep(APART_MS, undefined, { ref: false });
+      this.#current = Promise.all([reply, apart]);
       return answerOf(await reply);
     });
     this.#next = answer;

@@ -1,4 +1,5 @@
 import Bottleneck from 'bottleneck';
+import type { Clock, Timer } from '../../model/clock.ts';
 import {
   EvenStarts,
   type RateSchedule,
@@ -14,8 +15,7 @@ const MAY_NOT_START_MS = 50;
 
 export interface RateLimiterOptions {
   limitPerSecond: number;
-  /** Monotonic, in milliseconds. */
-  now: () => number;
+  clock: Clock;
   /** Asked right before each start; while it says no, nothing starts. Default: always. */
   mayStart?: () => boolean;
 }
@@ -41,7 +41,7 @@ interface Waiter {
  */
 export class RateLimiter {
   readonly #limitPerSecond: number;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #mayStart: () => boolean;
   #bottleneck = new Bottleneck();
   readonly #first: Waiter[] = [];
@@ -53,15 +53,15 @@ export class RateLimiter {
   readonly #typical = new TypicalWait();
   #stock = 0;
   #ticksAhead = 0;
-  #timer: NodeJS.Timeout | null = null;
-  #raise: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
+  #raise: Timer | null = null;
   #share = 0;
   #closed: Error | null = null;
 
   /** Begins with a share of 0: nothing starts before `setShare`. */
   constructor(options: RateLimiterOptions) {
     this.#limitPerSecond = options.limitPerSecond;
-    this.#now = options.now;
+    this.#clock = options.clock;
     this.#mayStart = options.mayStart ?? (() => true);
   }
 
@@ -80,13 +80,13 @@ export class RateLimiter {
    * the calls that others started under it can no longer share a window with ours. Since
    * `freeSinceMs` (monotonic, default: now) nobody else has started any.
    */
-  setShare(share: number, freeSinceMs = this.#now()): void {
-    if (this.#raise !== null) clearTimeout(this.#raise);
+  setShare(share: number, freeSinceMs = this.#clock.now()): void {
+    this.#raise?.cancel();
     this.#raise = null;
     if (share <= this.#share) return this.#apply(share);
-    const delayMs = freeSinceMs + RAISE_DELAY_MS - this.#now();
+    const delayMs = freeSinceMs + RAISE_DELAY_MS - this.#clock.now();
     if (delayMs <= 0) return this.#apply(share);
-    this.#raise = setTimeout(() => this.#apply(share), Math.ceil(delayMs));
+    this.#raise = this.#clock.timer(Math.ceil(delayMs), () => this.#apply(share));
   }
 
   /** Calls a second that may start; 0 while there is no share. */
@@ -109,21 +109,21 @@ export class RateLimiter {
 
   /** The call's answer is there: how long it took tells when the call may have arrived. */
   answered({ window, call, atMs }: Start): void {
-    const tookMs = this.#now() - atMs;
+    const tookMs = this.#clock.now() - atMs;
     window.arrived(call, this.#typical.lateMs(tookMs));
     this.#typical.note(tookMs);
   }
 
   /** The server counted more than the limit: calls bunch on their way, so leave more room. */
   leaveMoreRoom(): void {
-    this.#widening.widen(this.#now());
+    this.#widening.widen(this.#clock.now());
   }
 
   /** Rejects everyone who waits, and whoever asks later. */
   close(reason: Error): void {
     this.#closed = reason;
-    if (this.#raise !== null) clearTimeout(this.#raise);
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#raise?.cancel();
+    this.#timer?.cancel();
     for (const waiters of [this.#first, this.#behind]) {
       for (const waiter of waiters.splice(0)) waiter.stop(reason);
     }
@@ -131,7 +131,7 @@ export class RateLimiter {
 
   #apply(share: number): void {
     this.#raise = null;
-    if (share > this.#share) this.#widening.begin(this.#now());
+    if (share > this.#share) this.#widening.begin(this.#clock.now());
     this.#share = share;
     this.#stock = 0;
     this.#schedule = rateSchedule(this.#limitPerSecond, share);
@@ -149,13 +149,13 @@ export class RateLimiter {
     while (this.#stock > 0) {
       const waiters = this.#next();
       if (waiters === null) break;
-      const now = this.#now();
+      const now = this.#clock.now();
       const waitMs = this.#waitMs(now);
       if (waitMs > 0) {
-        this.#timer ??= setTimeout(() => {
+        this.#timer ??= this.#clock.timer(Math.ceil(waitMs), () => {
           this.#timer = null;
           this.#pump();
-        }, Math.ceil(waitMs));
+        });
         break;
       }
       const window = this.#window;

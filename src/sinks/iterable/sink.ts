@@ -7,6 +7,7 @@ import type {
   SinkPace,
   SinkTrouble,
 } from '../../deliver/sink.ts';
+import type { Clock } from '../../model/clock.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import type { Outages } from '../../observe/outages.ts';
 import type { EligibleUser } from '../../rule/eligible-user.ts';
@@ -44,6 +45,7 @@ export interface IterableSinkOptions {
   metrics?: Metrics;
   outages: Outages;
   connectionsMax: number;
+  clock: Clock;
   onTroubleChange?: (trouble: SinkTrouble | null) => void;
   /** Whether this instance may still send (see GroupMember.isCurrent). Default: always. */
   mayStart?: () => boolean;
@@ -54,21 +56,22 @@ export class IterableSink implements Sink {
   readonly breaker: CircuitBreaker;
   readonly bulk: IterableBulk;
   readonly pace: SinkPace;
+  readonly #clock: Clock;
   readonly #http: IterableHttp;
   readonly #key: KeyQuestion;
   readonly #calls: IterableCalls;
   readonly #limiters: Readonly<Record<Endpoint, RateLimiter>>;
 
   constructor(options: IterableSinkOptions) {
-    const { settings, metrics, outages } = options;
-    const now = (): number => performance.now();
+    const { settings, metrics, outages, clock, connectionsMax } = options;
+    this.#clock = clock;
     const mayStart = options.mayStart ?? (() => true);
     const limiter = (limitPerSecond: number): RateLimiter =>
-      new RateLimiter({ limitPerSecond, now, mayStart });
-    this.#http = new IterableHttp({ ...settings, connectionsMax: options.connectionsMax });
-    this.#key = new KeyQuestion(() => this.#http.checkKey());
+      new RateLimiter({ limitPerSecond, clock, mayStart });
+    this.#http = new IterableHttp({ ...settings, connectionsMax, clock });
+    this.#key = new KeyQuestion(() => this.#http.checkKey(), clock);
     this.breaker = new CircuitBreaker({
-      now,
+      clock,
       random: Math.random,
       onChange: (trouble) => {
         noteTrouble(outages, trouble);
@@ -86,6 +89,7 @@ export class IterableSink implements Sink {
       breaker: this.breaker,
       key: this.#key,
       limiters: this.#limiters,
+      clock,
       random: Math.random,
       onAnswer: (endpoint, status) => {
         metrics?.iterableRequests.inc({ endpoint: shortName(endpoint), status });
@@ -94,7 +98,7 @@ export class IterableSink implements Sink {
         metrics?.retries.inc({ endpoint: shortName(endpoint), reason });
       },
     });
-    this.bulk = new IterableBulk(this.#calls);
+    this.bulk = new IterableBulk(this.#calls, clock);
     this.pace = paceOf(this.#limiters['/api/users/update'], this.breaker, this.#calls);
   }
 
@@ -151,9 +155,9 @@ export class IterableSink implements Sink {
   async stop(drained: () => Promise<void>): Promise<void> {
     if (this.trouble !== null && this.trouble.reason !== 'slow-down') this.#calls.stop();
     const done = drained();
-    await within(done, STOP_GRACE_MS);
+    await within(done, STOP_GRACE_MS, this.#clock);
     this.#calls.stop();
-    await within(done, STOP_CUT_MS);
+    await within(done, STOP_CUT_MS, this.#clock);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
