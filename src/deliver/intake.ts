@@ -77,7 +77,10 @@ export class Intake {
   readonly #prefilter: Prefilter;
   #progress = new TopicProgress();
   #passed: Passed | null = null;
-  /** When the newest message so far was committed: the source's clock, epoch ms. */
+  /**
+   * When the newest view so far was committed, by the database's clock, epoch ms. What asks for a
+   * look may carry the time of a machine whose clock is wrong by weeks.
+   */
   #newestMs = 0;
   /** What onOutcome is still to be told. */
   readonly #outcomes = new Map<TriggerOutcome, number>();
@@ -112,9 +115,9 @@ export class Intake {
   }
 
   #arrival(messages: readonly ReceivedMessage[]): Arrival {
-    const { clock } = this.#deps;
-    for (const { timestampMs } of messages) {
-      if (timestampMs > this.#newestMs) this.#newestMs = timestampMs;
+    const { clock, pageViewsTopic } = this.#deps;
+    for (const { topic, timestampMs } of messages) {
+      if (topic === pageViewsTopic && timestampMs > this.#newestMs) this.#newestMs = timestampMs;
     }
     const nowMs = Math.min(clock.epochMs(), this.#newestMs);
     return { seenAtMs: clock.now(), oldest: this.#prefilter.oldest(nowMs) };

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createConnection } from 'mysql2/promise';
+import { type Connection, createConnection } from 'mysql2/promise';
 import { describe, expect, test } from 'vitest';
 import type { DatabaseKind } from '../../tools/services/services.ts';
 import { DATABASES, freshDatabase, injectServices } from '../support/services.ts';
@@ -29,19 +29,36 @@ const insert = (database: FreshDatabase, id: number): Promise<unknown> =>
 
 const ids = (publisher: MemoryPublisher): unknown[] => publisher.views.map(({ id }) => id);
 
+/** MySQL fails where another session's statement, which it lists too, has letters beyond utf8mb3. */
+async function sessions(
+  admin: Connection,
+  { settings, connection }: FreshDatabase,
+  command: string,
+): Promise<{ id: number }[]> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const [rows] = await admin.query(
+        `SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = ? AND COMMAND LIKE ? AND ID <> CONNECTION_ID() AND ID <> ?`,
+        [settings.name, command, connection.threadId],
+      );
+      return rows as { id: number }[];
+    } catch (error) {
+      if (tries === 20) throw error;
+      await pause(20);
+    }
+  }
+}
+
 /** The captures' own sessions on this database; killing them is what a network does. */
 async function killSessions(database: FreshDatabase, command: string): Promise<number> {
   const { host, port, user, password } = database.settings;
   const admin = await createConnection({ host, port, user, password });
   try {
-    const [rows] = await admin.query(
-      `SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = ? AND COMMAND LIKE ? AND ID <> CONNECTION_ID() AND ID <> ?`,
-      [database.settings.name, command, database.connection.threadId],
-    );
-    for (const { id } of rows as { id: number }[]) {
+    const rows = await sessions(admin, database, command);
+    for (const { id } of rows) {
       await admin.query(`KILL ${id}`).catch(() => undefined);
     }
-    return (rows as unknown[]).length;
+    return rows.length;
   } finally {
     await admin.end();
   }

@@ -63,6 +63,26 @@ function intakeFor(
 }
 
 describe('Intake', () => {
+  // A clock that is weeks ahead: of the machine that asks for looks, and of this one.
+  it('takes a view for old by the clock of the database alone', async () => {
+    const triggers: Trigger[] = [];
+    const wrongMs = Date.parse('2026-03-01T00:00:00Z');
+    const intake = intakeFor(triggers, { clock: { now: () => 0, epochMs: () => wrongMs } });
+    const look = '{"user_id":1,"cause":"backfill"}';
+    const value =
+      '{"id":2,"user_id":2,"page":"pricing","device":null,"browser":null,"location":null,"event_time":"2026-01-01T00:00:00Z"}';
+    const view = { ...message(2), value, timestampMs: Date.parse('2026-01-01T00:00:01Z') };
+    await intake.accept([
+      { ...message(1), topic: 'user_changes', value: look, timestampMs: wrongMs },
+      view,
+    ]);
+    expect(triggers.map(({ userId }) => userId)).toEqual(['1', '2']);
+    // Eleven days later by the database, it is.
+    const late = { ...view, offset: 3, timestampMs: Date.parse('2026-01-12T00:00:00Z') };
+    await intake.accept([late, { ...view, offset: 4 }]);
+    expect(triggers).toHaveLength(2);
+  });
+
   // Guards #finisher: what is unfinished is kept, its messages are not.
   it('keeps of a message that is unfinished only what is needed to finish it', async () => {
     const triggers: Trigger[] = [];
