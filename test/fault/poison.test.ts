@@ -41,8 +41,9 @@ describe.concurrent('records that always fail', () => {
         ITERABLE_TIMEOUT_MS: '2000',
       });
       const url = await program.url();
+      // Where the machine is slow, an answer comes too late, and the call is made again.
       const healthy = (): number =>
-        eventsOf(world).filter((email) => email.startsWith('many')).length;
+        new Set(eventsOf(world).filter((email) => email.startsWith('many'))).size;
       await until('the healthy are reached', () => Promise.resolve(healthy() === HEALTHY), 45_000);
       // Also one that comes now, and one with very many views of its own meanwhile.
       const { connection } = world.database;
