@@ -18,7 +18,7 @@ export class Terminal implements AsyncDisposable {
       env: { PATH: path, TERM: 'xterm', SHELL: '/bin/sh' },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    this.#child.stdout?.on('data', (chunk: Buffer) => (this.#raw += chunk.toString()));
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#raw += text));
     this.#ended = new Promise((resolve) => this.#child.once('close', resolve));
   }
 
