@@ -13,7 +13,7 @@ export async function beating(
 }
 
 /** Whether the work is done after at most `ms`. @throws what the work throws. */
-async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+export async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<boolean>((resolve) => {
     timer = setTimeout(resolve, ms, false);

@@ -1,4 +1,5 @@
 import type { Broker, Cluster } from 'kafkajs';
+import { endsWithin } from '../beating.ts';
 import { NOT_COORDINATOR } from './error-codes.ts';
 import type { Inside } from './inside.ts';
 
@@ -38,7 +39,8 @@ export function followCoordinator(cluster: Cluster, inside: Inside): void {
     const heartbeat = async (payload: unknown): Promise<unknown> => {
       const beat = broker.heartbeat(payload);
       try {
-        if (await isSilent(beat)) if (await hasMoved()) throw inside.errorOf(NOT_COORDINATOR);
+        const isSilent = !(await endsWithin(beat, SILENCE_MS_MAX));
+        if (isSilent && (await hasMoved())) throw inside.errorOf(NOT_COORDINATOR);
         return await beat;
       } catch (error) {
         if (!isUnreached(error) || !(await hasMoved())) throw error;
@@ -47,17 +49,6 @@ export function followCoordinator(cluster: Cluster, inside: Inside): void {
     };
     return Object.create(broker, { heartbeat: { value: heartbeat, writable: true } }) as Broker;
   };
-}
-
-/** Whether it is still under way after 3 s. @throws what it throws until then. */
-async function isSilent(beat: Promise<unknown>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, SILENCE_MS_MAX, true);
-  try {
-    return await Promise.race([beat.then(() => false), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Its node, or null where nobody tells. */
